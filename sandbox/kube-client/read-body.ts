@@ -1,0 +1,34 @@
+import type { Readable } from 'node:stream';
+
+/** @throws Error when the body is longer than `maxBytes` or breaks off */
+export async function readText(body: Readable, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new Error(`answer is longer than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Yields each line that is not empty, without its newline. An unfinished last line is dropped: its end never came. */
+export async function* readLines(body: Readable, maxBytes: number): AsyncGenerator<string, void, undefined> {
+  let pending: Buffer[] = [];
+  let pendingBytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    let start = 0;
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
+      pending.push(chunk.subarray(start, end));
+      const line = Buffer.concat(pending).toString('utf8');
+      pending = [];
+      pendingBytes = 0;
+      start = end + 1;
+      if (line !== '') yield line;
+    }
+    const rest = chunk.subarray(start);
+    pendingBytes += rest.length;
+    if (pendingBytes > maxBytes) throw new Error(`line is longer than ${maxBytes} bytes`);
+    if (rest.length > 0) pending.push(rest);
+  }
+}
