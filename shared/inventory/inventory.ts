@@ -1,0 +1,25 @@
+import type { InventoryEvent } from './event.ts';
+
+/** An event that will never be taken, and why: to be named in the log, not to be sent again. */
+export interface RefusedEvent {
+  readonly id: string;
+  readonly reason: string;
+}
+
+export interface PublishOutcome {
+  /** Ids of the events that the queue has taken. */
+  readonly published: readonly string[];
+  readonly refused: readonly RefusedEvent[];
+}
+
+/** Where inventory events go. */
+export interface Inventory {
+  /**
+   * Sends up to {@link largestBatch} events, in order. Resolves with what became of them; an event in neither list, and every
+   * event where it rejects, may be sent again.
+   */
+  publish(events: readonly InventoryEvent[], signal: AbortSignal): Promise<PublishOutcome>;
+}
+
+/** SQS takes at most ten messages a call. */
+export const largestBatch = 10;

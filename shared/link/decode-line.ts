@@ -1,0 +1,116 @@
+import { interruptionActions, interruptionKinds, parseInstant } from '../interruption/interruption.ts';
+import { gameServerStates, type InventoryEvent } from '../inventory/event.ts';
+import type { RefusedEvent } from '../inventory/inventory.ts';
+import type { AgentMessage, HelloMessage, InterruptionMessage, WrapperMessage } from './link-message.ts';
+
+/** `unknown`: a well-formed message of a type this side does not know, from a newer peer. `garbage`: no message at all. */
+export type DecodedLine<Message> =
+  | { readonly kind: 'message'; readonly message: Message }
+  | { readonly kind: 'unknown'; readonly type: string }
+  | { readonly kind: 'garbage'; readonly reason: string };
+
+type Fields = Readonly<Record<string, unknown>>;
+type Reader<Message> = (fields: Fields) => Message | string;
+
+/** Reads a line from the agent. Unknown fields are ignored. */
+export function decodeAgentLine(line: string): DecodedLine<AgentMessage> {
+  return decodeLine(line, agentReaders);
+}
+
+/** A hello, a state or an event as it came: `event` is checked by who publishes it. */
+export function decodeWrapperLine(line: string): DecodedLine<WrapperMessage> {
+  return decodeLine(line, wrapperReaders);
+}
+
+function decodeLine<Message>(line: string, readers: Readonly<Record<string, Reader<Message>>>): DecodedLine<Message> {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(line);
+  } catch {
+    return { kind: 'garbage', reason: 'not JSON' };
+  }
+  if (!isFields(fields)) return { kind: 'garbage', reason: 'not a JSON object' };
+  const type = fields['type'];
+  if (typeof type !== 'string') return { kind: 'garbage', reason: 'type is not a string' };
+  const reader = Object.hasOwn(readers, type) ? readers[type] : undefined;
+  if (reader === undefined) return { kind: 'unknown', type: type.slice(0, 64) };
+  const message = reader(fields);
+  return typeof message === 'string'
+    ? { kind: 'garbage', reason: `${type}: ${message}` }
+    : { kind: 'message', message };
+}
+
+const agentReaders: Readonly<Record<string, Reader<AgentMessage>>> = {
+  welcome: ({ version, publishes, node }) => {
+    if (typeof version !== 'number' || typeof publishes !== 'boolean') return 'version or publishes is missing';
+    return { type: 'welcome', version, publishes, node: typeof node === 'string' ? node : null };
+  },
+  interruption: readInterruption,
+  cancelled: ({ id }) => (typeof id === 'string' ? { type: 'cancelled', id } : 'id is not a string'),
+  published: ({ ids }) => (isStrings(ids) ? { type: 'published', ids } : 'ids is not a list of strings'),
+  refused: ({ events }) =>
+    isRefusedEvents(events) ? { type: 'refused', events } : 'events is not a list of {id, reason}',
+  error: ({ message }) => (typeof message === 'string' ? { type: 'error', message } : 'message is not a string'),
+};
+
+const wrapperReaders: Readonly<Record<string, Reader<WrapperMessage>>> = {
+  hello: readHello,
+  state: ({ state, players }) => {
+    const known = gameServerStates.find((candidate) => candidate === state);
+    if (known === undefined) return 'state is not one of the inventory';
+    return { type: 'state', state: known, ...(typeof players === 'number' ? { players } : {}) };
+  },
+  event: ({ event }) =>
+    isFields(event) ? { type: 'event', event: event as unknown as InventoryEvent } : 'event is not an object',
+};
+
+function readInterruption(fields: Fields): InterruptionMessage | string {
+  const { id, deadline = null, end_by = null } = fields as Record<'id' | 'deadline' | 'end_by', unknown>;
+  const kind = interruptionKinds.find((known) => known === fields['kind']);
+  const action = interruptionActions.find((known) => known === fields['action']);
+  if (typeof id !== 'string' || kind === undefined || action === undefined)
+    return 'id, kind or action is missing or unknown';
+  if (!isInstantOrNull(deadline)) return 'deadline is no instant';
+  if (!isInstantOrNull(end_by)) return 'end_by is no instant';
+  return { type: 'interruption', id, kind, action, deadline, end_by };
+}
+
+function readHello(fields: Fields): HelloMessage | string {
+  const { version, game_server_id: id, pid } = fields as Record<'version' | 'game_server_id' | 'pid', unknown>;
+  if (typeof version !== 'number') return 'version is not a number';
+  if (typeof id !== 'string' || !/^[\w.:-]{1,128}$/.test(id)) return 'game_server_id is not a name';
+  if (fields['ports'] !== undefined && !isFields(fields['ports'])) return 'ports is not an object';
+  const texts: Record<string, string> = {};
+  for (const name of ['namespace', 'pod', 'pod_uid', 'token']) {
+    const text = fields[name];
+    if (typeof text === 'string') texts[name] = text;
+    else if (text !== undefined) return `${name} is not a string`;
+  }
+  return {
+    type: 'hello',
+    version,
+    game_server_id: id,
+    ports: (fields['ports'] ?? {}) as HelloMessage['ports'],
+    ...(typeof pid === 'number' && Number.isSafeInteger(pid) ? { pid } : {}),
+    ...texts,
+  };
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isStrings(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+}
+
+function isRefusedEvents(value: unknown): value is RefusedEvent[] {
+  return (
+    Array.isArray(value) &&
+    value.every((item) => isFields(item) && typeof item['id'] === 'string' && typeof item['reason'] === 'string')
+  );
+}
+
+function isInstantOrNull(value: unknown): value is string | null {
+  return value === null || parseInstant(value) !== undefined;
+}

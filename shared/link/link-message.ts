@@ -1,0 +1,101 @@
+import { type Interruption, instant } from '../interruption/interruption.ts';
+import type { GameServerState, InventoryEvent, PublishedPort } from '../inventory/event.ts';
+import type { RefusedEvent } from '../inventory/inventory.ts';
+
+/** Raised when a message changes its meaning; new fields and new types do not raise it. */
+export const linkProtocolVersion = 1;
+
+/** Who a wrapper is. `pod_uid` is absent outside Kubernetes. */
+export interface HelloMessage {
+  readonly type: 'hello';
+  readonly version: number;
+  readonly game_server_id: string;
+  readonly namespace?: string;
+  readonly pod?: string;
+  readonly pod_uid?: string;
+  /** The wrapper's process, so that the agent can clean up after one that was killed. */
+  readonly pid?: number;
+  readonly ports: Readonly<Record<string, PublishedPort>>;
+  /** The pod's projected service-account token, where it has one. */
+  readonly token?: string;
+}
+
+export interface StateMessage {
+  readonly type: 'state';
+  readonly state: GameServerState;
+  readonly players?: number;
+}
+
+/** An inventory event for the agent to publish; the wrapper keeps it until `published` names it. */
+export interface EventMessage {
+  readonly type: 'event';
+  readonly event: InventoryEvent;
+}
+
+export type WrapperMessage = HelloMessage | StateMessage | EventMessage;
+
+/** Answers `hello`. An interruption that is under way follows at once. */
+export interface WelcomeMessage {
+  readonly type: 'welcome';
+  readonly version: number;
+  /** Whether the agent will publish this wrapper's events; otherwise the wrapper does so by itself. */
+  readonly publishes: boolean;
+  readonly node: string | null;
+}
+
+export interface InterruptionMessage {
+  readonly type: 'interruption';
+  readonly id: string;
+  readonly kind: Interruption['kind'];
+  readonly action: Interruption['action'];
+  /** When the instance is taken (RFC 3339). null: a risk without an instant; the game goes on. */
+  readonly deadline: string | null;
+  /** By when the pod should have ended, some seconds before the deadline. */
+  readonly end_by: string | null;
+}
+
+export interface CancelledMessage {
+  readonly type: 'cancelled';
+  readonly id: string;
+}
+
+export interface PublishedMessage {
+  readonly type: 'published';
+  readonly ids: readonly string[];
+}
+
+/** These events will never be taken by the queue. */
+export interface RefusedMessage {
+  readonly type: 'refused';
+  readonly events: readonly RefusedEvent[];
+}
+
+/** Answers a line that the agent could not use. */
+export interface ErrorMessage {
+  readonly type: 'error';
+  readonly message: string;
+}
+
+export type AgentMessage =
+  | WelcomeMessage
+  | InterruptionMessage
+  | CancelledMessage
+  | PublishedMessage
+  | RefusedMessage
+  | ErrorMessage;
+
+export function encodeLine(message: WrapperMessage | AgentMessage): string {
+  return `${JSON.stringify(message)}\n`;
+}
+
+export function interruptionMessage(interruption: Interruption, endByMs: number | undefined): InterruptionMessage {
+  const { id, kind, action, deadlineMs } = interruption;
+  return {
+    type: 'interruption',
+    id,
+    kind,
+    action,
+    deadline: deadlineMs === undefined ? null : instant(deadlineMs),
+    end_by: endByMs === undefined ? null : instant(endByMs),
+  };
+}

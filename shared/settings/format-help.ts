@@ -1,0 +1,25 @@
+import type { Settings } from './read-settings.ts';
+
+export interface HelpText {
+  readonly usage: string;
+  readonly summary: string;
+  /** Lines after the flags: exit statuses, examples. */
+  readonly footer?: string;
+}
+
+const columnWidth = 34;
+
+/** The `--help` text, made from the same settings that are parsed, so that neither can go stale. */
+export function formatHelp(settings: Settings, { usage, summary, footer }: HelpText): string {
+  const lines = [`Usage: ${usage}`, '', summary, '', 'Flags (environment variable in brackets):'];
+  for (const { flag, placeholder, env, help, fallbackText, isRepeatable } of Object.values(settings)) {
+    const left = `  --${flag}${placeholder === undefined ? '' : ` ${placeholder}`}${isRepeatable ? ' ...' : ''}`;
+    const fallback = fallbackText === undefined ? '' : ` (default ${fallbackText})`;
+    const right = `${help}${fallback}${env === undefined ? '' : ` [${env}]`}`;
+    if (left.length < columnWidth) lines.push(left.padEnd(columnWidth) + right);
+    else lines.push(left, ' '.repeat(columnWidth) + right);
+  }
+  lines.push(`${'  --help'.padEnd(columnWidth)}show this text`);
+  if (footer !== undefined) lines.push('', footer);
+  return `${lines.join('\n')}\n`;
+}
