@@ -114,9 +114,14 @@ export class Faults {
   /**
    * Lets the rules meet one request. True: a fault has answered, never will, or the client left during a delay;
    * the caller leaves the response alone. False: go on normally. A hanging response ends with its connection.
+   * `target` is what the rules' paths are held against, for protocols that send everything to one URL.
    */
-  async apply(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
-    const fault = this.#take(request.method ?? 'GET', request.url ?? '/');
+  async apply(
+    request: IncomingMessage,
+    response: ServerResponse,
+    target: string = request.url ?? '/',
+  ): Promise<boolean> {
+    const fault = this.#take(request.method ?? 'GET', target);
     switch (fault?.kind) {
       case undefined:
         return false;
