@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto';
+import { buildApp } from 'fauxqs';
+import { Faults, serveFaultControl } from '../faults.ts';
+import {
+  accountId,
+  createQueueBody,
+  type InspectedQueue,
+  type PeekedMessage,
+  peekedMessages,
+  type QueueDescription,
+  sqsAction,
+  targetHeader,
+  withQueueUrlsOn,
+} from './sqs-protocol.ts';
+
+export interface QueueServiceOptions {
+  /** They are there when the service starts. Clients may create others. */
+  queues?: readonly QueueDescription[];
+  /** On 127.0.0.1; a free one when not given. */
+  port?: number;
+  /** Where its queues are for clients that look them up by name; `us-east-1` when not given. */
+  region?: string;
+  faults?: Faults;
+}
+
+type App = ReturnType<typeof buildApp>;
+
+/** Starts SQS on 127.0.0.1. Throws a TypeError for a bad queue, and an Error that names the address when it cannot listen. */
+export async function startQueueService(options: QueueServiceOptions = {}): Promise<QueueService> {
+  const { queues = [], port = 0, region = 'us-east-1', faults = new Faults() } = options;
+  const names = queues.map(({ name }) => name);
+  const service = new QueueService(buildApp({ logger: false, defaultRegion: region }), faults);
+  try {
+    for (const queue of queues) await service.create(createQueueBody(queue, region, names));
+    await service.listen(port);
+    return service;
+  } catch (error) {
+    await service.close();
+    throw error;
+  }
+}
+
+/** SQS as fauxqs does it, with the faults of this sandbox. {@link startQueueService} makes one that runs. */
+export class QueueService {
+  /** A rule's `path` is held against `/?Action=SendMessage` and so on, since every SQS request goes to one path. */
+  readonly faults: Faults;
+  readonly #app: App;
+  // Marks the requests this class makes itself, which no fault may meet, in a way nobody else can know.
+  readonly #own = { 'x-sandbox-request': randomUUID() };
+  #endpoint = 'http://127.0.0.1';
+
+  constructor(app: App, faults: Faults) {
+    this.faults = faults;
+    this.#app = app;
+    app.addHook('onRequest', async ({ raw, headers }, reply) => {
+      if (headers['x-sandbox-request'] === this.#own['x-sandbox-request']) return;
+      const action = sqsAction(headers['x-amz-target']);
+      const target = action === undefined ? raw.url : `/?Action=${action}`;
+      const isAnswered =
+        (await serveFaultControl(faults, raw, reply.raw)) || (await faults.apply(raw, reply.raw, target));
+      if (isAnswered) reply.hijack();
+    });
+    app.addHook('preSerialization', async ({ headers, body }, reply, answer: object) => {
+      const action = sqsAction(headers['x-amz-target']);
+      if (action === undefined) return answer;
+      if (action !== 'ReceiveMessage') return withQueueUrlsOn(this.#endpoint, answer);
+      if (reply.raw.destroyed) await this.#putBack(body as { QueueUrl: string }, answer);
+      return answer;
+    });
+  }
+
+  /** For an SQS client, `http://127.0.0.1:PORT`. */
+  get endpoint(): string {
+    return this.#endpoint;
+  }
+
+  queueUrl(name: string): string {
+    return `${this.#endpoint}/${accountId}/${name}`;
+  }
+
+  /** All messages of a queue, the oldest first within each state. Throws an Error when there is no such queue. */
+  async messages(name: string): Promise<PeekedMessage[]> {
+    const answer = await this.#app.inject({ url: `/_fauxqs/queues/${encodeURIComponent(name)}`, headers: this.#own });
+    if (answer.statusCode !== 200) throw new Error(`Cannot look into queue ${name}: there is none of that name`);
+    return peekedMessages(answer.json<InspectedQueue>());
+  }
+
+  /** Creates a queue from a CreateQueue body. Throws a TypeError with the reason when it is refused. */
+  async create(body: object): Promise<void> {
+    const { statusCode, message } = await this.#call('CreateQueue', body);
+    if (statusCode !== 200) throw new TypeError(`Cannot create queue ${JSON.stringify(body)}: ${message}`);
+  }
+
+  async listen(port: number): Promise<void> {
+    try {
+      this.#endpoint = await this.#app.listen({ port, host: '127.0.0.1' });
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`Cannot start the queue service on 127.0.0.1:${port}: ${reason}`, { cause });
+    }
+  }
+
+  /** Stops listening, ends long polls and every connection. The messages are gone. */
+  async close(): Promise<void> {
+    await this.#app.close();
+  }
+
+  /** fauxqs hands messages to a long poll whose client has left; they would be out of sight for their whole timeout. */
+  async #putBack(
+    { QueueUrl }: { QueueUrl: string },
+    answer: { Messages?: { ReceiptHandle: string }[] },
+  ): Promise<void> {
+    for (const { ReceiptHandle } of answer.Messages ?? []) {
+      await this.#call('ChangeMessageVisibility', { QueueUrl, ReceiptHandle, VisibilityTimeout: 0 });
+    }
+  }
+
+  async #call(action: string, body: object): Promise<{ statusCode: number; message: string | undefined }> {
+    const headers = { ...this.#own, ...targetHeader(action), 'content-type': 'application/x-amz-json-1.0' };
+    const answer = await this.#app.inject({ method: 'POST', url: '/', headers, payload: JSON.stringify(body) });
+    const message = answer.body === '' ? undefined : answer.json<{ message?: string }>().message;
+    return { statusCode: answer.statusCode, message };
+  }
+}
