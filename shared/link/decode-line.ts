@@ -1,7 +1,14 @@
 import { interruptionActions, interruptionKinds, parseInstant } from '../interruption/interruption.ts';
 import { gameServerStates, type InventoryEvent } from '../inventory/event.ts';
 import type { RefusedEvent } from '../inventory/inventory.ts';
-import type { AgentMessage, HelloMessage, InterruptionMessage, WrapperMessage } from './link-message.ts';
+import { type Instance, unknownInstance } from '../metadata/instance.ts';
+import type {
+  AgentMessage,
+  HelloMessage,
+  InterruptionMessage,
+  WelcomeMessage,
+  WrapperMessage,
+} from './link-message.ts';
 
 /** `unknown`: a well-formed message of a type this side does not know, from a newer peer. `garbage`: no message at all. */
 export type DecodedLine<Message> =
@@ -41,10 +48,7 @@ function decodeLine<Message>(line: string, readers: Readonly<Record<string, Read
 }
 
 const agentReaders: Readonly<Record<string, Reader<AgentMessage>>> = {
-  welcome: ({ version, publishes, node }) => {
-    if (typeof version !== 'number' || typeof publishes !== 'boolean') return 'version or publishes is missing';
-    return { type: 'welcome', version, publishes, node: typeof node === 'string' ? node : null };
-  },
+  welcome: readWelcome,
   interruption: readInterruption,
   cancelled: ({ id }) => (typeof id === 'string' ? { type: 'cancelled', id } : 'id is not a string'),
   published: ({ ids }) => (isStrings(ids) ? { type: 'published', ids } : 'ids is not a list of strings'),
@@ -63,6 +67,18 @@ const wrapperReaders: Readonly<Record<string, Reader<WrapperMessage>>> = {
   event: ({ event }) =>
     isFields(event) ? { type: 'event', event: event as unknown as InventoryEvent } : 'event is not an object',
 };
+
+function readWelcome({ version, publishes, node, instance }: Fields): WelcomeMessage | string {
+  if (typeof version !== 'number' || typeof publishes !== 'boolean') return 'version or publishes is missing';
+  const welcome = { type: 'welcome', version, publishes, node: typeof node === 'string' ? node : null } as const;
+  return isFields(instance) ? { ...welcome, instance: pickInstance(instance) } : welcome;
+}
+
+/** JSON leaves out what is undefined, so absent names are facts that the agent does not know either. */
+function pickInstance(fields: Fields): Instance {
+  const texts = Object.keys(unknownInstance).map((name) => [name, fields[name]] as const);
+  return { ...unknownInstance, ...Object.fromEntries(texts.filter(([, value]) => typeof value === 'string')) };
+}
 
 function readInterruption(fields: Fields): InterruptionMessage | string {
   const { id, deadline = null, end_by = null } = fields as Record<'id' | 'deadline' | 'end_by', unknown>;

@@ -1,6 +1,7 @@
 import { type Interruption, instant } from '../interruption/interruption.ts';
 import type { GameServerState, InventoryEvent, PublishedPort } from '../inventory/event.ts';
 import type { RefusedEvent } from '../inventory/inventory.ts';
+import type { Instance } from '../metadata/instance.ts';
 
 /** Raised when a message changes its meaning; new fields and new types do not raise it. */
 export const linkProtocolVersion = 1;
@@ -41,6 +42,8 @@ export interface WelcomeMessage {
   /** Whether the agent will publish this wrapper's events; otherwise the wrapper does so by itself. */
   readonly publishes: boolean;
   readonly node: string | null;
+  /** What the agent knows of the instance, so that its wrappers need not ask the metadata service. */
+  readonly instance?: Instance;
 }
 
 export interface InterruptionMessage {
