@@ -28,8 +28,8 @@ export class SessionTokens {
     const ttlSeconds = /^\d{1,5}$/.test(ttlText) ? Number(ttlText) : 0;
     if (ttlSeconds < 1 || ttlSeconds > maxTtlSeconds) return undefined;
     this.#makeRoom();
-    // 40 bytes make the 56 characters that EC2's tokens have.
-    const token = randomBytes(40).toString('base64url');
+    // As EC2's: 56 characters that end in the padding which base64url leaves out.
+    const token = `${randomBytes(40).toString('base64url')}==`;
     this.#expiryMs.set(token, this.#now() + Math.min(ttlSeconds * 1_000, this.#longestLifeMs));
     return { token, ttlSeconds };
   }
