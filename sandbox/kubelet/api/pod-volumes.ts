@@ -1,0 +1,64 @@
+import type { PreparedVolumes } from './prepare-volumes.ts';
+import { RetryDelay } from './retry-delay.ts';
+
+/** Keeps one pod's volumes there and its tokens fresh: tries again until it succeeds or is told to stop. */
+export class PodVolumes {
+  readonly #prepare: (signal: AbortSignal) => Promise<PreparedVolumes>;
+  readonly #told: { prepared(): void; failed(message: string): void };
+  readonly #stopped: AbortController = new AbortController();
+  readonly #signal: AbortSignal;
+  #volumes: PreparedVolumes | undefined;
+  #work: Promise<void> | undefined;
+
+  constructor(
+    prepare: (signal: AbortSignal) => Promise<PreparedVolumes>,
+    told: { prepared(): void; failed(message: string): void },
+    signal: AbortSignal,
+  ) {
+    this.#prepare = prepare;
+    this.#told = told;
+    this.#signal = AbortSignal.any([signal, this.#stopped.signal]);
+  }
+
+  /** By the volume's name; undefined until all are there. */
+  get directories(): ReadonlyMap<string, string> | undefined {
+    return this.#volumes?.directories;
+  }
+
+  /** Epoch milliseconds; undefined where nothing has to be renewed or that is under way. */
+  get refreshAtMs(): number | undefined {
+    return this.#work === undefined ? this.#volumes?.refreshAtMs : undefined;
+  }
+
+  /** Begins to prepare, where that is due and not under way. */
+  ensure(nowMs: number): void {
+    const isDue = this.#volumes === undefined || nowMs >= (this.#volumes.refreshAtMs ?? Infinity);
+    if (!isDue || this.#work !== undefined || this.#signal.aborted) return;
+    this.#work = this.#run().finally(() => {
+      this.#work = undefined;
+      if (!this.#signal.aborted) this.#told.prepared();
+    });
+  }
+
+  /** Resolves when nothing is written any more. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#work;
+  }
+
+  async #run(): Promise<void> {
+    const retry = new RetryDelay();
+    let lastMessage: string | undefined;
+    while (!this.#signal.aborted) {
+      try {
+        this.#volumes = await this.#prepare(this.#signal);
+        return;
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        if (message !== lastMessage && !this.#signal.aborted) this.#told.failed(message);
+        lastMessage = message;
+        await retry.wait(this.#signal);
+      }
+    }
+  }
+}

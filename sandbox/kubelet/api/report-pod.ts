@@ -1,0 +1,109 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { KubeClient } from '../../kube-client/kube-client.ts';
+import { isKubeError } from '../../kube-client/kube-error.ts';
+import type { Condition, Pod, PodStatus } from '../pod/pod.ts';
+import { patchStatus } from '../pod/pod-status.ts';
+import { RetryDelay } from './retry-delay.ts';
+
+/**
+ * Brings one pod's newest status to the API server, however long that takes, and last of all confirms its end: a DELETE
+ * with grace 0 and the pod's uid, sent only once the final status has been taken.
+ */
+export class PodReporter {
+  readonly #kube: KubeClient;
+  readonly #path: string;
+  readonly #uid: string;
+  readonly #signal: AbortSignal;
+  #api: PodStatus | undefined;
+  #wanted: PodStatus | undefined;
+  #accepted: PodStatus | undefined;
+  #confirm: 'no' | 'wanted' | 'done' = 'no';
+  #isGone = false;
+  #isSending = false;
+
+  constructor(kube: KubeClient, pod: Pod, signal: AbortSignal) {
+    this.#kube = kube;
+    this.#path = `/api/v1/namespaces/${pod.metadata.namespace}/pods/${pod.metadata.name}`;
+    this.#uid = pod.metadata.uid;
+    this.#signal = signal;
+    this.#api = pod.status;
+  }
+
+  /** What the API server shows. */
+  saw(pod: Pod): void {
+    this.#api = pod.status;
+  }
+
+  /** The conditions as last wanted, or as the API server had them before. */
+  get conditions(): readonly Condition[] {
+    return this.#wanted?.conditions ?? this.#api?.conditions ?? [];
+  }
+
+  report(status: PodStatus): void {
+    if (isDeepStrictEqual(status, this.#wanted)) return;
+    this.#wanted = status;
+    this.#start();
+  }
+
+  /** The pod was deleted and has ended. */
+  confirm(): void {
+    if (this.#confirm !== 'no') return;
+    this.#confirm = 'wanted';
+    this.#start();
+  }
+
+  /** The API server no longer has the pod. */
+  forget(): void {
+    this.#isGone = true;
+  }
+
+  #start(): void {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    void this.#send().finally(() => {
+      this.#isSending = false;
+    });
+  }
+
+  async #send(): Promise<void> {
+    const retry = new RetryDelay();
+    while (!this.#signal.aborted && !this.#isGone && this.#hasWork()) {
+      try {
+        await this.#sendNext();
+        retry.reset();
+      } catch (error) {
+        if (this.#signal.aborted) return;
+        if (isKubeError(error, 404, 409) && (await this.#isReplaced())) return this.forget();
+        const retryAfterSeconds = isKubeError(error) ? error.retryAfterSeconds : undefined;
+        await retry.wait(this.#signal, (retryAfterSeconds ?? 0) * 1000);
+      }
+    }
+  }
+
+  /** Another pod has the name by now, or none: there is nobody left to report to. */
+  async #isReplaced(): Promise<boolean> {
+    try {
+      const found = await this.#kube.get(this.#path, { signal: this.#signal });
+      return found.metadata.uid !== this.#uid;
+    } catch (error) {
+      return isKubeError(error, 404);
+    }
+  }
+
+  #hasWork(): boolean {
+    return this.#wanted !== this.#accepted || this.#confirm === 'wanted';
+  }
+
+  async #sendNext(): Promise<void> {
+    const wanted = this.#wanted;
+    if (wanted !== undefined && wanted !== this.#accepted) {
+      const known = [...(this.#api?.conditions ?? []), ...(this.#accepted?.conditions ?? [])];
+      const patch = patchStatus(this.#uid, wanted, known);
+      await this.#kube.patch(`${this.#path}/status`, 'strategic', patch, { signal: this.#signal });
+      this.#accepted = wanted;
+      return;
+    }
+    await this.#kube.remove(this.#path, { gracePeriodSeconds: 0, uid: this.#uid, signal: this.#signal });
+    this.#confirm = 'done';
+  }
+}

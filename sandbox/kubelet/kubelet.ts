@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, realpath, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { arch, cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { KubeClient } from '../kube-client/kube-client.ts';
+import type { NodeFacts } from './api/describe-node.ts';
+import { followPods } from './api/follow-pods.ts';
+import { keepNode } from './api/keep-node.ts';
+import type { TellEvent } from './kubelet-event.ts';
+import type { Pod } from './pod/pod.ts';
+import { type PodHome, PodWorker } from './pod-worker.ts';
+import { Sweeper, type SweepResult } from './process/sweep.ts';
+
+export interface KubeletOptions {
+  /** `http://127.0.0.1:PORT` of the API server. */
+  server: string;
+  token?: string;
+  node: string;
+  /** Where pods' directories (`pods/UID`) and logs (`logs/NAMESPACE_POD_UID/CONTAINER.log`) go. One kubelet at a time. */
+  root: string;
+  /** Of the node and of its pods, which all use the host's network. Default 127.0.0.1. */
+  address?: string;
+  labels?: Readonly<Record<string, string>>;
+  maxPods?: number;
+  /** What every image would bring; PATH has to be in it for programs to be found. */
+  imageEnvironment: Readonly<Record<string, string>>;
+  /** Working directory of containers that name none. */
+  imageDirectory: string;
+  /** As if the image had to be fetched first. Default 0. */
+  startDelayMs?: number;
+  /** Before the second restart of a container, doubled each time. Default 10 s, at most 5 min. */
+  restartBackoffMs?: number;
+  tell: TellEvent;
+}
+
+export interface Kubelet {
+  readonly node: string;
+  readonly root: string;
+  /** Ends all pods (SIGTERM, at most 2 s later SIGKILL) and then itself. The API server hears nothing of it. */
+  stop(): Promise<void>;
+  /** The instance is taken: everything of this node gets SIGKILL at once. */
+  take(): Promise<void>;
+}
+
+const maxRestartBackoffMs = 300_000;
+const defaultRestartBackoffMs = 10_000;
+/** The least grace of 2 s, and time for the last exits. */
+const stopLimitMs = 4_000;
+
+/**
+ * A kubelet for one node, without images, cgroups or a network of its own: a pod's containers are processes of this
+ * machine. What an earlier kubelet left on the same root, killed as it may have been, is ended first.
+ * @throws Error where another kubelet uses the root
+ */
+export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
+  await mkdir(options.root, { recursive: true });
+  const root = await realpath(options.root);
+  const rootId = createHash('sha256').update(root).digest('hex').slice(0, 16);
+  const lock = await lockRoot(root, rootId);
+  const markerPrefix = `${rootId}.`;
+  const sweeper = new Sweeper();
+  const killAll = (): Promise<SweepResult> =>
+    sweeper.sweep({ isMarker: (marker) => marker.startsWith(markerPrefix), sessions: [] });
+  const { killed } = await killAll();
+  await rm(join(root, 'pods'), { recursive: true, force: true });
+
+  const { node, tell, token, server } = options;
+  const kube = new KubeClient({ url: server, ...(token === undefined ? {} : { token }) });
+  const over = new AbortController();
+  const workers = new Map<string, PodWorker>();
+  const home = describeHome(options, { kube, root, markerPrefix, sweeper, signal: over.signal });
+  tell({ event: 'kubelet-started', node, root, leftoversKilled: killed });
+  const loops = [
+    keepNode(kube, describeFacts(options), () => tell({ event: 'node-registered', node }), over.signal),
+    followPods(kube, node, listenToPods(workers, home), over.signal),
+  ];
+
+  async function end(how: 'stopped' | 'taken'): Promise<void> {
+    over.abort();
+    for (const worker of workers.values()) how === 'taken' ? worker.take() : worker.shutdown();
+    if (how === 'taken') await killAll();
+    const allGone = Promise.all([...workers.values()].map(({ gone }) => gone));
+    await Promise.race([allGone, delay(stopLimitMs, undefined, { ref: false })]);
+    await killAll();
+    await Promise.all(loops);
+    kube.close();
+    lock.close();
+    tell({ event: 'kubelet-ended', node, how });
+  }
+  return { node, root, stop: () => end('stopped'), take: () => end('taken') };
+}
+
+function describeHome(
+  options: KubeletOptions,
+  own: Pick<PodHome, 'kube' | 'root' | 'markerPrefix' | 'sweeper' | 'signal'>,
+): PodHome {
+  const { node, address = '127.0.0.1', imageEnvironment, imageDirectory, startDelayMs = 0, tell } = options;
+  const { restartBackoffMs: baseMs = defaultRestartBackoffMs } = options;
+  return {
+    ...own,
+    place: { nodeName: node, address },
+    imageEnvironment,
+    imageDirectory,
+    startDelayMs,
+    backoff: { baseMs, maxMs: maxRestartBackoffMs },
+    tell,
+  };
+}
+
+function describeFacts({ node, address = '127.0.0.1', labels = {}, maxPods = 110 }: KubeletOptions): NodeFacts {
+  const architecture = arch() === 'x64' ? 'amd64' : arch();
+  return { name: node, address, labels, maxPods, cpus: cpus().length, memoryBytes: totalmem(), architecture };
+}
+
+function listenToPods(workers: Map<string, PodWorker>, home: PodHome): Parameters<typeof followPods>[2] {
+  const changed = (pod: Pod): void => {
+    const { uid } = pod.metadata;
+    const known = workers.get(uid);
+    if (known !== undefined) {
+      known.update(pod);
+      return;
+    }
+    const worker = new PodWorker(pod, home);
+    workers.set(uid, worker);
+    void worker.gone.then(() => workers.delete(uid));
+  };
+  return {
+    changed,
+    removed: (pod) => workers.get(pod.metadata.uid)?.remove(pod),
+    listed(pods) {
+      const present = new Set(pods.map(({ metadata }) => metadata.uid));
+      for (const [uid, worker] of workers) if (!present.has(uid)) worker.remove();
+      for (const pod of pods) changed(pod);
+    },
+    reachable(reachable, message) {
+      const event = reachable ? 'api-reachable' : 'api-unreachable';
+      home.tell({ event, node: home.place.nodeName, message });
+    },
+  };
+}
+
+/** An abstract socket is a lock that the kernel lifts however the kubelet ends. */
+async function lockRoot(root: string, rootId: string): Promise<Server> {
+  const lock = createServer((socket) => socket.destroy());
+  lock.listen(`\0spotable-sandbox-kubelet-${rootId}`);
+  try {
+    await once(lock, 'listening');
+  } catch (cause) {
+    throw new Error(`Cannot use root ${root}: another kubelet runs on it`, { cause });
+  }
+  return lock;
+}

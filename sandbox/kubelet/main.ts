@@ -1,0 +1,67 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { type Kubelet, startKubelet } from './kubelet.ts';
+import { parseFlags, usage } from './parse-flags.ts';
+import { writeEvents } from './write-events.ts';
+
+/** sysexits: a wrong command line, and something needed that is not there. */
+const exUsage = 64;
+const exUnavailable = 69;
+/** As a container that was killed ends. */
+const takenExitCode = 137;
+
+const flags = parseFlags(process.argv.slice(2));
+if (flags.kind === 'help') {
+  process.stdout.write(usage);
+} else if (flags.kind === 'bad') {
+  process.stderr.write(`kubelet: ${flags.problems.join('; ')}\n`);
+  process.exitCode = exUsage;
+} else {
+  await run(flags);
+}
+
+async function run({
+  options,
+  root: givenRoot,
+  exitWithParent,
+}: Extract<typeof flags, { kind: 'run' }>): Promise<void> {
+  const root = givenRoot ?? (await mkdtemp(join(tmpdir(), 'spotable-kubelet-')));
+  // From the first moment: a signal while the kubelet starts must not leave what it has started.
+  const started = startKubelet({
+    ...options,
+    root,
+    imageEnvironment: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: process.env['HOME'] ?? '/' },
+    imageDirectory: process.cwd(),
+    tell: writeEvents(process.stdout, Date.now),
+  });
+  // Whichever is over first ends the process: an instance can be taken while its pods are being ended.
+  const end = async (how: (kubelet: Kubelet) => Promise<void>, exitCode: number): Promise<void> => {
+    await how(await started);
+    if (givenRoot === undefined) await rm(root, { recursive: true, force: true });
+    process.exit(exitCode);
+  };
+  const stop = once(() => void end((kubelet) => kubelet.stop(), 0).catch(fail));
+  const take = once(() => void end((kubelet) => kubelet.take(), takenExitCode).catch(fail));
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  process.on('SIGHUP', stop);
+  process.on('SIGUSR2', take);
+  if (exitWithParent) process.stdin.resume().once('close', take);
+  await started.catch(fail);
+}
+
+function fail(error: unknown): void {
+  process.stderr.write(`kubelet: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(exUnavailable);
+}
+
+/** The handler stays in place afterwards: a second Ctrl-C must not end this process before its pods have ended. */
+function once(act: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) act();
+    isDone = true;
+  };
+}

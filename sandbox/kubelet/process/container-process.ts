@@ -1,0 +1,117 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
+import { constants } from 'node:os';
+import type { Readable } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ContainerCommand } from '../pod/resolve-command.ts';
+import { markerName, type Sweeper } from './sweep.ts';
+
+export interface ContainerEnd {
+  /** 128+n where signal n ended it. */
+  exitCode: number;
+  signal: NodeJS.Signals | null;
+  finishedAtMs: number;
+  leftoversKilled: number;
+  leftoversAlive: number;
+}
+
+export interface ContainerProcess {
+  readonly pid: number;
+  /** To the main process alone, as a container runtime does. */
+  terminate(): void;
+  /** To the main process; everything else of the container ends with it. */
+  kill(): void;
+  /** Resolves when nothing of the container is left and all that it wrote was read. */
+  readonly ended: Promise<ContainerEnd>;
+}
+
+export type TellLine = (stream: 'stdout' | 'stderr', line: string) => void;
+
+/** A container log keeps lines of at most 16 KiB and splits longer ones, as containerd does. */
+const maxLineChars = 16 * 1024;
+/** Something outside the container may hold its pipes open for ever. */
+const outputGraceMs = 500;
+const signalBase = 128;
+
+/** @throws Error, worded as runc words it, where the program cannot be started */
+export async function startContainer(
+  command: ContainerCommand,
+  sweeper: Sweeper,
+  tellLine: TellLine,
+): Promise<ContainerProcess> {
+  const isDirectory = await stat(command.directory).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isDirectory) throw new Error(`chdir to cwd ("${command.directory}") failed: no such file or directory`);
+  const child = spawn(command.file, command.args, {
+    cwd: command.directory,
+    env: { ...Object.fromEntries(command.environment), [markerName]: command.marker },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A session of its own: a Ctrl-C in the terminal is not for the pods.
+    detached: true,
+  });
+  const output = Promise.all([
+    readLines(child.stdout, 'stdout', tellLine),
+    readLines(child.stderr, 'stderr', tellLine),
+  ]);
+  await once(child, 'spawn').catch((cause: NodeJS.ErrnoException) => {
+    throw new Error(`exec: "${command.file}": ${sayStartFailure(cause)}`, { cause });
+  });
+  // A signal that cannot be sent: the process is gone, and its exit tells more.
+  child.on('error', () => undefined);
+  const pid = child.pid ?? 0;
+  return {
+    pid,
+    terminate: () => void child.kill('SIGTERM'),
+    kill: () => void child.kill('SIGKILL'),
+    ended: awaitEnd(child, pid, { marker: command.marker, sweeper, output }),
+  };
+}
+
+async function awaitEnd(
+  child: ChildProcess,
+  pid: number,
+  { marker, sweeper, output }: { marker: string; sweeper: Sweeper; output: Promise<unknown> },
+): Promise<ContainerEnd> {
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  const finishedAtMs = Date.now();
+  const left = await sweeper.sweep({ isMarker: (found) => found === marker, sessions: [pid] });
+  await Promise.race([output, delay(outputGraceMs)]);
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+  const exitCode = code ?? signalBase + (signal === null ? 0 : constants.signals[signal]);
+  return { exitCode, signal, finishedAtMs, leftoversKilled: left.killed, leftoversAlive: left.alive };
+}
+
+function sayStartFailure(cause: NodeJS.ErrnoException): string {
+  if (cause.code === 'ENOENT') return 'executable file not found in $PATH';
+  return cause.code === 'EACCES' ? 'permission denied' : cause.message;
+}
+
+async function readLines(stream: Readable, name: 'stdout' | 'stderr', tellLine: TellLine): Promise<void> {
+  const decoder = new StringDecoder('utf8');
+  let pending = '';
+  const take = (text: string): void => {
+    const lines = (pending + text).split('\n');
+    pending = lines.pop() ?? '';
+    for (const line of lines) tellPieces(line);
+    while (pending.length > maxLineChars) {
+      tellLine(name, pending.slice(0, maxLineChars));
+      pending = pending.slice(maxLineChars);
+    }
+  };
+  const tellPieces = (line: string): void => {
+    for (let at = 0; at === 0 || at < line.length; at += maxLineChars)
+      tellLine(name, line.slice(at, at + maxLineChars));
+  };
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) take(decoder.write(chunk));
+  } catch {
+    // Destroyed by us once the container is gone: what was not read by then is lost.
+  }
+  const last = pending + decoder.end();
+  if (last !== '') tellPieces(last);
+}
