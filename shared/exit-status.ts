@@ -16,9 +16,9 @@ export const exitStatus = {
 export class FatalError extends Error {
   readonly status: number;
 
-  constructor(message: string, status: number, options?: ErrorOptions) {
+  constructor(message: string, options: ErrorOptions & { readonly status: number }) {
     super(message, options);
     this.name = 'FatalError';
-    this.status = status;
+    this.status = options.status;
   }
 }

@@ -2,6 +2,8 @@ import { parseArgs } from 'node:util';
 import type { Setting } from './setting.ts';
 
 export type Settings = Readonly<Record<string, Setting<unknown>>>;
+/** The settings that read as `Config`: one for each of its fields. */
+export type SettingsFor<Config> = { readonly [K in keyof Config]-?: Setting<Config[K]> };
 export type Values<S extends Settings> = { readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never };
 
 /** One line a person can act on, and where the wrong value came from. */

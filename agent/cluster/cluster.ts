@@ -1,0 +1,37 @@
+import type { NodeView } from '../cordon/node-mark.ts';
+import type { PodView } from '../drain/pod.ts';
+
+/** What became of an eviction. */
+export type EvictOutcome =
+  | { readonly kind: 'accepted' }
+  /** 404, or another pod of that name: the one we meant is gone. */
+  | { readonly kind: 'gone' }
+  /** A budget says no (429), or two budgets make a decision impossible (500). */
+  | { readonly kind: 'refused'; readonly reason: string; readonly retryAfterMs: number | undefined }
+  /** The API server is too busy to say (429 without a budget). */
+  | { readonly kind: 'busy'; readonly retryAfterMs: number | undefined };
+
+export type DeleteOutcome = Exclude<EvictOutcome, { kind: 'refused' }>;
+
+export type PatchOutcome =
+  | { readonly kind: 'patched'; readonly node: NodeView }
+  /** Somebody else wrote in between: read again, decide again. */
+  | { readonly kind: 'conflict' }
+  | { readonly kind: 'gone' };
+
+/**
+ * This node and its pods in Kubernetes. Reads come from a warm watch and cost no request; every call has a time limit, and
+ * throws a `KubeError` where the API server cannot be reached, or refuses for a reason that is no outcome above (403, 422).
+ */
+export interface Cluster {
+  /** Undefined until it was seen for the first time. */
+  node(): NodeView | undefined;
+  pods(): readonly PodView[];
+  /** Resolves at the next change of the node or its pods after the call. */
+  changed(): Promise<void>;
+  readNode(signal: AbortSignal): Promise<NodeView | undefined>;
+  /** A strategic merge patch. With `resourceVersion` it applies only to that state of the node. */
+  patchNode(patch: object, resourceVersion: string, signal: AbortSignal): Promise<PatchOutcome>;
+  evict(pod: PodView, gracePeriodSeconds: number, signal: AbortSignal): Promise<EvictOutcome>;
+  deletePod(pod: PodView, gracePeriodSeconds: number, signal: AbortSignal): Promise<DeleteOutcome>;
+}

@@ -1,0 +1,166 @@
+import type { V1Node, V1Pod } from '@kubernetes/client-node';
+import type { Clock } from '../../shared/clock.ts';
+import type { Log } from '../../shared/log.ts';
+import { type NodeView, readNode } from '../cordon/node-mark.ts';
+import { type PodView, podName, readPod } from '../drain/pod.ts';
+import type { Cluster, DeleteOutcome, EvictOutcome, PatchOutcome } from './cluster.ts';
+import { followList } from './follow-list.ts';
+import {
+  describeRefusal,
+  type KubeAnswer,
+  type KubeConnection,
+  KubeError,
+  type KubeStatus,
+} from './kube-connection.ts';
+
+export interface KubeClusterOptions {
+  readonly connection: KubeConnection;
+  readonly nodeName: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** One node of a Kubernetes cluster, through its API server. */
+export class KubeCluster implements Cluster {
+  readonly #options: KubeClusterOptions;
+  #node: NodeView | undefined;
+  #pods: readonly PodView[] = [];
+  #change = Promise.withResolvers<void>();
+
+  constructor(options: KubeClusterOptions) {
+    this.#options = options;
+  }
+
+  /** Keeps node and pods current until the signal aborts. */
+  async follow(signal: AbortSignal): Promise<void> {
+    const { connection, nodeName, clock, log } = this.#options;
+    const common = { connection, clock, log };
+    const followNode = followList<NodeView>(
+      {
+        ...common,
+        path: `/api/v1/nodes?fieldSelector=${encodeURIComponent(`metadata.name=${nodeName}`)}`,
+        read: (object) => readNode(object as V1Node),
+        key: ({ uid }) => uid,
+        onItems: (nodes) => this.#see([...nodes.values()][0], this.#pods),
+      },
+      signal,
+    );
+    const followPods = followList<PodView>(
+      {
+        ...common,
+        path: `/api/v1/pods?fieldSelector=${encodeURIComponent(`spec.nodeName=${nodeName}`)}`,
+        read: (object) => readPod(object as V1Pod),
+        key: ({ uid }) => uid,
+        onItems: (pods) => this.#see(this.#node, [...pods.values()]),
+      },
+      signal,
+    );
+    await Promise.all([followNode, followPods]);
+  }
+
+  node(): NodeView | undefined {
+    return this.#node;
+  }
+
+  pods(): readonly PodView[] {
+    return this.#pods;
+  }
+
+  changed(): Promise<void> {
+    return this.#change.promise;
+  }
+
+  async readNode(signal: AbortSignal): Promise<NodeView | undefined> {
+    const answer = await this.#options.connection.request({ method: 'GET', path: this.#nodePath(), signal });
+    if (answer.status === 404) return undefined;
+    if (answer.status !== 200) throw refusal(`read node ${this.#options.nodeName}`, answer);
+    return readNode(answer.body as V1Node);
+  }
+
+  async patchNode(patch: object, resourceVersion: string, signal: AbortSignal): Promise<PatchOutcome> {
+    const { metadata, ...rest } = patch as { metadata?: object };
+    const answer = await this.#options.connection.request({
+      method: 'PATCH',
+      path: this.#nodePath(),
+      contentType: 'application/strategic-merge-patch+json',
+      body: { metadata: { ...metadata, resourceVersion }, ...rest },
+      signal,
+    });
+    if (answer.status === 409) return { kind: 'conflict' };
+    if (answer.status === 404) return { kind: 'gone' };
+    const node = answer.status === 200 ? readNode(answer.body as V1Node) : undefined;
+    if (node === undefined) throw refusal(`patch node ${this.#options.nodeName}`, answer);
+    this.#see(node, this.#pods);
+    return { kind: 'patched', node };
+  }
+
+  async evict(pod: PodView, gracePeriodSeconds: number, signal: AbortSignal): Promise<EvictOutcome> {
+    const { namespace, name } = pod;
+    const body = {
+      apiVersion: 'policy/v1',
+      kind: 'Eviction',
+      metadata: { namespace, name },
+      deleteOptions: deleteOptions(pod, gracePeriodSeconds),
+    };
+    const path = `${podPath(pod)}/eviction`;
+    const answer = await this.#options.connection.request({ method: 'POST', path, body, signal });
+    const { status, retryAfterMs } = answer;
+    if (status === 200 || status === 201) return { kind: 'accepted' };
+    if (isGone(answer)) return { kind: 'gone' };
+    // 429 is a budget's no only where the causes say so; otherwise the server is shedding load. 500: two budgets match.
+    if (status === 429 && !isBudget(answer)) return { kind: 'busy', retryAfterMs };
+    if (status === 429 || status === 500) return { kind: 'refused', reason: reasonOf(answer), retryAfterMs };
+    throw refusal(`evict pod ${podName(pod)}`, answer);
+  }
+
+  async deletePod(pod: PodView, gracePeriodSeconds: number, signal: AbortSignal): Promise<DeleteOutcome> {
+    const body = deleteOptions(pod, gracePeriodSeconds);
+    const answer = await this.#options.connection.request({ method: 'DELETE', path: podPath(pod), body, signal });
+    const { status, retryAfterMs } = answer;
+    if (status === 200 || status === 202) return { kind: 'accepted' };
+    if (isGone(answer)) return { kind: 'gone' };
+    if (status === 429) return { kind: 'busy', retryAfterMs };
+    throw refusal(`delete pod ${podName(pod)}`, answer);
+  }
+
+  #nodePath(): string {
+    return `/api/v1/nodes/${encodeURIComponent(this.#options.nodeName)}`;
+  }
+
+  #see(node: NodeView | undefined, pods: readonly PodView[]): void {
+    this.#node = node;
+    this.#pods = pods;
+    this.#change.resolve();
+    this.#change = Promise.withResolvers();
+  }
+}
+
+function podPath({ namespace, name }: PodView): string {
+  return `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
+}
+
+/** The uid keeps a new pod of the same name (a StatefulSet's) safe. */
+function deleteOptions({ uid }: PodView, gracePeriodSeconds: number): object {
+  return { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds, preconditions: { uid } };
+}
+
+/** 404, or the uid precondition failed: the API server names the Pod kind in that conflict, and `pods` in others. */
+function isGone({ status, body }: KubeAnswer): boolean {
+  if (status === 404) return true;
+  const { details } = Object(body) as { details?: { kind?: string } };
+  return status === 409 && details?.kind === 'Pod';
+}
+
+function isBudget({ body }: KubeAnswer): boolean {
+  const causes = (Object(body) as KubeStatus).details?.causes ?? [];
+  return causes.some(({ reason }) => reason === 'DisruptionBudget');
+}
+
+function reasonOf({ status, body }: KubeAnswer): string {
+  const { message, details } = Object(body) as KubeStatus;
+  return details?.causes?.[0]?.message ?? message ?? `HTTP ${status}`;
+}
+
+function refusal(act: string, { status, body }: KubeAnswer): KubeError {
+  return new KubeError(describeRefusal(act, status, body), { status });
+}

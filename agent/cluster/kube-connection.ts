@@ -1,0 +1,154 @@
+import { HttpMethod, type KubeConfig, RequestContext } from '@kubernetes/client-node';
+import { type Dispatcher, fetch, type Response } from 'undici';
+import { errorText } from '../../shared/log.ts';
+
+/** A call that brought no answer, or one that its caller has no use for. */
+export class KubeError extends Error {
+  /** HTTP status; undefined where there was no answer. */
+  readonly status: number | undefined;
+
+  constructor(message: string, options: ErrorOptions & { readonly status?: number }) {
+    super(message, options);
+    this.name = 'KubeError';
+    this.status = options.status;
+  }
+}
+
+export interface KubeRequest {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** Path and query, from `/api/...`. */
+  readonly path: string;
+  readonly body?: object;
+  readonly contentType?: string;
+  readonly timeoutMs?: number;
+  readonly signal: AbortSignal;
+}
+
+/** The parts of a Kubernetes `Status` that say why a call failed. */
+export interface KubeStatus {
+  readonly reason?: string;
+  readonly message?: string;
+  readonly details?: { readonly causes?: ReadonlyArray<{ readonly reason?: string; readonly message?: string }> };
+}
+
+export interface KubeAnswer {
+  readonly status: number;
+  /** The parsed body, whatever the status. */
+  readonly body: unknown;
+  readonly retryAfterMs: number | undefined;
+}
+
+const defaultTimeoutMs = 5000;
+/** etcd stores no object above 1.5 MiB. */
+const longestLineChars = 4_194_304;
+
+/**
+ * Requests to the API server with the credentials of a KubeConfig (service account, kubeconfig, exec plugin), over one shared
+ * dispatcher. The generated API classes are left out: they open a connection for each request, have no time limits and double
+ * the agent's memory.
+ */
+export class KubeConnection {
+  readonly #config: KubeConfig;
+  readonly #server: string;
+  #dispatcher: Dispatcher | undefined;
+
+  constructor(config: KubeConfig) {
+    const cluster = config.getCurrentCluster();
+    if (cluster === null) throw new KubeError('Cannot find a Kubernetes cluster in the kubeconfig', {});
+    this.#config = config;
+    this.#server = cluster.server.replace(/\/$/, '');
+  }
+
+  get server(): string {
+    return this.#server;
+  }
+
+  /** One call. Throws a {@link KubeError} without an answer in time; any HTTP status is an answer. */
+  async request({ timeoutMs = defaultTimeoutMs, signal, ...request }: KubeRequest): Promise<KubeAnswer> {
+    const what = `${request.method} ${request.path}`;
+    const limit = AbortSignal.timeout(timeoutMs);
+    try {
+      const response = await this.#fetch(request, AbortSignal.any([signal, limit]));
+      const text = await response.text();
+      return { status: response.status, body: parseBody(text), retryAfterMs: retryAfterMs(response) };
+    } catch (error) {
+      signal.throwIfAborted();
+      const because = limit.aborted ? `no answer within ${timeoutMs} ms` : errorText(error);
+      throw new KubeError(`Cannot reach the Kubernetes API: ${what}: ${because}`, { cause: error });
+    }
+  }
+
+  /**
+   * The lines of a watch, as they come, until the server ends it. A connection that dies without a word is noticed by undici's
+   * limit on silence (300 s), which is longer than any watch that we ask for.
+   */
+  async *lines(path: string, connectMs: number, signal: AbortSignal): AsyncGenerator<string, void> {
+    const abort = new AbortController();
+    const timer = setTimeout(
+      () => abort.abort(new KubeError(`Cannot watch ${path}: no answer within ${connectMs} ms`, {})),
+      connectMs,
+    );
+    try {
+      const response = await this.#fetch({ method: 'GET', path }, AbortSignal.any([signal, abort.signal]));
+      clearTimeout(timer);
+      if (response.status !== 200) {
+        const text = await response.text();
+        throw new KubeError(describeRefusal(`watch ${path}`, response.status, parseBody(text)), {
+          status: response.status,
+        });
+      }
+      const decoder = new TextDecoder();
+      let pending = '';
+      for await (const chunk of response.body ?? []) {
+        const parts = (pending + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n');
+        pending = parts.pop() ?? '';
+        if (pending.length > longestLineChars) throw new KubeError(`Cannot watch ${path}: a line is too long`, {});
+        yield* parts.filter((line) => line !== '');
+      }
+    } finally {
+      clearTimeout(timer);
+      abort.abort();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#dispatcher?.destroy();
+  }
+
+  async #fetch(request: Omit<KubeRequest, 'timeoutMs' | 'signal'>, signal: AbortSignal): Promise<Response> {
+    const { method, path, body, contentType = 'application/json' } = request;
+    const url = `${this.#server}${path}`;
+    const context = new RequestContext(url, HttpMethod[method]);
+    await this.#config.applySecurityAuthentication(context);
+    // Each call above makes a dispatcher of its own; only the first is ever used, so that connections are shared.
+    this.#dispatcher ??= context.getDispatcher();
+    // fetch, not undici's request: only fetch ends on the signal while the TCP connect hangs.
+    return fetch(url, {
+      method,
+      headers: { ...context.getHeaders(), accept: 'application/json', ...(body && { 'content-type': contentType }) },
+      signal,
+      ...(body && { body: JSON.stringify(body) }),
+      ...(this.#dispatcher && { dispatcher: this.#dispatcher }),
+    });
+  }
+}
+
+/** `Cannot ACT: 403 Forbidden: MESSAGE`, from the Status that the API server answered. */
+export function describeRefusal(act: string, status: number, body: unknown): string {
+  const { reason, message } = (Object(body) ?? {}) as KubeStatus;
+  return `Cannot ${act}: ${status}${reason ? ` ${reason}` : ''}${message ? `: ${message}` : ''}`;
+}
+
+function parseBody(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return { message: text.slice(0, 200) };
+  }
+}
+
+/** The API server sends whole seconds. */
+function retryAfterMs(response: Response): number | undefined {
+  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : undefined;
+}

@@ -1,0 +1,111 @@
+import type { PodView } from './pod.ts';
+import { isGameServer } from './pod-filters.ts';
+
+/** How the drain has fared with one pod so far. */
+export interface PodAttempt {
+  /** A call about it is under way. */
+  readonly isInFlight: boolean;
+  /** Evictions that were not accepted, whatever the reason. */
+  readonly refusals: number;
+  /** Not to be evicted again before: epoch milliseconds. */
+  readonly evictNotBeforeMs: number;
+  readonly deleteNotBeforeMs: number;
+}
+
+export type Step =
+  | { readonly kind: 'evict'; readonly pod: PodView; readonly gracePeriodSeconds: number }
+  | { readonly kind: 'delete'; readonly pod: PodView; readonly gracePeriodSeconds: number; readonly why: DeleteReason };
+
+/**
+ * `finished`: nothing of it runs. `budget`: it may not be evicted, and only its own grace period is left. `outlives`: it is
+ * going already, but later than the node.
+ */
+export type DeleteReason = 'finished' | 'budget' | 'outlives';
+
+export interface DrainPlan {
+  /** What to do now, the most pressing first. */
+  readonly steps: readonly Step[];
+  /** When to plan again even if nothing changes: epoch milliseconds. */
+  readonly nextMs: number;
+}
+
+export interface DrainState {
+  /** The pods to be moved; spared ones are not among them. */
+  readonly pods: readonly PodView[];
+  readonly attempts: ReadonlyMap<string, PodAttempt>;
+  /** By when every pod has ended: the deadline less the safety margin, epoch milliseconds. */
+  readonly endByMs: number;
+  readonly nowMs: number;
+}
+
+/** The API server takes a grace period of 0 as "forget the pod", while its processes may live on: at least 1. */
+const shortestGraceSeconds = 1;
+
+/** Kubernetes counts graces in whole seconds; a pod less than this over the end is not worth a call. */
+const outlivesByMs = 1000;
+
+/** With less time than this there is none left to ask a budget first. */
+const shortestAskMs = 2000;
+
+/** Clocks step and watches stall, so the plan is made anew at least this often. */
+const longestPauseMs = 1000;
+
+/**
+ * Decides the next steps from nothing but the present state, so that a moved deadline, a pod that came or went and a restarted
+ * agent need no special case. A pod is evicted while a budget may still agree, and deleted once only its own grace is left.
+ */
+export function planDrain({ pods, attempts, endByMs, nowMs }: DrainState): DrainPlan {
+  const steps: Step[] = [];
+  let nextMs = nowMs + longestPauseMs;
+  for (const pod of pods) {
+    const attempt = attempts.get(pod.uid) ?? untried;
+    if (attempt.isInFlight) continue;
+    const step = nextStep(pod, attempt, endByMs, nowMs);
+    if (step === undefined) continue;
+    const dueMs = whenDue(step, attempt, endByMs);
+    if (dueMs <= nowMs) steps.push(step);
+    else nextMs = Math.min(nextMs, dueMs);
+  }
+  return { steps: steps.sort((a, b) => urgency(b) - urgency(a)), nextMs };
+}
+
+const untried: PodAttempt = { isInFlight: false, refusals: 0, evictNotBeforeMs: 0, deleteNotBeforeMs: 0 };
+
+function nextStep(pod: PodView, attempt: PodAttempt, endByMs: number, nowMs: number): Step | undefined {
+  const leftSeconds = Math.max(shortestGraceSeconds, Math.floor((endByMs - nowMs) / 1000));
+  if (pod.isFinished) {
+    const isGoing = pod.goneByMs !== undefined;
+    return isGoing ? undefined : { kind: 'delete', pod, gracePeriodSeconds: shortestGraceSeconds, why: 'finished' };
+  }
+  if (pod.goneByMs !== undefined) {
+    const goneAfterShortening = nowMs + leftSeconds * 1000;
+    const outlives = pod.goneByMs > Math.max(endByMs, goneAfterShortening) + outlivesByMs;
+    return outlives ? { kind: 'delete', pod, gracePeriodSeconds: leftSeconds, why: 'outlives' } : undefined;
+  }
+  // A game plays on, or saves, as long as the notice allows; anything else gets no more than it asks for.
+  const ownSeconds = isGameServer(pod) ? leftSeconds : Math.min(pod.gracePeriodSeconds, leftSeconds);
+  const gracePeriodSeconds = Math.max(shortestGraceSeconds, ownSeconds);
+  return mustDelete(pod, attempt, endByMs, nowMs)
+    ? { kind: 'delete', pod, gracePeriodSeconds, why: 'budget' }
+    : { kind: 'evict', pod, gracePeriodSeconds };
+}
+
+/** Every pod is asked for politely once, however late it is, unless there is no time even for that. */
+function mustDelete(pod: PodView, { refusals }: PodAttempt, endByMs: number, nowMs: number): boolean {
+  return (refusals > 0 && nowMs >= escalationMs(pod, endByMs)) || endByMs - nowMs < shortestAskMs;
+}
+
+/** The last moment at which the pod still gets its whole grace period. */
+function escalationMs(pod: PodView, endByMs: number): number {
+  return endByMs - pod.gracePeriodSeconds * 1000;
+}
+
+/** A refusal is waited out, but not past the moment at which the pod is deleted instead. */
+function whenDue({ kind, pod }: Step, { evictNotBeforeMs, deleteNotBeforeMs }: PodAttempt, endByMs: number): number {
+  return kind === 'evict' ? Math.min(evictNotBeforeMs, Math.max(escalationMs(pod, endByMs), 0)) : deleteNotBeforeMs;
+}
+
+/** Deletions cannot wait; among evictions, pods that need long to end go first. */
+function urgency({ kind, pod }: Step): number {
+  return (kind === 'delete' ? 1e6 : 0) + pod.gracePeriodSeconds;
+}

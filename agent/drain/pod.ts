@@ -1,0 +1,43 @@
+import type { V1Pod } from '@kubernetes/client-node';
+
+/** What a drain needs to know of a pod. */
+export interface PodView {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Kind of the controller in its ownerReferences, such as `ReplicaSet`. */
+  readonly controllerKind: string | undefined;
+  /** A mirror pod stands for a static pod of the kubelet: the API server cannot end it. */
+  readonly isMirror: boolean;
+  /** Succeeded or Failed: nothing of it runs any more. */
+  readonly isFinished: boolean;
+  readonly gracePeriodSeconds: number;
+  /** When it should be gone, epoch milliseconds; undefined while nobody has asked it to go. */
+  readonly goneByMs: number | undefined;
+}
+
+/** Kubernetes' default where a pod does not say. */
+const defaultGracePeriodSeconds = 30;
+
+/** Reads what the API server sent (JSON, so instants are text); undefined where it is no pod that could be addressed. */
+export function readPod(object: V1Pod): PodView | undefined {
+  const { namespace, name, uid, labels, annotations, ownerReferences, deletionTimestamp } = object.metadata ?? {};
+  if (namespace === undefined || name === undefined || uid === undefined) return undefined;
+  return {
+    namespace,
+    name,
+    uid,
+    labels: labels ?? {},
+    controllerKind: ownerReferences?.find(({ controller }) => controller === true)?.kind,
+    isMirror: annotations?.['kubernetes.io/config.mirror'] !== undefined,
+    isFinished: object.status?.phase === 'Succeeded' || object.status?.phase === 'Failed',
+    gracePeriodSeconds: object.spec?.terminationGracePeriodSeconds ?? defaultGracePeriodSeconds,
+    // deletionTimestamp is the time of the request plus the grace: the moment the pod should be gone.
+    goneByMs: deletionTimestamp === undefined ? undefined : Date.parse(String(deletionTimestamp)),
+  };
+}
+
+export function podName({ namespace, name }: PodView): string {
+  return `${namespace}/${name}`;
+}

@@ -1,0 +1,45 @@
+import { type Backoff, backoffMs } from '../shared/backoff.ts';
+import type { Clock } from '../shared/clock.ts';
+import { errorText, type Log } from '../shared/log.ts';
+import { type Instance, readInstance, unknownInstance } from '../shared/metadata/instance.ts';
+import type { MetadataClient } from '../shared/metadata/metadata-client.ts';
+
+export interface InstanceFactsParts {
+  readonly metadata: MetadataClient;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random?: () => number;
+}
+
+const backoff: Backoff = { firstMs: 500, longestMs: 10_000 };
+
+/** What is known of the EC2 instance: nothing at first, everything once the metadata service has answered. */
+export class InstanceFacts {
+  readonly #parts: InstanceFactsParts;
+  #known: Instance = unknownInstance;
+
+  constructor(parts: InstanceFactsParts) {
+    this.#parts = parts;
+  }
+
+  get known(): Instance {
+    return this.#known;
+  }
+
+  /** Asks until it is answered or the signal aborts. Nothing waits for it. */
+  async learn(signal: AbortSignal): Promise<void> {
+    const { metadata, clock, log, random = Math.random } = this.#parts;
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        this.#known = await readInstance(metadata, signal);
+        log.info({ instance: this.#known }, 'Instance known');
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        failures++;
+        if (failures === 1) log.warn({ err: errorText(error) }, 'Cannot read instance facts');
+        await clock.sleep(backoffMs(backoff, failures, random), signal).catch(() => {});
+      }
+    }
+  }
+}

@@ -1,0 +1,27 @@
+import { type Interruption, instant } from '../shared/interruption/interruption.ts';
+import type { NodeData, NodeState } from '../shared/inventory/event.ts';
+import type { Instance } from '../shared/metadata/instance.ts';
+
+/** What an inventory event says of this node. */
+export function nodeData(
+  node: string,
+  { region, zone, instanceId, instanceType, lifecycle }: Instance,
+  status: NodeState,
+  { id, kind, action, deadlineMs }: Interruption,
+  sequence: number,
+): NodeData {
+  return {
+    region: region ?? null,
+    zone: zone ?? null,
+    node,
+    instance_id: instanceId ?? null,
+    instance_type: instanceType ?? null,
+    lifecycle: lifecycle ?? null,
+    status,
+    interruption_id: id,
+    kind,
+    action,
+    deadline: deadlineMs === undefined ? null : instant(deadlineMs),
+    sequence,
+  };
+}
