@@ -1,0 +1,39 @@
+import process from 'node:process';
+import { EchoGame } from './echo-game.ts';
+import { type GameOptions, parseGameOptions, usage } from './game-options.ts';
+
+/** sysexits: a wrong command line, and a port that somebody else has. */
+const exUsage = 64;
+const exUnavailable = 69;
+
+let options: GameOptions | 'help';
+try {
+  options = parseGameOptions(process.argv.slice(2), process.env);
+} catch (error) {
+  fail(error, exUsage);
+}
+if (options === 'help') process.stdout.write(usage);
+else await run(options);
+
+async function run({ stubborn, crashAfterMs, exitCode, ...rest }: GameOptions): Promise<void> {
+  const say = (line: string): void => void process.stdout.write(`${line}\n`);
+  const game = new EchoGame({ stubborn, crashAfterMs, exitCode, ...rest }, say);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stubborn) say(`${signal} ignored: this game is stubborn`);
+      else void game.end(signal);
+    });
+  }
+  if (crashAfterMs !== undefined) setTimeout(() => process.kill(process.pid, 'SIGSEGV'), crashAfterMs);
+  game.readConsole(process.stdin, say);
+  // Not awaited: it may be told to end before its port is bound.
+  game.start().catch((error: unknown) => fail(error, exUnavailable));
+  await game.ended;
+  // The last line has to reach its pipe before the process goes.
+  process.stdout.write('bye\n', () => process.exit(exitCode));
+}
+
+function fail(error: unknown, exitCode: number): never {
+  process.stderr.write(`echo-game: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(exitCode);
+}

@@ -1,0 +1,117 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface PlayerReport {
+  sent: number;
+  answered: number;
+  /** Sent at least `lostAfterMs` before the end and never answered. */
+  lost: number;
+  /** Answers to what was answered before: two replicas spoke. */
+  repeated: number;
+  /** The longest time without any answer, from the first datagram to the end. */
+  longestGapMs: number;
+  /** Whether the game said that it closes. */
+  toldClosing: boolean;
+}
+
+const lostAfterMs = 1_000;
+/** Unanswered datagrams that are remembered; older ones count as lost. */
+const maxPending = 4_096;
+
+/** One player with a UDP socket of its own: sends numbered datagrams at a rate and accounts for the answers. */
+export class Player {
+  readonly #socket: Socket = createSocket('udp4');
+  readonly #report: PlayerReport = { sent: 0, answered: 0, lost: 0, repeated: 0, longestGapMs: 0, toldClosing: false };
+  readonly #pending: Map<number, number> = new Map();
+  #host: string;
+  #port: number;
+  #heardAtMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(host: string, port: number) {
+    this.#host = host;
+    this.#port = port;
+    this.#socket.on('message', (message) => this.#hear(message.toString('latin1')));
+    // An address that cannot be reached costs the datagram, as on a real network.
+    this.#socket.on('error', () => undefined);
+  }
+
+  /** Sends `perSecond` datagrams a second from now on. */
+  async play(perSecond: number): Promise<void> {
+    this.#socket.bind(0);
+    await once(this.#socket, 'listening');
+    this.#heardAtMs = performance.now();
+    this.#send();
+    this.#timer = setInterval(() => this.#send(), 1000 / perSecond);
+  }
+
+  /** Sends to another server from the next datagram on: what a matchmaker does with a player. */
+  moveTo(host: string, port: number): void {
+    this.#host = host;
+    this.#port = port;
+  }
+
+  report(): PlayerReport {
+    const nowMs = performance.now();
+    for (const [number, sentAtMs] of this.#pending) if (nowMs - sentAtMs >= lostAfterMs) this.#lose(number);
+    return { ...this.#report, longestGapMs: Math.round(Math.max(this.#report.longestGapMs, nowMs - this.#heardAtMs)) };
+  }
+
+  leave(): PlayerReport {
+    clearInterval(this.#timer);
+    const report = this.report();
+    this.#socket.close();
+    return report;
+  }
+
+  #send(): void {
+    this.#report.sent += 1;
+    const number = this.#report.sent;
+    const [oldest] = this.#pending.keys();
+    if (oldest !== undefined && this.#pending.size >= maxPending) this.#lose(oldest);
+    this.#pending.set(number, performance.now());
+    this.#socket.send(`move ${number}`, this.#port, this.#host);
+  }
+
+  #lose(number: number): void {
+    this.#pending.delete(number);
+    this.#report.lost += 1;
+  }
+
+  #hear(text: string): void {
+    const nowMs = performance.now();
+    if (text.startsWith('closing ')) this.#report.toldClosing = true;
+    const number = Number(/ move (\d+)$/.exec(text)?.[1]);
+    if (!Number.isInteger(number)) return;
+    this.#report.longestGapMs = Math.max(this.#report.longestGapMs, nowMs - this.#heardAtMs);
+    this.#heardAtMs = nowMs;
+    if (this.#pending.delete(number)) this.#report.answered += 1;
+    else this.#report.repeated += 1;
+  }
+}
+
+export function joinReports(reports: readonly PlayerReport[]): PlayerReport & { players: number } {
+  const sum = (read: (report: PlayerReport) => number): number => reports.reduce((total, one) => total + read(one), 0);
+  return {
+    players: reports.length,
+    sent: sum(({ sent }) => sent),
+    answered: sum(({ answered }) => answered),
+    lost: sum(({ lost }) => lost),
+    repeated: sum(({ repeated }) => repeated),
+    longestGapMs: Math.max(0, ...reports.map(({ longestGapMs }) => longestGapMs)),
+    toldClosing: reports.some(({ toldClosing }) => toldClosing),
+  };
+}
+
+/** Keeps `players` of them at one server until `signal` aborts. */
+export async function playUntil(
+  { host, port, players, perSecond }: { host: string; port: number; players: number; perSecond: number },
+  signal: AbortSignal,
+): Promise<PlayerReport & { players: number }> {
+  const all = Array.from({ length: players }, () => new Player(host, port));
+  await Promise.all(all.map((player) => player.play(perSecond)));
+  // A day: longer than anything here is left running, short enough for a timer.
+  await delay(86_400_000, undefined, { signal }).catch(() => undefined);
+  return joinReports(all.map((player) => player.leave()));
+}
