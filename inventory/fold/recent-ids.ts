@@ -1,0 +1,23 @@
+/** About 10 MB. The same id comes twice within seconds (a sender's retry) or minutes (a redelivery), not hours apart. */
+const idsPerGeneration = 32_768;
+
+/**
+ * Finds an event id that is used for two different events. Remembers the last 32,768 to 65,536 ids: the older generation goes
+ * as a whole when the younger one is full, which costs nothing per event.
+ */
+export class RecentIds {
+  #younger = new Map<string, string>();
+  #older = new Map<string, string>();
+
+  /** What the id was used for before, if that is something else than `meaning`. */
+  otherMeaning(id: string, meaning: string): string | undefined {
+    const known = this.#younger.get(id) ?? this.#older.get(id);
+    if (known !== undefined) return known === meaning ? undefined : known;
+    if (this.#younger.size >= idsPerGeneration) {
+      this.#older = this.#younger;
+      this.#younger = new Map();
+    }
+    this.#younger.set(id, meaning);
+    return undefined;
+  }
+}

@@ -1,0 +1,87 @@
+import { isDeepStrictEqual } from 'node:util';
+import type {
+  GameServerData,
+  GameServerEvent,
+  GameServerState,
+  NodeData,
+  NodeEvent,
+} from '../../shared/inventory/event.ts';
+import type { Heard } from './game-server-record.ts';
+
+/**
+ * A game server as the table shows it: the contract's own fields, with what is known from elsewhere (its node, its lease) put
+ * into `status`, `deadline` and `reason`.
+ */
+export interface GameServerRow extends GameServerData {
+  /** What the game server's own newest event said. */
+  readonly own_status: GameServerState;
+  readonly node_status: NodeData['status'] | null;
+  /** By the sender's clock. */
+  readonly last_event_at: string;
+  /** When the queue took that event, by the queue's clock. */
+  readonly heard_at: string;
+}
+
+export interface NodeRow extends NodeData {
+  /** The instance, or `node/NAME` where it is not known. */
+  readonly key: string;
+  readonly last_event_at: string;
+  readonly heard_at: string;
+}
+
+/** A deadline that passed this long ago came to nothing where the server still speaks. AWS can take minutes longer. */
+const outlivedMs = 10 * 60_000;
+
+/** Whether the node's interruption covers a game server that said this. Both clocks are the node's own. */
+function isTakenAway(truth: GameServerEvent, node: NodeEvent | undefined): node is NodeEvent {
+  if (node?.data.status !== 'interrupted' && node?.data.status !== 'drained') return false;
+  const { deadline } = node.data;
+  return deadline === null || Date.parse(truth.time) < Date.parse(deadline) + outlivedMs;
+}
+
+export function gameServerRow(
+  { event, heardMs }: Heard<GameServerEvent>,
+  node: NodeEvent | undefined,
+  isExpired: boolean,
+): GameServerRow {
+  const { data, time } = event;
+  const row = {
+    ...data,
+    own_status: data.status,
+    node_status: node?.data.status ?? null,
+    last_event_at: time,
+    heard_at: new Date(heardMs).toISOString(),
+  };
+  if (isEnded(data.status)) return row;
+  const goes = isTakenAway(event, node) ? { ...row, ...takenAway(data, node.data) } : row;
+  return isExpired ? { ...goes, status: 'lost', reason: goes.reason ?? 'lease-expired' } : goes;
+}
+
+function takenAway(data: GameServerData, { deadline, kind }: NodeData): Partial<GameServerData> {
+  return { status: 'terminating', deadline: earlier(data.deadline, deadline), reason: data.reason ?? kind };
+}
+
+export function isEnded(state: GameServerState): boolean {
+  return state === 'terminated' || state === 'lost';
+}
+
+function earlier(one: string | null, other: string | null): string | null {
+  if (one === null || other === null) return one ?? other;
+  return Date.parse(one) <= Date.parse(other) ? one : other;
+}
+
+export function nodeRow(key: string, { event, heardMs }: Heard<NodeEvent>): NodeRow {
+  return { ...event.data, key, last_event_at: event.time, heard_at: new Date(heardMs).toISOString() };
+}
+
+const renewed: ReadonlySet<string> = new Set(['sequence', 'lease_expires_at', 'last_event_at', 'heard_at']);
+
+/** Whether two rows look the same: all but what renews itself with each heartbeat. */
+export function isSameToSee<Row extends object>(one: Row, other: Row): boolean {
+  for (const field in one) {
+    const a = one[field];
+    const b = other[field];
+    if (a !== b && !renewed.has(field) && !(typeof a === 'object' && isDeepStrictEqual(a, b))) return false;
+  }
+  return true;
+}
