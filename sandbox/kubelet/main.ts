@@ -24,6 +24,7 @@ if (flags.kind === 'help') {
 
 async function run({
   options,
+  environment,
   root: givenRoot,
   exitWithParent,
 }: Extract<typeof flags, { kind: 'run' }>): Promise<void> {
@@ -32,7 +33,11 @@ async function run({
   const started = startKubelet({
     ...options,
     root,
-    imageEnvironment: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: process.env['HOME'] ?? '/' },
+    imageEnvironment: {
+      PATH: process.env['PATH'] ?? '/usr/bin:/bin',
+      HOME: process.env['HOME'] ?? '/',
+      ...environment,
+    },
     imageDirectory: process.cwd(),
     tell: writeEvents(process.stdout, Date.now),
   });

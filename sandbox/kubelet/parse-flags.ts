@@ -11,6 +11,7 @@ Runs the pods of one node as processes of this machine. One JSON line a happenin
   --root DIR                directory for pods and logs; without it a temporary one, removed at the end
   --address IP              of the node and its pods (127.0.0.1)
   --label KEY=VALUE         of the node; repeatable
+  --env KEY=VALUE           for every container of the node, as an image's own environment is; repeatable
   --max-pods N              (110)
   --start-delay DURATION    before a pod's first start, as if its image had to be fetched (0ms)
   --restart-backoff DURATION  before the second restart of a container, doubled each time (10s)
@@ -23,7 +24,13 @@ Signals: SIGTERM and SIGINT end all pods within 2 s, exit 0. SIGUSR2: the instan
 export type Flags =
   | { kind: 'help' }
   | { kind: 'bad'; problems: string[] }
-  | { kind: 'run'; options: FlagOptions; root: string | undefined; exitWithParent: boolean };
+  | {
+      kind: 'run';
+      options: FlagOptions;
+      environment: Record<string, string>;
+      root: string | undefined;
+      exitWithParent: boolean;
+    };
 
 export type FlagOptions = Omit<KubeletOptions, 'root' | 'imageEnvironment' | 'imageDirectory' | 'tell'>;
 
@@ -34,6 +41,7 @@ const flags = {
   root: { type: 'string' },
   address: { type: 'string' },
   label: { type: 'string', multiple: true },
+  env: { type: 'string', multiple: true },
   'max-pods': { type: 'string' },
   'start-delay': { type: 'string' },
   'restart-backoff': { type: 'string' },
@@ -55,15 +63,16 @@ export function parseFlags(argv: readonly string[]): Flags {
   const options: FlagOptions = {
     server: check('--server', values.server, problems, isHttpUrl, 'an http:// URL') ?? '',
     node: check('--node', values.node, problems, isName, 'a DNS name') ?? '',
-    labels: parseLabels(values.label ?? [], problems),
+    labels: parsePairs('--label', values.label ?? [], problems),
     ...(values.token === undefined ? {} : { token: values.token }),
     ...(values.address === undefined ? {} : { address: values.address }),
     ...optional('maxPods', parseNumber('--max-pods', values['max-pods'], problems)),
     ...optional('startDelayMs', parseDuration('--start-delay', values['start-delay'], problems)),
     ...optional('restartBackoffMs', parseDuration('--restart-backoff', values['restart-backoff'], problems)),
   };
+  const environment = parsePairs('--env', values.env ?? [], problems);
   if (problems.length > 0) return { kind: 'bad', problems };
-  return { kind: 'run', options, root: values.root, exitWithParent: values['exit-with-parent'] ?? false };
+  return { kind: 'run', options, environment, root: values.root, exitWithParent: values['exit-with-parent'] ?? false };
 }
 
 function readFlags(argv: readonly string[]): ReturnType<typeof parseArgs<{ options: typeof flags }>>['values'] {
@@ -92,14 +101,14 @@ function isName(value: string): boolean {
   return value.length <= 253 && /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(value);
 }
 
-function parseLabels(values: readonly string[], problems: string[]): Record<string, string> {
-  const labels: Record<string, string> = {};
-  for (const label of values) {
-    const at = label.indexOf('=');
-    if (at > 0) labels[label.slice(0, at)] = label.slice(at + 1);
-    else problems.push(`--label ${label}: expected KEY=VALUE`);
+function parsePairs(flag: string, values: readonly string[], problems: string[]): Record<string, string> {
+  const pairs: Record<string, string> = {};
+  for (const pair of values) {
+    const at = pair.indexOf('=');
+    if (at > 0) pairs[pair.slice(0, at)] = pair.slice(at + 1);
+    else problems.push(`${flag} ${pair}: expected KEY=VALUE`);
   }
-  return labels;
+  return pairs;
 }
 
 function parseNumber(flag: string, value: string | undefined, problems: string[]): number | undefined {
