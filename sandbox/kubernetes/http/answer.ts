@@ -1,0 +1,72 @@
+import type { ServerResponse } from 'node:http';
+import type { KubeObject } from '../objects.ts';
+import { apiVersionOf, type Resource } from '../registry/resource.ts';
+import { internalError, Refusal, type Status } from '../status-errors.ts';
+
+export interface Answer {
+  readonly status: number;
+  /** A string is sent as text/plain, anything else as JSON. */
+  readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export function refusalOf(error: unknown): Answer {
+  const status =
+    error instanceof Refusal ? error.status : internalError(error instanceof Error ? error.message : String(error));
+  return statusAnswer(status);
+}
+
+export function statusAnswer(status: Status): Answer {
+  const retryAfter = status.details?.retryAfterSeconds;
+  return {
+    status: status.code ?? 200,
+    body: status,
+    ...(retryAfter === undefined ? {} : { headers: { 'retry-after': String(retryAfter) } }),
+  };
+}
+
+export function sendAnswer(response: ServerResponse, { status, body, headers }: Answer): void {
+  const isText = typeof body === 'string';
+  const payload = Buffer.from(isText ? body : `${JSON.stringify(body)}\n`);
+  response.writeHead(status, {
+    'content-type': isText ? 'text/plain; charset=utf-8' : 'application/json',
+    'content-length': payload.length,
+    ...headers,
+  });
+  response.end(payload);
+}
+
+export type Representation = 'object' | 'metadata';
+
+/** How the client wants objects; undefined when it takes nothing that the double can write. */
+export function representationOf(accept: string | undefined): Representation | undefined {
+  for (const range of (accept ?? '*/*').split(',')) {
+    const [type, ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
+    const as = parameters.find((parameter) => parameter.startsWith('as='))?.slice('as='.length);
+    if (type !== 'application/json' && type !== '*/*' && type !== 'application/*') continue;
+    // A Table is not drawn here; kubectl names plain JSON as its second choice.
+    if (as === undefined) return 'object';
+    if (as.startsWith('partialobjectmetadata')) return 'metadata';
+  }
+  return undefined;
+}
+
+/** The object as it goes out: in the asked version, with kind and apiVersion first. */
+export function presentObject(
+  of: Resource,
+  object: KubeObject,
+  representation: Representation,
+): Record<string, unknown> {
+  if (representation === 'metadata') {
+    return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata };
+  }
+  const { apiVersion, kind, ...rest } = object;
+  const fields = of.convert === undefined ? rest : of.convert.fromStored(rest);
+  return { kind: of.kind, ...fields, apiVersion: apiVersionOf(of) };
+}
+
+/** An item of a list carries no kind and apiVersion: the list says them. */
+export function presentItem(of: Resource, object: KubeObject, representation: Representation): Record<string, unknown> {
+  const { kind, apiVersion, ...item } = presentObject(of, object, representation);
+  return representation === 'metadata' ? { kind, apiVersion, ...item } : item;
+}

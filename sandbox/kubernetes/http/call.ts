@@ -1,0 +1,26 @@
+import type { User } from '../access/user.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Resource } from '../registry/resource.ts';
+import type { Representation } from './answer.ts';
+import type { ResourcePath } from './target.ts';
+
+/** A request on a resource, read and authorized. */
+export interface Call {
+  readonly registry: Registry;
+  readonly of: Resource;
+  readonly at: ResourcePath;
+  readonly query: URLSearchParams;
+  readonly mediaType: string;
+  readonly body: string;
+  readonly representation: Representation;
+  readonly user: User;
+}
+
+export function isDryRun(query: URLSearchParams): boolean {
+  return query.getAll('dryRun').includes('All');
+}
+
+/** The name in a path that has one: the router has seen to it. */
+export function nameOf(call: Call): string {
+  return call.at.name ?? '';
+}

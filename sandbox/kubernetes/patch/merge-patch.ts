@@ -1,0 +1,27 @@
+export type JsonValue = unknown;
+export type JsonMap = Record<string, JsonValue>;
+
+export function isMap(value: JsonValue): value is JsonMap {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+/** JSON Merge Patch, RFC 7386: null removes, maps merge, anything else replaces. Neither argument is changed. */
+export function mergePatch(target: JsonValue, patch: JsonValue): JsonValue {
+  if (!isMap(patch)) return patch;
+  const result: JsonMap = isMap(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete result[key];
+    else set(result, key, mergePatch(own(result, key), value));
+  }
+  return result;
+}
+
+/** A member of the map itself: a key such as "constructor" must not find what objects inherit. */
+export function own(map: JsonMap, key: string): JsonValue {
+  return Object.hasOwn(map, key) ? map[key] : undefined;
+}
+
+/** Sets a member even where its name is "__proto__", which an assignment would take for the prototype. */
+export function set(map: JsonMap, key: string, value: JsonValue): void {
+  Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });
+}

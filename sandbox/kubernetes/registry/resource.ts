@@ -1,0 +1,70 @@
+import type { KubeObject } from '../objects.ts';
+import type { JsonMap } from '../patch/merge-patch.ts';
+import type { Cause, Named } from '../status-errors.ts';
+import type { Collection } from '../storage/store.ts';
+
+/**
+ * What is particular to one resource. All are pure. `prepare...` may take the object it is given apart, `validate`
+ * answers the reasons to refuse it with 422.
+ */
+export interface Strategy<T extends KubeObject> {
+  /** Fills in what a create left out, and drops what a create cannot set. */
+  prepareCreate?(object: T, nowMs: number): T;
+  prepareUpdate?(next: T, current: T): T;
+  validate?(object: T): Cause[];
+  validateUpdate?(next: T, current: T): Cause[];
+}
+
+export interface Resource<T extends KubeObject = KubeObject> extends Collection<T>, Named {
+  /** '' is the core group. */
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  /** As in paths: pods. */
+  readonly plural: string;
+  readonly shortNames: readonly string[];
+  readonly namespaced: boolean;
+  /** The name of the schema that its objects have. */
+  readonly model: string;
+  readonly subresources: readonly Subresource[];
+  /** Field selectors besides metadata.name and metadata.namespace. */
+  readonly selectable: readonly string[];
+  /** Objects count the changes of their spec in metadata.generation. */
+  readonly hasGeneration: boolean;
+  /** A PUT must carry a resourceVersion. */
+  readonly needsVersion: boolean;
+  /** DELETE answers the object where others answer a Status. */
+  readonly deleteAnswersObject: boolean;
+  readonly strategy: Strategy<T>;
+  /** Where the stored form is that of another API version of the same object (Events). */
+  readonly convert?: { readonly toStored: (json: JsonMap) => JsonMap; readonly fromStored: (json: JsonMap) => JsonMap };
+}
+
+export type Subresource = 'status' | 'scale' | 'eviction' | 'binding' | 'token';
+
+type Optional = 'storage' | 'shortNames' | 'subresources' | 'selectable' | 'hasGeneration' | 'needsVersion';
+type Given<T extends KubeObject> = Omit<
+  Resource<T>,
+  Optional | 'deleteAnswersObject' | 'strategy' | 'model' | 'shape'
+> &
+  Partial<Pick<Resource<T>, Optional | 'deleteAnswersObject' | 'strategy' | 'model'>>;
+
+/** A resource of which only what is unusual is said. */
+export function resource<T extends KubeObject = KubeObject>(given: Given<T>): Resource<T> {
+  return {
+    storage: given.group === '' ? given.plural : `${given.plural}.${given.group}`,
+    model: `${given.version[0]?.toUpperCase()}${given.version.slice(1)}${given.kind}`,
+    shortNames: [],
+    subresources: [],
+    selectable: [],
+    hasGeneration: false,
+    needsVersion: false,
+    deleteAnswersObject: false,
+    strategy: {},
+    ...given,
+  };
+}
+
+export function apiVersionOf(of: { readonly group: string; readonly version: string }): string {
+  return of.group === '' ? of.version : `${of.group}/${of.version}`;
+}

@@ -1,0 +1,100 @@
+import type { KubeObject, LabelSelector } from '../objects.ts';
+import { badRequest, Refusal } from '../status-errors.ts';
+
+type Labels = Readonly<Record<string, string>>;
+export type LabelsPredicate = (labels: Labels) => boolean;
+
+/** A LabelSelector of an object's spec. None and an empty one select everything, as in policy/v1. */
+export function labelSelector(selector: LabelSelector | undefined): LabelsPredicate {
+  const equal = Object.entries(selector?.matchLabels ?? {});
+  const expressions = selector?.matchExpressions ?? [];
+  return (labels) =>
+    equal.every(([key, value]) => labels[key] === value) &&
+    expressions.every(({ key, operator, values = [] }) => meets(labels, key, operator, values));
+}
+
+function meets(labels: Labels, key: string, operator: string, values: readonly string[]): boolean {
+  const value = labels[key];
+  switch (operator) {
+    case 'In':
+      return value !== undefined && values.includes(value);
+    case 'NotIn':
+      return value === undefined || !values.includes(value);
+    case 'Exists':
+      return value !== undefined;
+    case 'DoesNotExist':
+      return value === undefined;
+    default:
+      return false;
+  }
+}
+
+const setRequirement = /^([^\s!=(),]+)\s+(in|notin)\s*\(([^()]*)\)$/;
+const equality = /^([^\s!=(),]+)\s*(=|==|!=)\s*([^\s!=(),]*)$/;
+const existence = /^(!?)\s*([^\s!=(),]+)$/;
+
+/** The `labelSelector` of a query. Throws 400 for one that does not parse. */
+export function parseLabelSelector(text: string): LabelsPredicate {
+  const requirements = splitOutsideParentheses(text).map(parseRequirement);
+  return (labels) => requirements.every((requirement) => requirement(labels));
+}
+
+function splitOutsideParentheses(text: string): string[] {
+  if (text.trim() === '') return [];
+  return text.split(/,(?![^(]*\))/).map((part) => part.trim());
+}
+
+function parseRequirement(text: string): LabelsPredicate {
+  const [, setKey, setOperator, setValues] = setRequirement.exec(text) ?? [];
+  if (setKey !== undefined && setValues !== undefined) {
+    const values = setValues.split(',').map((value) => value.trim());
+    return (labels) => meets(labels, setKey, setOperator === 'in' ? 'In' : 'NotIn', values);
+  }
+  const [, key, operator, value] = equality.exec(text) ?? [];
+  if (key !== undefined && value !== undefined) {
+    return (labels) => meets(labels, key, operator === '!=' ? 'NotIn' : 'In', [value]);
+  }
+  const [, not, name] = existence.exec(text) ?? [];
+  if (name !== undefined) return (labels) => (labels[name] !== undefined) === (not === '');
+  const found = /[=!]$/.exec(text)?.[0] ?? text;
+  throw new Refusal(badRequest(`unable to parse requirement: found '${found}', expected: identifier`));
+}
+
+/** The value at a dotted path, in the words of field selectors: what is not there is the empty string. */
+function fieldValue(object: KubeObject, path: string): string {
+  let value: unknown = object;
+  for (const part of path.split('.')) {
+    if (value === null || typeof value !== 'object') return '';
+    value = (value as Record<string, unknown>)[part];
+  }
+  if (typeof value === 'boolean') return String(value);
+  return typeof value === 'string' ? value : '';
+}
+
+/**
+ * The `fieldSelector` of a query. Only `metadata.name`, `metadata.namespace` and the resource's own `selectable` paths
+ * can be asked for; others are 400, as is a selector that does not parse.
+ */
+export function parseFieldSelector(text: string, selectable: readonly string[]): (object: KubeObject) => boolean {
+  const terms = text.split(',').filter((term) => term !== '');
+  const requirements = terms.map((term) => {
+    const [, path, operator, value] = /^([^!=]+)(==|=|!=)(.*)$/.exec(term) ?? [];
+    if (path === undefined || value === undefined) {
+      throw new Refusal(badRequest(`invalid selector: '${text}'; can't understand '${term}'`));
+    }
+    if (!['metadata.name', 'metadata.namespace', ...selectable].includes(path)) {
+      throw new Refusal(badRequest(`field label not supported: ${path}`));
+    }
+    return { path, value, equal: operator !== '!=' };
+  });
+  return (object) =>
+    requirements.every(({ path, value, equal }) => (selectableValue(object, path) === value) === equal);
+}
+
+/** Booleans are left out of JSON when false, but field selectors compare them with the word. */
+function selectableValue(object: KubeObject, path: string): string {
+  const value = fieldValue(object, path);
+  return value === '' && booleanPaths.has(path) ? 'false' : value;
+}
+
+const booleanPaths: ReadonlySet<string> = new Set(['spec.unschedulable', 'spec.hostNetwork']);
