@@ -1,0 +1,237 @@
+import { exitStatus, FatalError } from '../../shared/exit-status.ts';
+import type { Pod } from '../kubernetes/objects.ts';
+import { pods as podResource } from '../kubernetes/registry/table.ts';
+import { isoSeconds } from '../metadata/notices.ts';
+import { QueueConsumer } from './consumer.ts';
+import type { DemoConfig } from './demo-settings.ts';
+import { readHappening } from './happening.ts';
+import { countPublished, countReceived, isInventoryTrue } from './judge-inventory.ts';
+import { HappeningRecord, waitUntil } from './record.ts';
+import { queueName, type Sandbox, type SandboxNode, startSandbox, writeKubeconfig } from './sandbox.ts';
+import {
+  agentDaemonSet,
+  agentNamespace,
+  agentPod,
+  agentRole,
+  agentRoleBinding,
+  budgetFor,
+  type CloudSettings,
+  type GameGroup,
+  gameDeployment,
+  gameGroups,
+  gameNamespace,
+} from './scenario.ts';
+import type { Screen } from './screen.ts';
+import { type DemoSummary, summarize } from './summary.ts';
+import { inventoryTable } from './table.ts';
+import { describe } from './timeline.ts';
+
+/** A busy machine with two cores starts a hundred games within this. */
+const longestStartMs = 60_000;
+/** After the deadline: the last events may still be on their way to the queue. */
+const longestEpilogueMs = 5000;
+
+/** What the flow below passes from one step to the next. */
+interface Stage {
+  readonly config: DemoConfig;
+  readonly sandbox: Sandbox;
+  readonly record: HappeningRecord;
+  readonly consumer: QueueConsumer;
+  readonly cloud: CloudSettings;
+  readonly kubeconfig: string;
+  readonly screen: Screen;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The demo: two nodes, games on the first one, a spot notice for it, and everything that follows, watched from outside. The
+ * agents, wrappers and games are processes of their own, started by a kubelet as in a cluster.
+ */
+export async function runDemo(config: DemoConfig, screen: Screen, signal: AbortSignal): Promise<DemoSummary> {
+  await using sandbox = await startSandbox();
+  const stage = await setStage(config, sandbox, screen, signal);
+  const reading = new AbortController();
+  const consuming = stage.consumer.run(AbortSignal.any([signal, reading.signal]));
+  try {
+    const doomed = await addNode(stage, 'node-a', 'i-0aaaaaaaaaaaaaaaa', 'eu-west-1a', '198.51.100.10');
+    const pods = await startGames(stage, doomed);
+    await addNode(stage, 'node-b', 'i-0bbbbbbbbbbbbbbbb', 'eu-west-1b', '198.51.100.20');
+    screen.section('Inventory before', inventoryTable(stage.consumer.rows()));
+    const deadlineMs = await announce(stage, doomed);
+    await waitForEnd(stage, pods, deadlineMs);
+    const podsLeft = podsLeftOn(stage, doomed);
+    await doomed.take();
+    stage.record.add({ kind: 'instance-taken', atMs: Date.now(), node: doomed.name });
+    screen.section('Inventory after', inventoryTable(stage.consumer.rows()));
+    const summary = conclude(stage, pods, podsLeft);
+    screen.summary(summary);
+    if (config.keep) await keepRunning(stage);
+    return summary;
+  } finally {
+    reading.abort();
+    await consuming;
+  }
+}
+
+async function setStage(config: DemoConfig, sandbox: Sandbox, screen: Screen, signal: AbortSignal): Promise<Stage> {
+  const { queue, client } = sandbox;
+  for (const name of [gameNamespace, agentNamespace])
+    await client.create('/api/v1/namespaces', { metadata: { name } }, { signal });
+  const accounts = `/api/v1/namespaces/${agentNamespace}/serviceaccounts`;
+  await client.create(accounts, { metadata: { name: 'agent' } }, { signal });
+  await client.create('/apis/rbac.authorization.k8s.io/v1/clusterroles', agentRole, { signal });
+  await client.create('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', agentRoleBinding, { signal });
+  const record = new HappeningRecord((happening) => {
+    const line = describe(happening, originOf(record), screen.paint);
+    if (line !== undefined) screen.line(line);
+  });
+  return {
+    config,
+    sandbox,
+    record,
+    screen,
+    signal,
+    consumer: new QueueConsumer(queue.endpoint, queue.queueUrl(queueName)),
+    cloud: { queueUrl: queue.queueUrl(queueName), sqsEndpoint: queue.endpoint },
+    kubeconfig: await writeKubeconfig(sandbox, agentNamespace, 'agent'),
+  };
+}
+
+/** Times are told from the moment of the notice; before it, from the start. */
+function originOf({ happenings }: HappeningRecord): number {
+  return (happenings.find(({ kind }) => kind === 'notice-announced') ?? happenings[0])?.atMs ?? Date.now();
+}
+
+async function addNode(
+  stage: Stage,
+  name: string,
+  instanceId: string,
+  zone: string,
+  publicIp: string,
+): Promise<SandboxNode> {
+  const { sandbox, record, screen, kubeconfig, cloud, signal } = stage;
+  let isAgentUp = false;
+  screen.note(`Starting ${name}: an instance with a kubelet and the agent`);
+  const node = await sandbox.addNode({
+    name,
+    instanceId,
+    zone,
+    publicIp,
+    onLine: (line) => {
+      isAgentUp ||= line.includes('Link listens');
+      const happening = readHappening(line, name);
+      if (happening !== undefined) record.add(happening);
+    },
+  });
+  const daemonSets = `/apis/apps/v1/namespaces/${agentNamespace}/daemonsets`;
+  const { items } = await sandbox.client.list(daemonSets, { signal });
+  const daemonSet = items[0] ?? (await sandbox.client.create(daemonSets, agentDaemonSet, { signal }));
+  const pod = agentPod(name, kubeconfig, cloud, daemonSet.metadata.uid ?? '');
+  await sandbox.client.create(`/api/v1/namespaces/${agentNamespace}/pods`, pod, { signal });
+  await expectWithin(
+    waitUntil(() => isAgentUp, longestStartMs, signal),
+    `the agent on ${name} to start`,
+  );
+  return node;
+}
+
+/** Starts the games and waits until the inventory has every one of them as ready. Returns the names of their pods. */
+async function startGames(stage: Stage, node: SandboxNode): Promise<readonly string[]> {
+  const { config, sandbox, consumer, cloud, screen, signal } = stage;
+  screen.note(`Starting ${config.gameServers} game servers on ${node.name}`);
+  const groups = gameGroups(config);
+  for (const group of groups) await createGroup(sandbox, group, cloud, signal);
+  const areReady = () => consumer.rows().filter(({ status }) => status === 'ready').length === config.gameServers;
+  await expectWithin(waitUntil(areReady, longestStartMs, signal), `${config.gameServers} games to be ready`);
+  return consumer.rows().flatMap(({ pod }) => pod ?? []);
+}
+
+async function createGroup(
+  { client }: Sandbox,
+  group: GameGroup,
+  cloud: CloudSettings,
+  signal: AbortSignal,
+): Promise<void> {
+  const base = `namespaces/${gameNamespace}`;
+  if (group.isGuarded)
+    await client.create(`/apis/policy/v1/${base}/poddisruptionbudgets`, budgetFor(group), { signal });
+  await client.create(`/apis/apps/v1/${base}/deployments`, gameDeployment(group, cloud), { signal });
+}
+
+async function announce({ config, sandbox, record }: Stage, { metadata }: SandboxNode): Promise<number> {
+  const time = isoSeconds(Date.now() + config.noticeMs);
+  const deadlineMs = Date.parse(time);
+  if (config.apiDown) {
+    await sandbox.api.close();
+    record.add({ kind: 'api-down', atMs: Date.now() });
+  }
+  record.add({ kind: 'notice-announced', atMs: Date.now(), deadlineMs });
+  metadata.announce('spot', { action: 'terminate', time });
+  return deadlineMs;
+}
+
+async function waitForEnd(
+  { config, record, consumer, screen, signal }: Stage,
+  pods: readonly string[],
+  deadlineMs: number,
+): Promise<void> {
+  const has = (kind: 'pod-gone' | 'game-ended', pod: string) =>
+    record.happenings.some((happening) => happening.kind === kind && 'pod' in happening && happening.pod === pod);
+  const isOver = () => {
+    screen.status(statusLine(deadlineMs, pods.filter((pod) => !has('game-ended', pod)).length));
+    const areGone = pods.every((pod) => has(config.apiDown ? 'game-ended' : 'pod-gone', pod));
+    const ready = consumer.rows().filter(({ status }) => status === 'ready').length;
+    const areReplaced = config.apiDown || ready === pods.length;
+    return areGone && areReplaced && isInventoryTrue(consumer.rows(), record.happenings, pods);
+  };
+  await waitUntil(isOver, deadlineMs - Date.now() + longestEpilogueMs, signal);
+}
+
+function statusLine(deadlineMs: number, playing: number): string {
+  const left = Math.max(0, (deadlineMs - Date.now()) / 1000);
+  return `${left.toFixed(1)} s until node-a is taken, ${playing} games on it`;
+}
+
+/** Pods of games that the API server still has on the node, read from its store: it may be out of reach. */
+function podsLeftOn({ sandbox }: Stage, { name }: SandboxNode): readonly string[] {
+  const isLeft = ({ metadata, spec }: Pod) => metadata.namespace === gameNamespace && spec.nodeName === name;
+  return sandbox.api.store
+    .list(podResource)
+    .filter(isLeft)
+    .map(({ metadata }) => metadata.name);
+}
+
+function conclude(
+  { config, record, consumer }: Stage,
+  pods: readonly string[],
+  podsLeft: readonly string[],
+): DemoSummary {
+  const groups = gameGroups(config);
+  const stubborn = groups.filter(({ isStubborn }) => isStubborn).map(({ name }) => name);
+  return summarize(record.happenings, {
+    scenario: config.apiDown ? 'api-down' : 'spot-termination',
+    noticeMs: config.noticeMs,
+    isApiDown: config.apiDown,
+    pods,
+    stubborn: pods.filter((pod) => stubborn.some((name) => pod.startsWith(`${name}-`))),
+    podsLeft,
+    eventsPublished: countPublished(consumer.events),
+    eventsReceived: countReceived(consumer.events),
+    isInventoryConsistent: isInventoryTrue(consumer.rows(), record.happenings, pods) && consumer.refused.length === 0,
+  });
+}
+
+/** Prints where everything is and waits for Ctrl-C. */
+async function keepRunning({ sandbox, screen, cloud, signal }: Stage): Promise<void> {
+  screen.note(`Kubernetes API ${sandbox.api.url}, queue ${cloud.queueUrl}`);
+  screen.note('Everything goes on running. Ctrl-C ends it.');
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+async function expectWithin(isMet: Promise<boolean>, what: string): Promise<void> {
+  if (!(await isMet))
+    throw new FatalError(`Cannot go on: waited in vain for ${what}`, { status: exitStatus.unavailable });
+}

@@ -1,0 +1,53 @@
+import type { GameServerRow } from '../../inventory/fold/rows.ts';
+import type { InventoryEvent } from '../../shared/inventory/event.ts';
+import type { Happening } from './happening.ts';
+
+/**
+ * Whether the table says what is true of the machine: every game that ended is `terminated` with its exit code, every game
+ * that runs is `ready`, and nothing else is in it.
+ */
+export function isInventoryTrue(
+  rows: readonly GameServerRow[],
+  happenings: readonly Happening[],
+  originalPods: readonly string[],
+): boolean {
+  const isReplacement = (pod: string | null) => pod !== null && !originalPods.includes(pod);
+  const running = new Set(
+    happenings
+      .filter(({ kind }) => kind === 'game-ready')
+      .map((happening) => ('pod' in happening ? happening.pod : '')),
+  );
+  const exitCodes = new Map<string, number>();
+  for (const happening of happenings)
+    if (happening.kind === 'game-ended' && !exitCodes.has(happening.pod))
+      exitCodes.set(happening.pod, happening.exitCode);
+  const originals = rows.filter(({ pod }) => !isReplacement(pod));
+  const replacements = rows.filter(({ pod }) => isReplacement(pod));
+  const areOriginalsTrue = originalPods.every((name) =>
+    originals.some(
+      ({ pod, status, exit_code: code }) => pod === name && status === 'terminated' && code === exitCodes.get(name),
+    ),
+  );
+  const areReplacementsTrue = replacements.every(({ pod, status }) => status === 'ready' && running.has(pod ?? ''));
+  const replacementsRunning = [...running].filter((pod) => isReplacement(pod)).length;
+  return (
+    areOriginalsTrue &&
+    areReplacementsTrue &&
+    originals.every(({ status }) => status === 'terminated') &&
+    replacements.length === replacementsRunning
+  );
+}
+
+/** Each sender counts its events from 1, so the highest number of each says how many there were. */
+export function countPublished(events: readonly InventoryEvent[]): number {
+  const highest = new Map<string, number>();
+  for (const { source, subject, data } of events) {
+    const sender = `${source} ${subject}`;
+    highest.set(sender, Math.max(highest.get(sender) ?? 0, data.sequence));
+  }
+  return [...highest.values()].reduce((sum, count) => sum + count, 0);
+}
+
+export function countReceived(events: readonly InventoryEvent[]): number {
+  return new Set(events.map(({ id }) => id)).size;
+}

@@ -1,0 +1,67 @@
+import type { DemoSummary } from './summary.ts';
+import { coloured, type Paint, plain } from './timeline.ts';
+
+/** Where the demo is shown: a terminal gets colours and a line at the bottom that is written anew, a pipe gets plain lines. */
+export interface Screen {
+  readonly paint: Paint;
+  line(text: string): void;
+  note(text: string): void;
+  section(title: string, body: string): void;
+  /** What is going on right now; nothing of it stays. */
+  status(text: string): void;
+  summary(summary: DemoSummary): void;
+}
+
+const clearLine = '\r\x1b[2K';
+
+export function openScreen(write: (text: string) => void, isTerminal: boolean): Screen {
+  const paint = isTerminal ? coloured : plain;
+  let status = '';
+  const line = (text: string) => write(isTerminal ? `${clearLine}${text}\n${status}` : `${text}\n`);
+  return {
+    paint,
+    line,
+    note: (text) => line(paint('dim', text)),
+    section: (title, body) => line(`\n${paint('bold', title)}\n${body}\n`),
+    status: (text) => {
+      if (!isTerminal || text === status) return;
+      status = paint('dim', text);
+      write(`${clearLine}${status}`);
+    },
+    summary: (summary) => {
+      status = '';
+      line(`${paint('bold', 'Summary')}\n${summaryLines(summary).join('\n')}`);
+      line(
+        summary.ok
+          ? paint('green', '\nEverything went as it should.')
+          : paint('red', `\nNot as it should: ${summary.problems.join('; ')}.`),
+      );
+    },
+  };
+}
+
+function summaryLines(summary: DemoSummary): readonly string[] {
+  const ms = (value: number | null) => (value === null ? 'never' : `${value} ms`);
+  const facts: ReadonlyArray<readonly [string, string]> = [
+    ['games told', `${summary.games_told} of ${summary.gameServers}`],
+    ['first told after', ms(summary.notice_seen_to_first_told_ms)],
+    ['last told after', ms(summary.notice_seen_to_last_told_ms)],
+    ['node cordoned after', ms(summary.notice_seen_to_cordon_ms)],
+    ['ended cleanly', `${summary.games_exited_cleanly}`],
+    ['killed', killedText(summary)],
+    [
+      'pods',
+      `${summary.pods_evicted} evicted, ${summary.pods_deleted} deleted, ${summary.pods_left_at_deadline} left at the end`,
+    ],
+    ['replacements ready', `${summary.replacements_ready}`],
+    [
+      'inventory',
+      `${summary.events_received} of ${summary.events_published} events received, ${summary.inventory_consistent ? 'true' : 'not true'}`,
+    ],
+  ];
+  return facts.map(([name, value]) => `  ${name.padEnd(22)} ${value}`);
+}
+
+function killedText({ games_killed: killed, killed_before_deadline_ms: beforeMs }: DemoSummary): string {
+  return killed === 0 ? '0' : `${killed}, ${((beforeMs ?? 0) / 1000).toFixed(1)} s before the deadline`;
+}

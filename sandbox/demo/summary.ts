@@ -1,0 +1,117 @@
+import type { Happening } from './happening.ts';
+
+export interface DemoFacts {
+  readonly scenario: string;
+  readonly noticeMs: number;
+  readonly isApiDown: boolean;
+  /** Pods with a game server on the node that is taken, as they were when the notice came. */
+  readonly pods: readonly string[];
+  /** Pods whose game is expected to be killed, because it ignores being told. */
+  readonly stubborn: readonly string[];
+  /** Pods that the API server still had when it was over (or that nobody could ask about). */
+  readonly podsLeft: readonly string[];
+  readonly eventsPublished: number;
+  readonly eventsReceived: number;
+  readonly isInventoryConsistent: boolean;
+}
+
+/** What `--json` prints. Durations are milliseconds from the agent's first sight of the notice. */
+export interface DemoSummary {
+  readonly scenario: string;
+  readonly ok: boolean;
+  readonly gameServers: number;
+  readonly notice_s: number;
+  readonly games_told: number;
+  readonly notice_seen_to_first_told_ms: number | null;
+  readonly notice_seen_to_last_told_ms: number | null;
+  readonly notice_seen_to_cordon_ms: number | null;
+  readonly games_exited_cleanly: number;
+  readonly games_killed: number;
+  /** How long before the deadline the last game was killed: the last safe moment. */
+  readonly killed_before_deadline_ms: number | null;
+  readonly games_running_at_deadline: number;
+  readonly pods_left_at_deadline: number;
+  readonly pods_evicted: number;
+  readonly pods_deleted: number;
+  readonly replacements_ready: number;
+  readonly events_published: number;
+  readonly events_received: number;
+  readonly inventory_consistent: boolean;
+  /** Why `ok` is false. */
+  readonly problems: readonly string[];
+}
+
+type Of<Kind extends Happening['kind']> = Extract<Happening, { kind: Kind }>;
+
+/** A game is never killed earlier than this before the deadline: 5 s safety margin, 1 s for the last event, and some slack. */
+const earliestKillMs = 8000;
+
+/** Draws the conclusions from what happened. */
+export function summarize(happenings: readonly Happening[], facts: DemoFacts): DemoSummary {
+  const all = <Kind extends Happening['kind']>(kind: Kind) =>
+    happenings.filter((happening): happening is Of<Kind> => happening.kind === kind);
+  const seenMs = all('notice-seen')[0]?.atMs;
+  const deadlineMs = all('notice-announced')[0]?.deadlineMs ?? Number.POSITIVE_INFINITY;
+  const sinceSeen = (atMs: number | undefined) => (atMs === undefined || seenMs === undefined ? null : atMs - seenMs);
+  const isOurs = ({ pod }: { readonly pod: string }) => facts.pods.includes(pod);
+  const told = firstPerPod(all('game-told').filter(isOurs)).map(({ atMs }) => atMs);
+  const ended = firstPerPod(all('game-ended').filter(isOurs));
+  const killed = firstPerPod(all('game-killed').filter(isOurs));
+  const isKilled = ({ pod }: { readonly pod: string }) => killed.some((kill) => kill.pod === pod);
+  const asked = all('pod-asked').filter(isOurs);
+  const replacements = all('game-ready').filter(({ pod, atMs }) => !facts.pods.includes(pod) && atMs >= (seenMs ?? 0));
+  const lastKillMs = killed.at(-1)?.atMs;
+  const measured = {
+    scenario: facts.scenario,
+    gameServers: facts.pods.length,
+    notice_s: facts.noticeMs / 1000,
+    games_told: told.length,
+    notice_seen_to_first_told_ms: told.length === 0 ? null : sinceSeen(Math.min(...told)),
+    notice_seen_to_last_told_ms: told.length === 0 ? null : sinceSeen(Math.max(...told)),
+    notice_seen_to_cordon_ms: sinceSeen(all('node-cordoned')[0]?.atMs),
+    games_exited_cleanly: ended.filter((end) => end.exitCode === 0 && !isKilled(end)).length,
+    games_killed: killed.length,
+    killed_before_deadline_ms: lastKillMs === undefined ? null : deadlineMs - lastKillMs,
+    games_running_at_deadline: facts.pods.length - ended.filter(({ atMs }) => atMs <= deadlineMs).length,
+    pods_left_at_deadline: facts.podsLeft.length,
+    pods_evicted: asked.filter(({ how }) => how === 'evicted').length,
+    pods_deleted: asked.filter(({ how }) => how === 'deleted-budget').length,
+    replacements_ready: firstPerPod(replacements).length,
+    events_published: facts.eventsPublished,
+    events_received: facts.eventsReceived,
+    inventory_consistent: facts.isInventoryConsistent,
+  };
+  const problems = findProblems(measured, facts);
+  return { ...measured, ok: problems.length === 0, problems };
+}
+
+function findProblems(measured: Omit<DemoSummary, 'ok' | 'problems'>, facts: DemoFacts): string[] {
+  const { pods, stubborn, isApiDown } = facts;
+  const expected: ReadonlyArray<readonly [boolean, string]> = [
+    [measured.games_told === pods.length, `${measured.games_told} of ${pods.length} games were told`],
+    [
+      measured.games_exited_cleanly === pods.length - stubborn.length,
+      `${measured.games_exited_cleanly} games ended cleanly, expected ${pods.length - stubborn.length}`,
+    ],
+    [
+      measured.games_killed === stubborn.length,
+      `${measured.games_killed} games were killed, expected ${stubborn.length}`,
+    ],
+    [
+      (measured.killed_before_deadline_ms ?? 0) >= 0 && (measured.killed_before_deadline_ms ?? 0) <= earliestKillMs,
+      `the stubborn game was killed ${measured.killed_before_deadline_ms} ms before the deadline`,
+    ],
+    [measured.games_running_at_deadline === 0, `${measured.games_running_at_deadline} games ran at the deadline`],
+    [isApiDown || measured.pods_left_at_deadline === 0, `${measured.pods_left_at_deadline} pods were left`],
+    [isApiDown || measured.notice_seen_to_cordon_ms !== null, 'the node was not cordoned'],
+    [isApiDown || measured.replacements_ready === pods.length, `${measured.replacements_ready} replacements are ready`],
+    [measured.inventory_consistent, 'the inventory does not say what is true'],
+  ];
+  return expected.filter(([isMet]) => !isMet).map(([, problem]) => problem);
+}
+
+function firstPerPod<H extends { readonly pod: string }>(happenings: readonly H[]): readonly H[] {
+  const first = new Map<string, H>();
+  for (const happening of happenings) if (!first.has(happening.pod)) first.set(happening.pod, happening);
+  return [...first.values()];
+}
