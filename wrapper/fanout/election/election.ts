@@ -1,0 +1,173 @@
+import { isSamePlace, type Upstream } from './upstream.ts';
+
+/**
+ * Who answers the players. One primary for the whole session group, because all players of a match must see the same world.
+ *
+ *   condition of a replica, from what the traffic and the probe show:
+ *
+ *   untried ──reply──▶ alive ◀──reply── silent, refused
+ *                        │ no reply in time ──▶ silent
+ *                        └ connection refused ─▶ refused      (unhealthy: the probe's word, over all of these)
+ *
+ * The primary stays until it is unfit and another one is better. So a replica that comes back joins as a spare.
+ */
+export type Condition = 'untried' | 'alive' | 'silent' | 'refused';
+
+export interface Replica {
+  readonly upstream: Upstream;
+  readonly joinedAtMs: number;
+  readonly condition: Condition;
+  /** What the health probe said last; true where there is none. */
+  readonly isHealthy: boolean;
+}
+
+export interface Election {
+  /** In the order in which they joined. */
+  readonly replicas: readonly Replica[];
+  readonly primaryId: string | undefined;
+}
+
+export const emptyElection: Election = { replicas: [], primaryId: undefined };
+
+export interface ElectionRules {
+  /** Only a replica that says it is in sync may become primary. */
+  readonly requiresSync: boolean;
+  /** How long before its deadline a terminating primary is replaced; undefined: at once. */
+  readonly leaveBeforeDeadlineMs: number | undefined;
+}
+
+export type ElectionInput =
+  | { readonly kind: 'upstreams'; readonly upstreams: readonly Upstream[] }
+  | { readonly kind: 'condition'; readonly id: string; readonly condition: Condition }
+  | { readonly kind: 'health'; readonly id: string; readonly isHealthy: boolean }
+  | { readonly kind: 'tick' };
+
+export type ChangeReason =
+  | 'first'
+  | 'terminating'
+  | 'silent'
+  | 'refused'
+  | 'unhealthy'
+  | 'gone'
+  | 'not-ready'
+  | 'none-ready';
+
+export interface PrimaryChange {
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+  readonly reason: ChangeReason;
+  /** The old primary still answers: what it owes the players may be waited for. */
+  readonly isPlanned: boolean;
+}
+
+export interface Elected {
+  readonly election: Election;
+  readonly change: PrimaryChange | undefined;
+}
+
+/** Takes in one fact and decides who is primary after it. Pure: `nowMs` (epoch) only orders and measures. */
+export function elect(election: Election, input: ElectionInput, nowMs: number, rules: ElectionRules): Elected {
+  const replicas = applyInput(election.replicas, input, nowMs);
+  const before = election.replicas.find(({ upstream }) => upstream.id === election.primaryId);
+  const current = replicas.find(({ upstream }) => upstream.id === election.primaryId);
+  const currentRank = current === undefined ? unfit : rank(current, nowMs, rules);
+  const best = bestOf(replicas, nowMs, rules);
+  // Where nobody is better even an unfit one stays: an answer from it is worth more to a player than none.
+  const stays = current !== undefined && (currentRank <= fit || best.rank >= currentRank);
+  const primaryId = stays ? election.primaryId : best.replica?.upstream.id;
+  const next: Election = { replicas, primaryId };
+  if (primaryId === election.primaryId) return { election: next, change: undefined };
+  const reason = reasonOf(before, current, primaryId, rules);
+  const isPlanned = current?.isHealthy === true && current.condition === 'alive';
+  return { election: next, change: { from: election.primaryId, to: primaryId, reason, isPlanned } };
+}
+
+/** Ranks, best first. Up to `fit` a primary is left alone; an `unfit` replica never becomes one. */
+const fit = 1;
+const unfit = 9;
+
+function rank({ upstream, condition, isHealthy }: Replica, nowMs: number, rules: ElectionRules): number {
+  if (upstream.readiness === 'starting') return unfit;
+  if (rules.requiresSync && upstream.isInSync !== true) return unfit;
+  if (condition === 'refused') return 5;
+  if (!isHealthy) return 4;
+  if (condition === 'silent') return 3;
+  if (isLeaving(upstream, nowMs, rules)) return 2;
+  return condition === 'alive' ? 0 : fit;
+}
+
+function isLeaving({ readiness, deadlineMs }: Upstream, nowMs: number, rules: ElectionRules): boolean {
+  if (readiness !== 'terminating') return false;
+  if (rules.leaveBeforeDeadlineMs === undefined || deadlineMs === undefined) return true;
+  return nowMs >= deadlineMs - rules.leaveBeforeDeadlineMs;
+}
+
+/** Among equals the one that lasts longest, then the one that has been with us longest: it knows the most of the match. */
+function bestOf(
+  replicas: readonly Replica[],
+  nowMs: number,
+  rules: ElectionRules,
+): { replica?: Replica; rank: number } {
+  const lasts = ({ upstream }: Replica) =>
+    upstream.readiness === 'terminating' ? (upstream.deadlineMs ?? 0) : Number.POSITIVE_INFINITY;
+  let best: Replica | undefined;
+  let bestRank = unfit;
+  for (const replica of replicas) {
+    const candidate = rank(replica, nowMs, rules);
+    const isBetter =
+      candidate < bestRank || (candidate === bestRank && best !== undefined && lasts(replica) > lasts(best));
+    if (candidate < unfit && isBetter) [best, bestRank] = [replica, candidate];
+  }
+  return best === undefined ? { rank: unfit } : { replica: best, rank: bestRank };
+}
+
+function reasonOf(
+  before: Replica | undefined,
+  current: Replica | undefined,
+  to: string | undefined,
+  rules: ElectionRules,
+): ChangeReason {
+  if (before === undefined) return 'first';
+  if (current === undefined) return to === undefined ? 'none-ready' : 'gone';
+  const { upstream, condition, isHealthy } = current;
+  if (upstream.readiness === 'starting' || (rules.requiresSync && upstream.isInSync !== true)) return 'not-ready';
+  if (condition === 'refused') return 'refused';
+  if (!isHealthy) return 'unhealthy';
+  return condition === 'silent' ? 'silent' : 'terminating';
+}
+
+function applyInput(replicas: readonly Replica[], input: ElectionInput, nowMs: number): readonly Replica[] {
+  switch (input.kind) {
+    case 'upstreams':
+      return mergeUpstreams(replicas, input.upstreams, nowMs);
+    case 'condition':
+      return update(replicas, input.id, { condition: input.condition });
+    case 'health':
+      return update(replicas, input.id, { isHealthy: input.isHealthy });
+    case 'tick':
+      return replicas;
+  }
+}
+
+function update(replicas: readonly Replica[], id: string, change: Partial<Replica>): readonly Replica[] {
+  return replicas.map((replica) => (replica.upstream.id === id ? { ...replica, ...change } : replica));
+}
+
+/** A replica whose address changed is a new one: what was learned of the old place says nothing of it. */
+function mergeUpstreams(
+  replicas: readonly Replica[],
+  upstreams: readonly Upstream[],
+  nowMs: number,
+): readonly Replica[] {
+  const wanted = new Map(upstreams.map((upstream) => [upstream.id, upstream]));
+  const merged: Replica[] = [];
+  for (const replica of replicas) {
+    const upstream = wanted.get(replica.upstream.id);
+    if (upstream === undefined || !isSamePlace(upstream, replica.upstream)) continue;
+    wanted.delete(upstream.id);
+    merged.push({ ...replica, upstream });
+  }
+  for (const upstream of wanted.values())
+    merged.push({ upstream, joinedAtMs: nowMs, condition: 'untried', isHealthy: true });
+  return merged;
+}

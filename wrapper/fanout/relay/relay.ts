@@ -1,0 +1,331 @@
+import { sourceOf } from '../endpoint.ts';
+import type { Counters, DropReason } from './counters.ts';
+import type { Leg, Path, Place, Session, Tail, View } from './session.ts';
+import { type SessionLimits, SessionTable } from './session-table.ts';
+import { catchUp, countReply, countSend, forget, planCut, settle } from './tally.ts';
+import { fullBucket, type Rate, type TokenBucket, take } from './token-bucket.ts';
+
+export interface RelayLimits extends SessionLimits {
+  readonly totalRate: Rate;
+  /** Bytes that may go to a player before its session is established, as a multiple of what came from there. 0: no limit. */
+  readonly amplification: number;
+  /** How long a change of primary may take for one player: answers owed are waited for and repeated ones dropped for so long. */
+  readonly handoverMs: number;
+  /** From so many datagrams a second to the replicas on, the spares' replies are stopped in the kernel. 0: never. */
+  readonly deafenAbove: number;
+}
+
+export interface RelayParts<Packet, Peer, Handle> {
+  readonly limits: RelayLimits;
+  readonly path: Path<Packet, Peer, Handle>;
+  readonly counters: Counters;
+  /** Nobody listens at a replica's port: the kernel got an ICMP answer that says so. */
+  readonly onRefused: (place: Place) => void;
+}
+
+/** Address, port and UDP header of a datagram: counted on both sides, so that an empty one counts too. */
+const headerBytes = 28;
+/** A player who sends nothing for so long is owed nothing more: whatever was to come has come. */
+const settledAfterMs = 250;
+/** Answers that wait for those of the old primary, one player. */
+const mostHeld = 32;
+/** Sessions looked at in one tick, so that a full table never stops the datagrams for long. */
+const sweepPerTick = 2000;
+
+/**
+ * The data path between sockets: every datagram of a player to every replica, the primary's answers back. It holds the sessions
+ * and decides; {@link Path} holds the sockets and acts. Times are milliseconds of a clock that never runs backwards.
+ */
+export class Relay<Packet, Peer, Handle> {
+  readonly #limits: RelayLimits;
+  readonly #path: Path<Packet, Peer, Handle>;
+  readonly #counters: Counters;
+  readonly #table: SessionTable<Session<Packet, Peer, Handle>>;
+  readonly #total: TokenBucket;
+  readonly #tails = new Set<Session<Packet, Peer, Handle>>();
+  readonly #onRefused: (place: Place) => void;
+  #view: View = { places: [], primary: undefined, isPlanned: false };
+  /** Counts the views: a session that was brought in line with an older one is behind. */
+  #epoch = 0;
+  #unaligned: Iterator<Session<Packet, Peer, Handle>> | undefined;
+  #isDraining = false;
+  #deafensSpares = false;
+  #load = { atMs: 0, datagrams: 0 };
+
+  constructor({ limits, path, counters, onRefused }: RelayParts<Packet, Peer, Handle>, nowMs: number) {
+    this.#limits = limits;
+    this.#path = path;
+    this.#counters = counters;
+    this.#onRefused = onRefused;
+    this.#table = new SessionTable(limits, nowMs);
+    this.#total = fullBucket(limits.totalRate, nowMs);
+  }
+
+  get sessions(): number {
+    return this.#table.size;
+  }
+
+  find(key: string): Session<Packet, Peer, Handle> | undefined {
+    return this.#table.find(key);
+  }
+
+  /** Says without an address whether a new session is out of the question; counts the datagram as dropped then. */
+  refusesNewcomers(nowMs: number): boolean {
+    if (!this.#isDraining && this.#table.hasCreationLeft(nowMs)) return false;
+    this.#counters.drop(this.#isDraining ? 'draining' : 'session-rate');
+    return true;
+  }
+
+  /** Opens a session for a player, or counts why not. `key` is the player's whole address, `address` the part without port. */
+  open(peer: Peer, key: string, address: string, nowMs: number): Session<Packet, Peer, Handle> | undefined {
+    const sourceName = sourceOf(address);
+    const refusal = this.#isDraining ? 'draining' : this.#table.admit(sourceName, nowMs);
+    if (refusal !== undefined) {
+      this.#counters.drop(refusal);
+      return undefined;
+    }
+    const evicted = this.#table.toEvict();
+    if (evicted !== undefined) this.#end(evicted, 'sessionsEvicted');
+    const session: Session<Packet, Peer, Handle> = {
+      key,
+      peer,
+      source: this.#table.source(sourceName, nowMs),
+      openedAtMs: nowMs,
+      lastSeenMs: nowMs,
+      datagrams: 0,
+      isYoung: true,
+      legs: [],
+      epoch: -1,
+      answering: undefined,
+      skip: 0,
+      skipUntilMs: 0,
+      tail: undefined,
+      bytesIn: 0,
+      bytesOut: 0,
+    };
+    this.#table.add(session);
+    this.#counters.add('sessionsOpened');
+    return session;
+  }
+
+  /** A datagram of a player goes to every replica. */
+  fromPlayer(session: Session<Packet, Peer, Handle>, packet: Packet, nowMs: number): void {
+    const counters = this.#counters;
+    const bytes = this.#path.size(packet);
+    counters.add('datagramsIn');
+    counters.add('bytesIn', bytes);
+    const isSettled = nowMs - session.lastSeenMs > settledAfterMs;
+    const refusal = this.#refusalOf(session, nowMs);
+    if (refusal !== undefined) {
+      counters.drop(refusal);
+      return;
+    }
+    session.bytesIn += bytes + headerBytes;
+    if (session.epoch !== this.#epoch) this.#align(session, nowMs);
+    let copies = 0;
+    for (const leg of session.legs) {
+      if (leg === undefined || !this.#isOpen(leg)) continue;
+      if (isSettled) settle(leg);
+      if (leg.isDeaf) leg.deafSends++;
+      else countSend(leg);
+      counters.sent(leg.place.place);
+      if (leg.handle !== undefined) this.#path.sendUpstream(leg.handle, packet);
+      copies++;
+    }
+    if (copies === 0) counters.drop('no-upstream');
+    counters.add('datagramsUpstream', copies);
+    counters.add('bytesUpstream', bytes * copies);
+  }
+
+  /** A reply of a replica goes to the player if the replica is the one that answers it. */
+  fromReplica(leg: Leg<Packet, Peer, Handle>, packet: Packet, nowMs: number): void {
+    const { session } = leg;
+    this.#counters.add('repliesIn');
+    this.#counters.replied(leg.place.place);
+    if (session.epoch !== this.#epoch) this.#align(session, nowMs);
+    if (leg.isDeaf) leg.deafReplies++;
+    else countReply(leg);
+    if (leg === session.answering) this.#answer(session, packet, nowMs);
+    else if (leg === session.tail?.leg) this.#answerLate(session, session.tail, packet);
+    else this.#counters.add('spareReplies');
+  }
+
+  /** A datagram that the path could not pass on. */
+  drop(reason: DropReason): void {
+    this.#counters.drop(reason);
+  }
+
+  refused(leg: Leg<Packet, Peer, Handle>): void {
+    this.#counters.drop('upstream-refused');
+    this.#onRefused(leg.place);
+  }
+
+  /** Takes over who the replicas are and who answers. Sessions follow in slices, those with traffic at once. */
+  apply(view: View): void {
+    this.#view = view;
+    this.#epoch++;
+    this.#unaligned = this.#table.all();
+  }
+
+  /** From now on only players who have a session are served. */
+  drain(): void {
+    this.#isDraining = true;
+  }
+
+  /** Brings up to `most` sessions in line with the newest view; true: more are left. */
+  alignSome(most: number, nowMs: number): boolean {
+    for (let aligned = 0; this.#unaligned !== undefined && aligned < most; aligned++) {
+      const next = this.#unaligned.next();
+      if (next.done === true) this.#unaligned = undefined;
+      else if (next.value.epoch !== this.#epoch) this.#align(next.value, nowMs);
+    }
+    return this.#unaligned !== undefined;
+  }
+
+  /** What time alone brings: expired sessions, ended handovers, the choice whether spares are heard. */
+  tick(nowMs: number): void {
+    for (const session of this.#table.expired(nowMs, sweepPerTick)) this.#end(session, 'sessionsExpired');
+    for (const session of this.#tails)
+      if (session.tail !== undefined && nowMs >= session.tail.untilMs) this.#endTail(session);
+    if (nowMs - this.#load.atMs >= 1000) this.#weighLoad(nowMs);
+    this.#counters.set('sessions', this.#table.size);
+    this.#counters.set('youngSessions', this.#table.youngSize);
+  }
+
+  close(): void {
+    for (const session of [...this.#table.all()]) this.#end(session, 'sessionsExpired');
+  }
+
+  #refusalOf(session: Session<Packet, Peer, Handle>, nowMs: number): DropReason | undefined {
+    if (!take(this.#total, this.#limits.totalRate, nowMs)) return 'total-rate';
+    return this.#table.touch(session, nowMs) ? undefined : 'source-rate';
+  }
+
+  /** An answer of the primary: repeats are dropped, and what the old primary still owes goes first. */
+  #answer(session: Session<Packet, Peer, Handle>, packet: Packet, nowMs: number): void {
+    if (session.skip > 0 && nowMs <= session.skipUntilMs) {
+      session.skip--;
+      this.#counters.drop('handover');
+      return;
+    }
+    session.skip = 0;
+    const { tail } = session;
+    if (tail === undefined) this.#forward(session, packet);
+    else {
+      tail.held.push(this.#path.keep(packet));
+      if (nowMs >= tail.untilMs || tail.held.length >= mostHeld) this.#endTail(session);
+    }
+  }
+
+  #answerLate(session: Session<Packet, Peer, Handle>, tail: Tail<Packet, Peer, Handle>, packet: Packet): void {
+    this.#forward(session, packet);
+    if (--tail.remaining === 0) this.#endTail(session);
+  }
+
+  #forward(session: Session<Packet, Peer, Handle>, packet: Packet): void {
+    const bytes = this.#path.size(packet);
+    const mostBytes = session.isYoung ? this.#limits.amplification * session.bytesIn : Number.POSITIVE_INFINITY;
+    if (this.#limits.amplification > 0 && session.bytesOut + bytes + headerBytes > mostBytes) {
+      this.#counters.drop('amplification');
+      return;
+    }
+    session.bytesOut += bytes + headerBytes;
+    this.#counters.add('datagramsOut');
+    this.#counters.add('bytesOut', bytes);
+    this.#path.sendDownstream(session.peer, packet);
+  }
+
+  #align(session: Session<Packet, Peer, Handle>, nowMs: number): void {
+    const { places, primary } = this.#view;
+    session.epoch = this.#epoch;
+    const old = session.legs.slice();
+    session.legs.length = 0;
+    for (const place of places) {
+      const kept = old[place.place];
+      const isSame = kept !== undefined && kept.place.generation === place.generation;
+      session.legs[place.place] = isSame ? kept : newLeg(session, place);
+    }
+    const answering = primary === undefined ? undefined : session.legs[primary];
+    if (answering !== session.answering) this.#cut(session, answering, nowMs);
+    for (const leg of old) if (leg !== undefined && session.legs[leg.place.place] !== leg) this.#closeLeg(leg);
+    for (const leg of session.legs) if (leg !== undefined) this.#fitHearing(leg);
+  }
+
+  /** Sockets are opened with the first datagram that needs them, so a new replica costs nothing at once. */
+  #isOpen(leg: Leg<Packet, Peer, Handle>): boolean {
+    if (leg.handle !== undefined) return true;
+    leg.handle = this.#path.open(leg);
+    if (leg.handle === undefined) this.#counters.drop('no-socket');
+    else this.#fitHearing(leg);
+    return leg.handle !== undefined;
+  }
+
+  /** Another replica answers from here on: neither is an answer repeated nor one lost that the old primary still gives. */
+  #cut(session: Session<Packet, Peer, Handle>, to: Leg<Packet, Peer, Handle> | undefined, nowMs: number): void {
+    const from = session.answering;
+    if (session.tail !== undefined) this.#endTail(session);
+    session.answering = to;
+    session.skip = 0;
+    if (to === undefined) return;
+    this.#fitHearing(to);
+    const { skip, tail } = planCut(from, to, this.#view.isPlanned);
+    const untilMs = nowMs + this.#limits.handoverMs;
+    session.skip = skip;
+    session.skipUntilMs = untilMs;
+    if (tail === 0 || from === undefined) return;
+    session.tail = { leg: from, remaining: tail, untilMs, held: [] };
+    this.#tails.add(session);
+  }
+
+  #endTail(session: Session<Packet, Peer, Handle>): void {
+    const { tail } = session;
+    session.tail = undefined;
+    this.#tails.delete(session);
+    for (const packet of tail?.held ?? []) this.#forward(session, packet);
+    if (tail !== undefined) this.#fitHearing(tail.leg);
+  }
+
+  /** Spares are deaf under load; who answers, or still owes answers, is always heard. */
+  #fitHearing(leg: Leg<Packet, Peer, Handle>): void {
+    const { session } = leg;
+    const isDeaf = this.#deafensSpares && leg !== session.answering && session.tail?.leg !== leg;
+    if (leg.handle === undefined || leg.isDeaf === isDeaf) return;
+    const dropped = this.#path.deafen(leg.handle, isDeaf);
+    leg.isDeaf = isDeaf;
+    if (isDeaf) return;
+    if (dropped === undefined) forget(leg);
+    else catchUp(leg, leg.deafSends, dropped + leg.deafReplies);
+    leg.deafSends = 0;
+    leg.deafReplies = 0;
+  }
+
+  #weighLoad(nowMs: number): void {
+    const datagrams = this.#counters.total('datagramsUpstream');
+    const perSecond = ((datagrams - this.#load.datagrams) * 1000) / (nowMs - this.#load.atMs);
+    this.#load = { atMs: nowMs, datagrams };
+    const { deafenAbove } = this.#limits;
+    // Twice as much to begin as to end, so that a load at the limit does not switch to and fro.
+    const wants = deafenAbove > 0 && perSecond > (this.#deafensSpares ? deafenAbove / 2 : deafenAbove);
+    if (wants === this.#deafensSpares) return;
+    this.#deafensSpares = wants;
+    this.apply(this.#view);
+  }
+
+  #closeLeg(leg: Leg<Packet, Peer, Handle>): void {
+    if (leg.handle !== undefined) this.#path.close(leg.handle);
+    leg.handle = undefined;
+  }
+
+  #end(session: Session<Packet, Peer, Handle>, counted: 'sessionsExpired' | 'sessionsEvicted'): void {
+    this.#table.remove(session);
+    this.#tails.delete(session);
+    session.tail = undefined;
+    for (const leg of session.legs) if (leg !== undefined) this.#closeLeg(leg);
+    this.#path.forget(session.peer);
+    this.#counters.add(counted);
+  }
+}
+
+function newLeg<Packet, Peer, Handle>(session: Session<Packet, Peer, Handle>, place: Place): Leg<Packet, Peer, Handle> {
+  return { session, place, handle: undefined, isDeaf: false, deafSends: 0, deafReplies: 0, owed: 0, run: 0 };
+}

@@ -1,0 +1,77 @@
+import type { Entry } from './session-table.ts';
+import type { Tally } from './tally.ts';
+
+/** One replica as the relay sees it. */
+export interface Place {
+  /** 0 to `mostReplicas` - 1; given to another replica only after this one has gone. */
+  readonly place: number;
+  /** Tells two replicas apart that have had the same place. */
+  readonly generation: number;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** What the control plane wants of every worker. */
+export interface View {
+  readonly places: readonly Place[];
+  /** Place of the primary; undefined: nobody may answer. */
+  readonly primary: number | undefined;
+  /** Whether the primary before this one still answers, so that what it owes may be waited for. */
+  readonly isPlanned: boolean;
+}
+
+/** One socket: a player as one replica sees it. */
+export interface Leg<Packet, Peer, Handle> extends Tally {
+  readonly session: Session<Packet, Peer, Handle>;
+  readonly place: Place;
+  /** Undefined while it has no socket. */
+  handle: Handle | undefined;
+  /** A deaf leg's replies are dropped before they reach this process. */
+  isDeaf: boolean;
+  /** Sent and heard while deaf. */
+  deafSends: number;
+  deafReplies: number;
+}
+
+/** Answers of the old primary that still go first, and those of the new one that wait for them. */
+export interface Tail<Packet, Peer, Handle> {
+  readonly leg: Leg<Packet, Peer, Handle>;
+  remaining: number;
+  readonly untilMs: number;
+  readonly held: Packet[];
+}
+
+export interface Session<Packet, Peer, Handle> extends Entry {
+  readonly peer: Peer;
+  /** By place. */
+  readonly legs: (Leg<Packet, Peer, Handle> | undefined)[];
+  /** Number of the view that it was last brought in line with. */
+  epoch: number;
+  answering: Leg<Packet, Peer, Handle> | undefined;
+  /** Answers of the answering leg that repeat what the player has had. */
+  skip: number;
+  skipUntilMs: number;
+  tail: Tail<Packet, Peer, Handle> | undefined;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+/** The sockets, as the relay uses them. Failures come back through the relay's own methods, never as exceptions. */
+export interface Path<Packet, Peer, Handle> {
+  /** A socket connected to the replica, whose replies go to `relay.fromReplica`; undefined where there is none to be had. */
+  open(leg: Leg<Packet, Peer, Handle>): Handle | undefined;
+  close(handle: Handle): void;
+  /** The player's session is gone. */
+  forget(peer: Peer): void;
+  /** Sends in order; `packet` is valid until the call that brought it returns. */
+  sendUpstream(handle: Handle, packet: Packet): void;
+  sendDownstream(peer: Peer, packet: Packet): void;
+  /** A copy of `packet` that stays valid. */
+  keep(packet: Packet): Packet;
+  size(packet: Packet): number;
+  /**
+   * Stops a spare's replies as early as possible, or lets them through again. Returns how many were dropped since the last call
+   * for this socket; undefined where nobody counted.
+   */
+  deafen(handle: Handle, isDeaf: boolean): number | undefined;
+}

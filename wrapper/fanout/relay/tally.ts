@@ -1,0 +1,76 @@
+/**
+ * What one replica owes one player, as far as it answers one for one (requests and answers, or equal tick rates). It tells where
+ * in the player's stream the replica is, so that a change of primary neither repeats nor loses an answer. A game that sends
+ * when it likes never counts as one for one, and is switched without ceremony.
+ */
+export interface Tally {
+  /** Datagrams sent to the replica and not answered yet. */
+  owed: number;
+  /** Answers in a row of which each had a datagram to answer. */
+  run: number;
+}
+
+/** More than this unanswered is no longer a replica that is a little behind. */
+const mostOwed = 32;
+/** So many answers in a row are taken as the rule. */
+const enoughRun = 8;
+
+export function newTally(): Tally {
+  return { owed: 0, run: 0 };
+}
+
+export function countSend(tally: Tally): void {
+  if (++tally.owed > mostOwed) forget(tally);
+}
+
+export function countReply(tally: Tally): void {
+  if (tally.owed === 0) tally.run = 0;
+  else {
+    tally.owed--;
+    tally.run++;
+  }
+}
+
+/** After a pause in which everything that would be answered has been: what is still owed was lost. */
+export function settle(tally: Tally): void {
+  tally.owed = 0;
+}
+
+/** Starts over: nothing is known of what the replica owes. */
+export function forget(tally: Tally): void {
+  tally.owed = 0;
+  tally.run = 0;
+}
+
+/**
+ * Takes in what happened while the replica's replies were not read: `sends` to it and `replies` counted elsewhere (by the
+ * kernel). Without a plausible difference nothing is known any more.
+ */
+export function catchUp(tally: Tally, sends: number, replies: number): void {
+  const owed = tally.owed + sends - replies;
+  if (owed < 0 || owed > mostOwed) forget(tally);
+  else {
+    tally.owed = owed;
+    tally.run += replies;
+  }
+}
+
+export function isOneForOne(tally: Tally): boolean {
+  return tally.run >= enoughRun;
+}
+
+/** What to do with the answers of the old and the new primary. */
+export interface Cut {
+  /** Answers of the new one to drop: the old one has given them. */
+  readonly skip: number;
+  /** Answers of the old one still to pass on before the new one's: the new one is ahead. */
+  readonly tail: number;
+}
+
+/** Where to cut one player's stream of answers. `waits`: whether the old primary still answers. */
+export function planCut(from: Tally | undefined, to: Tally, waits: boolean): Cut {
+  if (from === undefined || !isOneForOne(from) || !isOneForOne(to)) return { skip: 0, tail: 0 };
+  const ahead = to.owed - from.owed;
+  if (ahead >= 0) return { skip: ahead, tail: 0 };
+  return { skip: 0, tail: waits ? -ahead : 0 };
+}

@@ -1,0 +1,27 @@
+/** So many a second, and so many at once after a pause. State lives in the caller's hands, because there is one a source. */
+export interface TokenBucket {
+  tokens: number;
+  filledAtMs: number;
+}
+
+export interface Rate {
+  /** 0: no limit. */
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+export function fullBucket({ burst }: Rate, nowMs: number): TokenBucket {
+  return { tokens: burst, filledAtMs: nowMs };
+}
+
+/** Takes one token if there is one. `nowMs` never runs backwards. */
+export function take(bucket: TokenBucket, { perSecond, burst }: Rate, nowMs: number): boolean {
+  if (perSecond === 0) return true;
+  if (nowMs > bucket.filledAtMs) {
+    bucket.tokens = Math.min(burst, bucket.tokens + ((nowMs - bucket.filledAtMs) * perSecond) / 1000);
+    bucket.filledAtMs = nowMs;
+  }
+  if (bucket.tokens < 1) return false;
+  bucket.tokens--;
+  return true;
+}
