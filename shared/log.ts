@@ -18,13 +18,15 @@ export interface JsonLogOptions {
   readonly now: () => number;
   readonly name: string;
   readonly level?: Level;
+  /** Stand in every line. */
+  readonly fields?: object;
 }
 
 /** JSON lines in pino's shape (`level`, `time`, `name`, `msg`), without pino. */
-export function jsonLog({ write, now, name, level = 'info' }: JsonLogOptions): Log {
+export function jsonLog({ write, now, name, level = 'info', fields: always = {} }: JsonLogOptions): Log {
   const at = (lineLevel: Level) => (fields: object, message: string) => {
     if (levels[lineLevel] < levels[level]) return;
-    const line = { level: levels[lineLevel], time: now(), name, ...withErrorText(fields), msg: message };
+    const line = { level: levels[lineLevel], time: now(), name, ...always, ...withErrorText(fields), msg: message };
     write(`${JSON.stringify(line)}\n`);
   };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };

@@ -1,0 +1,34 @@
+/** A longer line is matched by its beginning only, so that a game without line ends costs a bounded amount of memory. */
+const longestLineBytes = 16_384;
+
+/** Looks for a line in a stream of bytes that passes by. */
+export class LineMatcher {
+  readonly #pattern: RegExp;
+  #line = Buffer.alloc(0);
+
+  constructor(pattern: RegExp) {
+    this.#pattern = pattern;
+  }
+
+  /** Whether a line that `chunk` completes matches. */
+  push(chunk: Buffer): boolean {
+    let start = 0;
+    for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, start)) {
+      if (this.#matches(chunk.subarray(start, end))) return true;
+      this.#line = Buffer.alloc(0);
+      start = end + 1;
+    }
+    this.#keep(chunk.subarray(start));
+    return false;
+  }
+
+  #matches(rest: Buffer): boolean {
+    this.#keep(rest);
+    return this.#pattern.test(this.#line.toString('utf8').replace(/\r$/, ''));
+  }
+
+  #keep(part: Buffer): void {
+    const room = longestLineBytes - this.#line.length;
+    if (room > 0 && part.length > 0) this.#line = Buffer.concat([this.#line, part.subarray(0, room)]);
+  }
+}

@@ -1,0 +1,93 @@
+import { spawn } from 'node:child_process';
+import type { Clock } from '../../shared/clock.ts';
+import type { Log } from '../../shared/log.ts';
+import type { Action } from '../parse-setting.ts';
+import { fillIn, type Placeholders } from './placeholders.ts';
+import type { Game } from './start-game.ts';
+
+export interface ActionSurroundings {
+  readonly game: Pick<Game, 'signal' | 'writeLine' | 'pid'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly placeholders: () => Placeholders;
+  /** Hears of each action that was done. */
+  readonly onDone: (how: string) => void;
+}
+
+/** Runs the actions one after the other, until the signal aborts. What fails is said in the log, and the next one follows. */
+export async function runActions(
+  actions: readonly Action[],
+  surroundings: ActionSurroundings,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const action of actions) {
+    if (signal.aborted) return;
+    try {
+      await runAction(action, surroundings, signal);
+    } catch (err) {
+      if (!signal.aborted) surroundings.log.error({ action: describeAction(action), err }, 'Action failed');
+    }
+  }
+}
+
+export function describeAction(action: Action): string {
+  switch (action.kind) {
+    case 'signal':
+      return `signal:${action.signal}`;
+    case 'stdin':
+      return `stdin:${action.text}`;
+    case 'exec':
+      return `exec:${action.command}`;
+    case 'wait':
+      return `wait:${action.ms}ms`;
+  }
+}
+
+async function runAction(action: Action, surroundings: ActionSurroundings, signal: AbortSignal): Promise<void> {
+  const { game, clock, onDone, placeholders } = surroundings;
+  switch (action.kind) {
+    case 'signal':
+      if (game.signal(action.signal)) onDone(describeAction(action));
+      return;
+    case 'stdin':
+      if (!game.writeLine(fillIn(action.text, placeholders()))) throw new Error("the game's input is closed");
+      onDone(describeAction(action));
+      return;
+    case 'exec':
+      await runCommand(fillIn(action.command, placeholders()), surroundings, signal);
+      onDone(describeAction(action));
+      return;
+    case 'wait':
+      await clock.sleep(action.ms, signal);
+      return;
+  }
+}
+
+/** Throws where the command cannot run or fails. */
+async function runCommand(command: string, { game, env, log }: ActionSurroundings, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const shell = spawn('/bin/sh', ['-c', command], {
+    env: { ...env, SPOTABLE_GAME_PID: String(game.pid) },
+    stdio: ['ignore', 'inherit', 'inherit'],
+    detached: true,
+  });
+  const onAbort = () => {
+    // Its whole group: `sh -c` may have forked the command.
+    if (shell.pid !== undefined && shell.exitCode === null) killGroup(shell.pid, log);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  shell.once('error', reject);
+  shell.once('exit', (code, by) =>
+    code === 0 ? resolve() : reject(new Error(by === null ? `exit status ${code}` : `ended by ${by}`)),
+  );
+  await promise.finally(() => signal.removeEventListener('abort', onAbort));
+}
+
+function killGroup(pid: number, log: Log): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (err) {
+    log.debug({ err, pid }, 'Action had ended already');
+  }
+}

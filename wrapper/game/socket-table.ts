@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs';
+
+export interface BoundSocket {
+  readonly protocol: 'udp' | 'tcp';
+  readonly port: number;
+  readonly inode: number;
+}
+
+/** As the kernel numbers TCP states in /proc/net/tcp: only a listening socket takes players. */
+const listening = '0A';
+
+/**
+ * Reads a table of /proc/net (`udp`, `udp6`, `tcp`, `tcp6`) and keeps the sockets that are bound to one of the ports; of TCP those that
+ * listen. A line: `sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode ...`.
+ */
+export function parseSocketTable(
+  table: string,
+  protocol: 'udp' | 'tcp',
+  ports: ReadonlySet<number>,
+): readonly BoundSocket[] {
+  const found: BoundSocket[] = [];
+  for (const line of table.split('\n').slice(1)) {
+    const fields = line.trim().split(/\s+/);
+    const [, local = '', , state] = fields;
+    const port = Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16);
+    if (!ports.has(port) || (protocol === 'tcp' && state !== listening)) continue;
+    found.push({ protocol, port, inode: Number(fields[9]) });
+  }
+  return found;
+}
+
+/** Who is bound to these ports in our network namespace, IPv4 and IPv6. */
+export function readBoundSockets(ports: ReadonlySet<number>): readonly BoundSocket[] {
+  return (['udp', 'tcp'] as const).flatMap((protocol) =>
+    ['', '6'].flatMap((version) => parseSocketTable(readTable(`/proc/net/${protocol}${version}`), protocol, ports)),
+  );
+}
+
+function readTable(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    // No IPv6, or no /proc at all.
+    return '';
+  }
+}

@@ -1,0 +1,154 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fstatSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+import { FatalError } from '../../shared/exit-status.ts';
+import type { GameExit } from '../lifecycle.ts';
+import { hasCode } from '../system-error.ts';
+import { LineMatcher } from './line-matcher.ts';
+
+export interface GameCommand {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The game's input comes through us, because something will be written to it. */
+  readonly needsStdin: boolean;
+  /** Wait for an output line that matches; the output then passes through us. */
+  readonly logPattern: RegExp | undefined;
+}
+
+/** The supervised program. It leads a process group and a session of its own. */
+export interface Game {
+  readonly pid: number;
+  /** The first process's end. Its descendants may live on. */
+  readonly exited: Promise<GameExit>;
+  /** A line of output has matched. */
+  hasLogged(): boolean;
+  /** False: the game's input is closed, or is not ours. */
+  writeLine(text: string): boolean;
+  /** To the whole process group. False: nobody is left in it. */
+  signal(signal: NodeJS.Signals): boolean;
+}
+
+const notFound = 127;
+const notExecutable = 126;
+
+/** Starts the game. Throws a FatalError with a shell's status, 126 or 127, where it cannot be executed. */
+export async function startGame(options: GameCommand): Promise<Game> {
+  const child = await spawnGame(options);
+  const pid = child.pid ?? 0;
+  const exited = exitOf(child);
+  if (child.stdin !== null) connectInput(child.stdin);
+  const output = options.logPattern === undefined ? undefined : watchOutput(child, options.logPattern);
+  return {
+    pid,
+    exited: output === undefined ? exited : exited.then((exit) => output.drained().then(() => exit)),
+    hasLogged: () => output?.hasMatched() ?? false,
+    writeLine: (text) => writeLine(child.stdin, text),
+    signal: (signal) => signalGroup(pid, signal),
+  };
+}
+
+async function spawnGame({ command, args, env, needsStdin, logPattern }: GameCommand): Promise<ChildProcess> {
+  const output = logPattern === undefined ? 'inherit' : 'pipe';
+  try {
+    const child = spawn(command, [...args], {
+      env: { ...env },
+      detached: true,
+      // Inherited descriptors cost nothing, lose nothing, and push back on the game as they always did.
+      stdio: [needsStdin ? 'pipe' : 'inherit', output, output],
+    });
+    await once(child, 'spawn');
+    return child;
+  } catch (error) {
+    const isMissing = hasCode(error, 'ENOENT');
+    const because = isMissing ? 'not found' : hasCode(error, 'EACCES') ? 'not executable' : String(error);
+    throw new FatalError(`Cannot start game ${command}: ${because}`, {
+      status: isMissing ? notFound : notExecutable,
+      cause: error,
+    });
+  }
+}
+
+function exitOf(child: ChildProcess): Promise<GameExit> {
+  const { promise, resolve } = Promise.withResolvers<GameExit>();
+  child.once('exit', (code, signal) => resolve(signal === null ? { code: code ?? 0 } : { signal }));
+  return promise;
+}
+
+function writeLine(input: Writable | null, text: string): boolean {
+  if (input?.writable !== true) return false;
+  input.write(`${text}\n`);
+  return true;
+}
+
+/** False: nobody is left in the group. */
+function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(-pid, signal);
+  } catch (error) {
+    if (hasCode(error, 'ESRCH')) return false;
+    throw new Error(`Cannot send ${signal} to process group ${pid}`, { cause: error });
+  }
+}
+
+/** Device number of /dev/null, what a container without `stdin: true` has as its input. */
+const nullDevice = 0x103;
+
+/** Passes our own input on, and keeps the game's open after its end: many games take a closed console for an order to stop. */
+function connectInput(input: Writable): void {
+  // A game that closes its console is no error.
+  input.on('error', () => {});
+  if (!isNullDevice(0)) process.stdin.pipe(input, { end: false });
+}
+
+function isNullDevice(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).rdev === nullDevice;
+  } catch {
+    return true;
+  }
+}
+
+interface WatchedOutput {
+  hasMatched(): boolean;
+  /** Resolves when all output is through, or soon after where a descendant keeps it open. */
+  drained(): Promise<void>;
+}
+
+const drainLimitMs = 500;
+
+function watchOutput(child: ChildProcess, pattern: RegExp): WatchedOutput {
+  let hasMatched = false;
+  const onMatch = () => {
+    hasMatched = true;
+  };
+  const ends = [passThrough(child.stdout, process.stdout), passThrough(child.stderr, process.stderr)];
+  for (const stream of [child.stdout, child.stderr])
+    if (stream !== null) matchLines(stream, new LineMatcher(pattern), onMatch);
+  return {
+    hasMatched: () => hasMatched,
+    drained: async () => {
+      const limit = AbortSignal.timeout(drainLimitMs);
+      await Promise.race([Promise.all(ends), once(limit, 'abort')]);
+    },
+  };
+}
+
+/** Byte for byte, and no faster than the other end reads. Resolves at the end of the stream. */
+async function passThrough(from: Readable | null, to: Writable): Promise<void> {
+  if (from === null) return;
+  // Whoever read our output has gone: closing the pipe tells the game, as it would without us.
+  to.on('error', () => from.destroy());
+  from.pipe(to, { end: false });
+  await once(from, 'close').catch(() => {});
+}
+
+function matchLines(stream: Readable, matcher: LineMatcher, onMatch: () => void): void {
+  const look = (chunk: Buffer) => {
+    if (!matcher.push(chunk)) return;
+    stream.off('data', look);
+    onMatch();
+  };
+  stream.on('data', look);
+}

@@ -1,0 +1,186 @@
+import type { WrapperConfig } from '../config.ts';
+import type { Happenings } from '../happenings.ts';
+import { keepChecking } from '../keep-checking.ts';
+import type { Action } from '../parse-setting.ts';
+import type { LeasedPort } from '../ports/port-lease.ts';
+import { hasCode } from '../system-error.ts';
+import type { Surroundings } from '../wrapper.ts';
+import { fillIn, type Placeholders } from './placeholders.ts';
+import { findGameProcesses } from './process-table.ts';
+import { readyCheck } from './ready-check.ts';
+import { type ActionSurroundings, runActions } from './run-actions.ts';
+import { readBoundSockets } from './socket-table.ts';
+import { type Game, startGame } from './start-game.ts';
+import { type GameTree, waitForTree } from './wait-for-tree.ts';
+import { endsItsContainer, guardGroup, type Watchdog } from './watchdog.ts';
+import { writeConfigFiles } from './write-config-files.ts';
+
+export interface SupervisedGameOptions {
+  readonly config: WrapperConfig;
+  readonly command: readonly string[];
+  readonly ports: readonly LeasedPort[];
+  readonly happenings: Happenings;
+  readonly surroundings: Surroundings;
+  /** Extra environment of the game. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly placeholders: () => Placeholders;
+  readonly signal: AbortSignal;
+}
+
+/** The running game with everything that watches it. */
+export class SupervisedGame implements GameTree {
+  readonly #options: SupervisedGameOptions;
+  readonly #game: Game;
+  readonly #mark: string;
+  readonly #watchdog: Watchdog | undefined;
+  readonly #actions: ActionSurroundings;
+  #isReady = false;
+  #isEnding = false;
+  #isKilled = false;
+  #isTold = false;
+
+  private constructor(options: SupervisedGameOptions, game: Game, mark: string) {
+    const { surroundings, placeholders } = options;
+    const { clock, log } = surroundings;
+    this.#options = options;
+    this.#game = game;
+    this.#mark = mark;
+    const env = gameEnvironment(options);
+    this.#actions = { game, clock, log, env, placeholders, onDone: (how) => this.#told(how) };
+    if (!endsItsContainer(surroundings))
+      this.#watchdog = guardGroup(game.pid, (err) =>
+        log.warn({ err }, 'No watchdog: the game outlives a wrapper that is killed'),
+      );
+  }
+
+  /** Throws a FatalError where the game cannot be started. */
+  static async start(options: SupervisedGameOptions): Promise<SupervisedGame> {
+    const { config, command, surroundings, placeholders } = options;
+    const { log, clock, upMs, gameServerId } = surroundings;
+    const names = placeholders();
+    writeConfigFiles(config.templates, config.properties, names);
+    const [program = '', ...args] = command;
+    // Not part of the environment that actions get: it tells the game's processes from all others.
+    const mark = { SPOTABLE_GAME: gameServerId };
+    const startedAtMs = clock.now();
+    const game = await startGame({
+      command: program,
+      args: args.map((arg) => fillIn(arg, names)),
+      env: { ...gameEnvironment(options), ...mark },
+      needsStdin: [...config.stop, ...config.warn].some(({ kind }) => kind === 'stdin'),
+      logPattern: config.ready.kind === 'log' ? config.ready.pattern : undefined,
+    });
+    log.info({ pid: game.pid, startMs: Math.round(upMs() * 10) / 10 }, 'Game started');
+    const supervised = new SupervisedGame(options, game, `SPOTABLE_GAME=${gameServerId}`);
+    supervised.#watch(startedAtMs);
+    return supervised;
+  }
+
+  get pid(): number {
+    return this.#game.pid;
+  }
+
+  /** From now on the game is not expected to stay; tells the players. */
+  warn(): void {
+    this.#isEnding = true;
+    void runActions(this.#options.config.warn, this.#actions, this.#options.signal);
+  }
+
+  resume(): void {
+    this.#isEnding = false;
+  }
+
+  stop(signal: 'SIGTERM' | 'SIGINT'): void {
+    this.#isEnding = true;
+    const { config } = this.#options;
+    const actions: readonly Action[] = config.stop.length > 0 ? config.stop : [{ kind: 'signal', signal }];
+    void runActions(actions, this.#actions, this.#options.signal);
+  }
+
+  forward(signal: NodeJS.Signals): void {
+    this.#game.signal(signal);
+  }
+
+  kill(): void {
+    this.#isKilled = true;
+    this.signalAll('SIGKILL');
+    this.#options.surroundings.log.warn({}, 'Game killed');
+  }
+
+  /** Nothing of the game is left. */
+  dismiss(): void {
+    this.#watchdog?.dismiss();
+  }
+
+  processes(): readonly number[] {
+    return findGameProcesses(this.#game.pid, this.#mark);
+  }
+
+  holdsPort(): boolean {
+    return readBoundSockets(new Set(this.#options.ports.map(({ port }) => port))).length > 0;
+  }
+
+  signalAll(signal: 'SIGTERM' | 'SIGKILL'): void {
+    this.#game.signal(signal);
+    for (const pid of this.processes()) signalProcess(pid, signal);
+  }
+
+  #watch(startedAtMs: number): void {
+    const { config, ports, happenings, surroundings, signal } = this.#options;
+    const { clock, log, random } = surroundings;
+    const check = readyCheck(config.ready, {
+      ports,
+      startedAtMs,
+      now: clock.now,
+      processes: () => this.processes(),
+      hasLogged: () => this.#game.hasLogged(),
+    });
+    const push: Happenings['push'] = (happening) => {
+      if (happening.kind === 'game-ready') this.#isReady = true;
+      happenings.push(happening);
+    };
+    const checking = new AbortController();
+    keepChecking(check, config, { clock, random, push }, AbortSignal.any([signal, checking.signal])).catch((err) => {
+      if (!signal.aborted && !checking.signal.aborted) log.error({ err }, 'Cannot check the game');
+    });
+    const watch = {
+      tree: this,
+      isEnding: () => this.#isEnding,
+      isReady: () => this.#isReady,
+      wasKilled: () => this.#isKilled,
+      clock,
+      log,
+    };
+    void this.#game.exited
+      .then((first) => waitForTree(first, watch))
+      .then((exit) => {
+        checking.abort();
+        happenings.push({ kind: 'game-exited', exit });
+      });
+  }
+
+  #told(how: string): void {
+    this.#options.surroundings.log.info({ how, ...(this.#isTold ? {} : { first: true }) }, 'Game told');
+    this.#isTold = true;
+  }
+}
+
+function gameEnvironment({
+  config,
+  ports,
+  surroundings,
+  env,
+}: SupervisedGameOptions): Record<string, string | undefined> {
+  const inherited = { ...surroundings.env };
+  for (const name of config.hideEnv) delete inherited[name];
+  return { ...inherited, ...Object.fromEntries(ports.map(({ name, port }) => [name, String(port)])), ...env };
+}
+
+function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    // Gone already, or a process of another user, which the container's end takes.
+    if (!hasCode(error, 'ESRCH', 'EPERM')) throw error;
+  }
+}

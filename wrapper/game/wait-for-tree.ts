@@ -1,0 +1,64 @@
+import type { Clock } from '../../shared/clock.ts';
+import type { Log } from '../../shared/log.ts';
+import type { GameExit } from '../lifecycle.ts';
+
+export interface GameTree {
+  /** The game's living processes. */
+  processes(): readonly number[];
+  /** One of the leased ports is bound. */
+  holdsPort(): boolean;
+  /** Its descendants too, wherever they went. */
+  signalAll(signal: 'SIGTERM' | 'SIGKILL'): void;
+}
+
+export interface TreeWatch {
+  readonly tree: GameTree;
+  /** The end is under way: what is left may take until the kill. */
+  readonly isEnding: () => boolean;
+  readonly isReady: () => boolean;
+  readonly wasKilled: () => boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const firstPollMs = 10;
+const longestPollMs = 250;
+/** Between SIGTERM and SIGKILL for what a dead game leaves behind. */
+const leftoverGraceMs = 5000;
+/** A process that waits in the kernel (a hung disk) cannot be killed: we do not wait for it. */
+const killedLimitMs = 2000;
+
+/**
+ * The first process has ended; waits for the rest of the game. A launcher that exits 0 may have put the game into the background: then its
+ * descendants are the game as long as they hold a port, or until it is ready. Others are leftovers and go.
+ */
+export async function waitForTree(
+  first: GameExit,
+  { tree, isEnding, isReady, wasKilled, clock, log }: TreeWatch,
+): Promise<GameExit> {
+  const isLauncher = 'code' in first && first.code === 0;
+  let wasBackground = false;
+  let leftoverSinceMs: number | undefined;
+  let killedSinceMs: number | undefined;
+  for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.5, longestPollMs)) {
+    const processes = tree.processes();
+    if (processes.length === 0) break;
+    if (wasKilled()) {
+      killedSinceMs ??= clock.now();
+      if (clock.now() - killedSinceMs > killedLimitMs) break;
+    } else if (!isEnding()) {
+      const isBackground = isLauncher && leftoverSinceMs === undefined && (tree.holdsPort() || !isReady());
+      if (isBackground && !wasBackground) log.info({ processes }, 'Game went into the background');
+      wasBackground ||= isBackground;
+      if (!isBackground) leftoverSinceMs = endLeftovers(tree, leftoverSinceMs, clock.now());
+    }
+    await clock.sleep(pollMs);
+  }
+  return wasBackground && wasKilled() ? { signal: 'SIGKILL' } : first;
+}
+
+function endLeftovers(tree: GameTree, sinceMs: number | undefined, nowMs: number): number {
+  if (sinceMs === undefined) tree.signalAll('SIGTERM');
+  else if (nowMs - sinceMs > leftoverGraceMs) tree.signalAll('SIGKILL');
+  return sinceMs ?? nowMs;
+}

@@ -1,0 +1,51 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readlinkSync } from 'node:fs';
+import type { Writable } from 'node:stream';
+
+/** Ends the game's process group when this process is gone, in whatever way. */
+export interface Watchdog {
+  /** The game has ended by itself: nothing to do any more. */
+  dismiss(): void;
+}
+
+/**
+ * `read` returns when the pipe closes, and only we hold its other end: that happens at our death, SIGKILL included. A parent-death signal
+ * (`setpriv --pdeathsig`) would reach the game's first process alone, not what a launcher script has started.
+ */
+const script = 'read -r dismissed || kill -s KILL -- "-$1"';
+
+/** undefined: no shell to run it; `onMissing` is told. */
+export function guardGroup(pid: number, onMissing: (error: Error) => void): Watchdog {
+  // A session of its own: neither the terminal's Ctrl-C nor a signal to the game's group may end it.
+  const shell = spawn('/bin/sh', ['-c', script, 'spotable-watchdog', String(pid)], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+    env: {},
+    cwd: '/',
+  });
+  shell.once('error', onMissing);
+  shell.stdin.on('error', () => {});
+  shell.unref();
+  return { dismiss: () => dismiss(shell) };
+}
+
+function dismiss(shell: ChildProcess & { readonly stdin: Writable | null }): void {
+  shell.stdin?.end('dismissed\n');
+}
+
+/** Where the kernel puts the first PID namespace: PROC_PID_INIT_INO. */
+const firstPidNamespace = 'pid:[4026531836]';
+
+/** The wrapper's end is the container's end, and with it the kernel ends every process in it: no watchdog needed. */
+export function endsItsContainer({ pid, ppid }: { readonly pid: number; readonly ppid: number }): boolean {
+  if (pid === 1) return true;
+  return ppid === 1 && pidNamespace() !== firstPidNamespace;
+}
+
+function pidNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return firstPidNamespace;
+  }
+}

@@ -1,0 +1,29 @@
+import type { InventoryEvent } from '../../shared/inventory/event.ts';
+import type { Inventory, PublishOutcome } from '../../shared/inventory/inventory.ts';
+
+export interface Routes {
+  /** The agent, while it is linked and publishes for us. */
+  readonly throughAgent: () => Inventory | undefined;
+  /** Our own way to the queue, loaded at its first use; undefined without a queue. */
+  readonly alone: (() => Promise<Inventory>) | undefined;
+}
+
+/** Takes each batch the way that is open now: the agent first, because then game pods need no AWS rights and no SDK. */
+export class RoutedInventory implements Inventory {
+  readonly #routes: Routes;
+
+  constructor(routes: Routes) {
+    this.#routes = routes;
+  }
+
+  hasRoute(): boolean {
+    return this.#routes.alone !== undefined || this.#routes.throughAgent() !== undefined;
+  }
+
+  async publish(events: readonly InventoryEvent[], signal: AbortSignal): Promise<PublishOutcome> {
+    const { throughAgent, alone } = this.#routes;
+    const route = throughAgent() ?? (await alone?.());
+    if (route === undefined) throw new Error('no agent that publishes, and no --queue-url');
+    return route.publish(events, signal);
+  }
+}

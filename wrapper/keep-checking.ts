@@ -1,0 +1,45 @@
+import type { Clock } from '../shared/clock.ts';
+import type { ReadyCheck } from './game/ready-check.ts';
+import type { Happening } from './lifecycle.ts';
+
+export interface CheckTimes {
+  /** The game has so long to become ready. */
+  readonly readyTimeoutMs: number;
+  /** Between checks afterwards; undefined: none. */
+  readonly livenessMs: number | undefined;
+}
+
+const firstPollMs = 5;
+const longestPollMs = 250;
+/** A game that rebinds its port (a map change) is not ill. */
+const failuresInARow = 3;
+
+/** Watches the game become ready, and stay so, until the signal aborts. */
+export async function keepChecking(
+  check: ReadyCheck,
+  { readyTimeoutMs, livenessMs }: CheckTimes,
+  surroundings: { readonly clock: Clock; readonly random: () => number; readonly push: (happening: Happening) => void },
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, random, push } = surroundings;
+  const limitMs = clock.now() + readyTimeoutMs;
+  for (let pollMs = firstPollMs; (await check()) !== undefined; pollMs = Math.min(pollMs * 1.3, longestPollMs)) {
+    if (clock.now() >= limitMs) {
+      push({ kind: 'game-not-ready' });
+      return;
+    }
+    await clock.sleep(pollMs, signal);
+  }
+  if (signal.aborted) return;
+  push({ kind: 'game-ready' });
+  for (let failures = 0, wasWell = true; livenessMs !== undefined; ) {
+    // A problem is looked at again sooner, so that it is known after about one period.
+    const pauseMs = failures > 0 && wasWell ? livenessMs / failuresInARow : livenessMs;
+    await clock.sleep(pauseMs * (0.9 + 0.2 * random()), signal);
+    const problem = await check();
+    failures = problem === undefined ? 0 : failures + 1;
+    const isWell: boolean = failures < failuresInARow && (failures === 0 || wasWell);
+    if (isWell !== wasWell) push({ kind: 'health-checked', problem });
+    wasWell = isWell;
+  }
+}

@@ -1,0 +1,160 @@
+import { connect, type Socket } from 'node:net';
+import { type Backoff, backoffMs } from '../../shared/backoff.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { decodeAgentLine } from '../../shared/link/decode-line.ts';
+import { LineDecoder } from '../../shared/link/line-decoder.ts';
+import { linkPath } from '../../shared/link/link-address.ts';
+import {
+  type AgentMessage,
+  encodeLine,
+  type HelloMessage,
+  type InterruptionMessage,
+  type WelcomeMessage,
+  type WrapperMessage,
+} from '../../shared/link/link-message.ts';
+import { errorText, type Log } from '../../shared/log.ts';
+
+/** Who hears what the agent says. */
+export interface LinkListener {
+  /** The agent has answered our hello: the first time, and after each reconnect. */
+  onWelcome(welcome: WelcomeMessage): void;
+  onInterruption(interruption: InterruptionMessage): void;
+  onCancelled(id: string): void;
+  /** What became of events that we handed over. */
+  onSettled(outcome: Extract<AgentMessage, { type: 'published' | 'refused' }>): void;
+  /** The link is gone; a new one is on its way. */
+  onBroken(): void;
+}
+
+export interface AgentLinkOptions {
+  /** `@name` or a path. */
+  readonly address: string;
+  readonly hello: HelloMessage;
+  readonly listener: LinkListener;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+}
+
+/** The agent may start after us, or again. */
+const backoff: Backoff = { firstMs: 1000, longestMs: 10_000 };
+
+/** The wrapper's end of the local socket to the node's agent. */
+export class AgentLink {
+  readonly #options: AgentLinkOptions;
+  readonly #firstAttempt = Promise.withResolvers<void>();
+  #socket: Socket | undefined;
+  #welcome: WelcomeMessage | undefined;
+  /** What the agent is to know after a reconnect: the last state. */
+  #standing: WrapperMessage | undefined;
+
+  constructor(options: AgentLinkOptions) {
+    this.#options = options;
+  }
+
+  /** The agent's answer; undefined while there is no link. */
+  get welcome(): WelcomeMessage | undefined {
+    return this.#welcome;
+  }
+
+  /** Resolves when the agent has answered, when there is none, or after `limitMs`. */
+  async settle(limitMs: number): Promise<void> {
+    const limit = new AbortController();
+    await Promise.race([this.#firstAttempt.promise, this.#options.clock.sleep(limitMs, limit.signal)]);
+    limit.abort();
+  }
+
+  /** Connects, and connects again, until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, random, log } = this.#options;
+    for (let failures = 0; !signal.aborted; ) {
+      const { wasWelcome, reason } = await this.#converse(signal);
+      this.#firstAttempt.resolve();
+      failures = wasWelcome ? 1 : failures + 1;
+      if (signal.aborted) return;
+      if (wasWelcome || failures === 1) log.info({ reason }, wasWelcome ? 'Agent link lost' : 'No agent on this node');
+      await clock.sleep(backoffMs(backoff, failures, random), signal).catch(() => {});
+    }
+  }
+
+  /** False: there is no link now. */
+  send(message: WrapperMessage): boolean {
+    if (message.type === 'state') this.#standing = message;
+    if (this.#welcome === undefined || this.#socket === undefined) return false;
+    this.#socket.write(encodeLine(message));
+    return true;
+  }
+
+  /** One connection, from connect to close. */
+  async #converse(signal: AbortSignal): Promise<{ wasWelcome: boolean; reason: string }> {
+    const { address, hello, listener } = this.#options;
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    const socket = connect({ path: linkPath(address) });
+    const onAbort = () => socket.destroySoon();
+    let reason = 'closed by the agent';
+    const lines = new LineDecoder();
+    socket.once('connect', () => socket.write(encodeLine(hello)));
+    socket.on('data', (chunk) => {
+      try {
+        for (const line of lines.push(chunk)) this.#hear(line, socket);
+      } catch (error) {
+        socket.destroy(error instanceof Error ? error : new Error(String(error)));
+      }
+    });
+    socket.once('error', (error) => {
+      // An abstract name begins with a zero byte, which no log should carry.
+      reason = errorText(error).replace('\0', '@');
+    });
+    socket.once('close', () => resolve());
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#socket = socket;
+    await closed;
+    signal.removeEventListener('abort', onAbort);
+    const wasWelcome = this.#welcome !== undefined;
+    this.#socket = undefined;
+    this.#welcome = undefined;
+    if (wasWelcome) listener.onBroken();
+    return { wasWelcome, reason };
+  }
+
+  #hear(line: string, socket: Socket): void {
+    const { log } = this.#options;
+    const decoded = decodeAgentLine(line);
+    switch (decoded.kind) {
+      case 'message':
+        this.#take(decoded.message, socket);
+        return;
+      case 'unknown':
+        // From a newer agent: what it needs us to know it says in words that we know.
+        log.debug({ type: decoded.type }, 'Agent message unknown');
+        return;
+      case 'garbage':
+        throw new Error(`Cannot read a line from the agent: ${decoded.reason}`);
+    }
+  }
+
+  #take(message: AgentMessage, socket: Socket): void {
+    const { listener, log } = this.#options;
+    switch (message.type) {
+      case 'welcome':
+        this.#welcome = message;
+        this.#firstAttempt.resolve();
+        if (this.#standing !== undefined) socket.write(encodeLine(this.#standing));
+        listener.onWelcome(message);
+        return;
+      case 'interruption':
+        listener.onInterruption(message);
+        return;
+      case 'cancelled':
+        listener.onCancelled(message.id);
+        return;
+      case 'published':
+      case 'refused':
+        listener.onSettled(message);
+        return;
+      case 'error':
+        log.warn({ reason: message.message }, 'Agent refused a message');
+        return;
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import { hostname, tmpdir } from 'node:os';
+import { systemClock } from '../shared/clock.ts';
+import { exitStatus, FatalError } from '../shared/exit-status.ts';
+import { errorText, jsonLog } from '../shared/log.ts';
+import { type ProgramText, startUp } from '../shared/settings/start-up.ts';
+import { contradictions, type WrapperConfig } from './config.ts';
+import { nameGameServer } from './game-server-id.ts';
+import { exitStatusOf } from './lifecycle.ts';
+import { type ForwardedSignal, forwardedSignals } from './signal-numbers.ts';
+import { stderrWriter } from './stderr-writer.ts';
+import { serveGame } from './wrapper.ts';
+import { wrapperSettings } from './wrapper-settings.ts';
+
+const program: ProgramText = {
+  name: 'spotable-wrapper',
+  version: '0.1.0',
+  usage: 'spotable-wrapper [flags] -- GAME [ARG...]',
+  summary: 'Runs a game server on a spot instance: leases its ports, tells the inventory, ends it in time.',
+  footer: [
+    'The game gets each port as the environment variable NAME, and {NAME} is filled in in its arguments, templates and',
+    "actions. Exit status: the game's own, 128+n after signal n, 126 not executable, 127 not found, 64-78 our own errors.",
+  ].join('\n'),
+};
+
+const write = stderrWriter();
+
+function onSignal(listener: (signal: ForwardedSignal) => void): void {
+  for (const name of Object.keys(forwardedSignals) as ForwardedSignal[]) process.on(name, () => listener(name));
+}
+
+async function run(config: WrapperConfig, command: readonly string[]): Promise<number> {
+  const gameServerId = nameGameServer(config.podName ?? hostname(), Math.random);
+  const { life, restarts } = await serveGame(config, command, {
+    gameServerId,
+    env: process.env,
+    temporaryDirectory: tmpdir(),
+    pid: process.pid,
+    ppid: process.ppid,
+    clock: systemClock,
+    log: jsonLog({ write, now: Date.now, name: 'wrapper', fields: { gameServerId } }),
+    random: Math.random,
+    upMs: () => performance.now(),
+    onSignal,
+  });
+  // The same process becomes a new game server: whoever started us sees one that goes on.
+  if (restarts)
+    process.execve?.(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], process.env);
+  return exitStatusOf(life);
+}
+
+function explain(error: unknown): number {
+  write(`${program.name}: ${errorText(error)}\n`);
+  return error instanceof FatalError ? error.status : exitStatus.software;
+}
+
+async function main(): Promise<number> {
+  const started = startUp(wrapperSettings, program, {
+    argv: process.argv.slice(2),
+    env: process.env,
+    takesCommand: true,
+  });
+  if (started.kind === 'end') {
+    process.stdout.write(started.stdout);
+    write(started.stderr);
+    return started.status;
+  }
+  const problems = contradictions(started.values, started.rest);
+  for (const problem of problems) write(`${program.name}: ${problem}\n`);
+  return problems.length > 0 ? exitStatus.usage : run(started.values, started.rest);
+}
+
+// What is still open then (a keep-alive connection, a half-read pipe) must not hold the pod.
+void main()
+  .catch(explain)
+  .then((status) => process.exit(status));

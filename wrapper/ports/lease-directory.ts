@@ -1,0 +1,56 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { connect, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { exitStatus, FatalError } from '../../shared/exit-status.ts';
+import { hasCode } from '../system-error.ts';
+import type { PortLease, PortLeases } from './port-lease.ts';
+
+/**
+ * Leases as socket files in a directory that all wrappers of a node share, for runtimes without abstract sockets. A file outlives its
+ * process, but nobody answers on it then; a PID in a lock file would say nothing, because pods have PID namespaces of their own.
+ *
+ * Everyone first listens on a file of a name that is nobody else's, then looks who else has one for the port. Of two who do so at the same
+ * time at least one sees the other and steps back, so no port is ever leased twice, and files are removed by name without a race.
+ */
+export function leaseDirectory(directory: string, random: () => number): PortLeases {
+  return {
+    async take(port) {
+      const file = `${port}.${Math.floor(random() * 36 ** 8).toString(36)}.lease`;
+      const server = await listen(join(directory, file));
+      const release = () => new Promise<void>((released) => server.close(() => released()));
+      const others = readdirSync(directory).filter((other) => other.startsWith(`${port}.`) && other !== file);
+      const isHeld = await Promise.all(others.map((other) => isAnswered(join(directory, other))));
+      if (!isHeld.includes(true)) return { port, release } satisfies PortLease;
+      await release();
+      return undefined;
+    },
+  };
+}
+
+function listen(path: string): Promise<Server> {
+  const { promise, resolve, reject } = Promise.withResolvers<Server>();
+  const server = createServer((stranger) => stranger.destroy());
+  server.once('error', (error) =>
+    reject(
+      new FatalError(`Cannot lease a port in ${path}: ${error.message}`, {
+        status: exitStatus.cannotCreate,
+        cause: error,
+      }),
+    ),
+  );
+  server.listen({ path }, () => resolve(server.unref()));
+  return promise;
+}
+
+/** Removes the file of a wrapper that is no more. */
+function isAnswered(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ path });
+  socket.once('connect', () => resolve(true));
+  socket.once('error', (error) => {
+    if (hasCode(error, 'ECONNREFUSED')) rmSync(path, { force: true });
+    // Whatever else keeps us from asking (a full backlog, rights): that port is not ours to take.
+    resolve(!hasCode(error, 'ECONNREFUSED', 'ENOENT'));
+  });
+  return promise.finally(() => socket.destroy());
+}

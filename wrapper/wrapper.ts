@@ -1,0 +1,78 @@
+import type { Clock } from '../shared/clock.ts';
+import type { Log } from '../shared/log.ts';
+import type { WrapperConfig } from './config.ts';
+import { GameServer } from './game-server.ts';
+import { Happenings } from './happenings.ts';
+import { advance, type Life, type LifeRules, nextMoveMs, unborn } from './lifecycle.ts';
+import { abstractLeases } from './ports/abstract-leases.ts';
+import { leaseDirectory } from './ports/lease-directory.ts';
+import { leasePorts } from './ports/lease-ports.ts';
+import { probePort } from './ports/probe-port.ts';
+import type { ForwardedSignal } from './signal-numbers.ts';
+
+/** What the wrapper needs of the world around it. */
+export interface Surroundings {
+  readonly gameServerId: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly temporaryDirectory: string;
+  /** Our own process and who started it. */
+  readonly pid: number;
+  readonly ppid: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+  /** Milliseconds since this process began. */
+  readonly upMs: () => number;
+  /** Calls back with each signal that this process gets from now on. */
+  readonly onSignal: (listener: (signal: ForwardedSignal) => void) => void;
+}
+
+export interface GameServerEnd {
+  readonly life: Extract<Life, { phase: 'ended' }>;
+  /** It ended because it was unhealthy, and is to start again as a new game server. */
+  readonly restarts: boolean;
+}
+
+/** The agent is on the same machine: it answers within a millisecond or two, or it is not there. */
+const welcomeLimitMs = 50;
+
+/** One game server's life, from its ports to its last event. Throws a FatalError where it cannot begin. */
+export async function serveGame(
+  config: WrapperConfig,
+  command: readonly string[],
+  surroundings: Surroundings,
+): Promise<GameServerEnd> {
+  const { clock, log, random } = surroundings;
+  const rules: LifeRules = { ...config, stopLeadMs: config.stopAtMs };
+  const happenings = new Happenings(clock);
+  surroundings.onSignal((signal) => happenings.push({ kind: 'signal', signal }));
+
+  const leases = config.leaseDir === undefined ? abstractLeases : leaseDirectory(config.leaseDir, random);
+  const leased = await leasePorts({
+    requests: config.ports,
+    range: config.portRange,
+    leases,
+    probe: probePort,
+    random,
+  });
+  log.info({ ports: Object.fromEntries(leased.ports.map(({ name, port }) => [name, port])) }, 'Ports leased');
+
+  const gameServer = new GameServer({ config, command, ports: leased.ports, happenings, surroundings });
+  try {
+    await gameServer.joinAgent(welcomeLimitMs);
+    happenings.push({ kind: 'prepared' });
+    let life: Life = unborn;
+    while (life.phase !== 'ended') {
+      const happening = await happenings.next(nextMoveMs(life, rules));
+      const step = advance(life, happening, rules, clock.now());
+      life = step.life;
+      for (const effect of step.effects) await gameServer.perform(effect, life);
+    }
+    await gameServer.finish(life);
+    const restarts = config.whenUnhealthy === 'restart' && life.reason === 'unhealthy' && !happenings.hasEndSignal();
+    return { life, restarts };
+  } finally {
+    gameServer.close();
+    await leased.release();
+  }
+}
