@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -110,7 +110,8 @@ export class EchoGame {
     const server = createServer((client) => this.readConsole(client, (answer) => client.write(`${answer}\n`)));
     server.listen(port, this.#options.host);
     await once(server, 'listening');
-    this.#say(`console on tcp ${this.#options.host}:${port}`);
+    const { port: bound } = server.address() as AddressInfo;
+    this.#say(`console on tcp ${this.#options.host}:${bound}`);
   }
 }
 

@@ -78,7 +78,10 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     followPods(kube, node, listenToPods(workers, home), over.signal),
   ];
 
+  let isTaken = false;
+  let hasEnded = false;
   async function end(how: 'stopped' | 'taken'): Promise<void> {
+    isTaken ||= how === 'taken';
     over.abort();
     for (const worker of workers.values()) how === 'taken' ? worker.take() : worker.shutdown();
     if (how === 'taken') await killAll();
@@ -88,7 +91,8 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     await Promise.all(loops);
     kube.close();
     lock.close();
-    tell({ event: 'kubelet-ended', node, how });
+    if (!hasEnded) tell({ event: 'kubelet-ended', node, how: isTaken ? 'taken' : 'stopped' });
+    hasEnded = true;
   }
   return { node, root, stop: () => end('stopped'), take: () => end('taken') };
 }

@@ -41,14 +41,18 @@ async function run({
     imageDirectory: process.cwd(),
     tell: writeEvents(process.stdout, Date.now),
   });
+  let exitCode = 0;
   // Whichever is over first ends the process: an instance can be taken while its pods are being ended.
-  const end = async (how: (kubelet: Kubelet) => Promise<void>, exitCode: number): Promise<void> => {
+  const end = async (how: (kubelet: Kubelet) => Promise<void>): Promise<void> => {
     await how(await started);
     if (givenRoot === undefined) await rm(root, { recursive: true, force: true });
     process.exit(exitCode);
   };
-  const stop = once(() => void end((kubelet) => kubelet.stop(), 0).catch(fail));
-  const take = once(() => void end((kubelet) => kubelet.take(), takenExitCode).catch(fail));
+  const stop = once(() => void end((kubelet) => kubelet.stop()).catch(fail));
+  const take = once(() => {
+    exitCode = takenExitCode;
+    end((kubelet) => kubelet.take()).catch(fail);
+  });
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   process.on('SIGHUP', stop);

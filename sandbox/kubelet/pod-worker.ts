@@ -130,6 +130,7 @@ export class PodWorker {
     this.#end('shutdown');
     clearTimeout(this.#wake);
     for (const [record, life] of this.#lives) this.#kill(record, life, 'taken');
+    if (this.#lives.size === 0) this.#sync();
   }
 
   #end(why: 'deleted' | 'removed' | 'shutdown'): void {
