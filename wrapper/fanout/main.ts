@@ -1,11 +1,13 @@
+import { realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { systemClock } from '../../shared/clock.ts';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
 import { errorText, jsonLog } from '../../shared/log.ts';
 import { startUp } from '../../shared/settings/start-up.ts';
 import { runFanout } from './fanout.ts';
 import { fanoutSettings } from './fanout-settings.ts';
-import { startDgramPlane } from './path/dgram-plane.ts';
 import { relayLimits } from './path/plane-options.ts';
+import { startPlane } from './path/start-plane.ts';
 import { Counters } from './relay/counters.ts';
 import { sourcesOf } from './sources/sources-of.ts';
 
@@ -39,14 +41,18 @@ if (started.kind === 'end') {
         log,
         sources: sourcesOf(settings, systemClock, log),
         startPlanes: async (onRefused) => [
-          await startDgramPlane({
-            ...settings,
-            isShared: false,
-            limits: relayLimits(settings),
-            counters: new Counters(),
-            onRefused,
-            onError: (error) => log.error({ err: errorText(error) }, 'Socket error'),
-          }),
+          await startPlane(
+            {
+              ...settings,
+              isShared: false,
+              limits: relayLimits(settings),
+              counters: new Counters(),
+              onRefused,
+              onError: (error) => log.error({ err: errorText(error) }, 'Socket error'),
+            },
+            { path: settings.path, addonFiles: addonFiles(settings.addon) },
+            log,
+          ),
         ],
       },
       { draining: draining.signal, hurrying: hurrying.signal },
@@ -55,4 +61,11 @@ if (started.kind === 'end') {
     process.stderr.write(`${program.name}: ${errorText(error)}\n`);
     process.exitCode = error instanceof FatalError ? error.status : exitStatus.osError;
   }
+}
+
+/** Beside the bundle, or where a build from source puts it. */
+function addonFiles(given: string | undefined): readonly string[] {
+  if (given !== undefined) return [given];
+  const folder = dirname(realpathSync(process.argv[1] ?? '.'));
+  return [`${folder}/fanout.node`, `${folder}/../../dist/fanout.node`];
 }
