@@ -4,7 +4,6 @@ export type ForwardedSignal =
   | 'SIGQUIT'
   | 'SIGUSR1'
   | 'SIGUSR2'
-  | 'SIGPIPE'
   | 'SIGALRM'
   | 'SIGTERM'
   | 'SIGSTKFLT'
@@ -23,7 +22,8 @@ export type ForwardedSignal =
 
 /**
  * The ordinary signals of Linux (x86-64 and arm64 agree) that a process can catch and pass on. Left out: SIGKILL and SIGSTOP, which nobody
- * can catch; SIGCHLD, which tells us of our own children; and those that report a fault of the process itself (SIGSEGV, SIGILL, SIGBUS,
+ * can catch; SIGCHLD and SIGPIPE, which tell us
+ * of our own children and pipes; and those that report a fault of the process itself (SIGSEGV, SIGILL, SIGBUS,
  * SIGFPE, SIGTRAP, SIGSYS, SIGABRT), as tini and dumb-init do.
  */
 export const forwardedSignals: Readonly<Record<ForwardedSignal, number>> = {
@@ -32,7 +32,6 @@ export const forwardedSignals: Readonly<Record<ForwardedSignal, number>> = {
   SIGQUIT: 3,
   SIGUSR1: 10,
   SIGUSR2: 12,
-  SIGPIPE: 13,
   SIGALRM: 14,
   SIGTERM: 15,
   SIGSTKFLT: 16,
@@ -60,6 +59,7 @@ export const signalNumbers: Readonly<Partial<Record<NodeJS.Signals, number>>> = 
   SIGFPE: 8,
   SIGKILL: 9,
   SIGSEGV: 11,
+  SIGPIPE: 13,
   SIGSYS: 31,
 };
 

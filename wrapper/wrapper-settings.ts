@@ -45,12 +45,15 @@ const queueUrl: Parse<string> = (value) => {
 
 const address = matching(/^[\w.:-]{1,253}$/, 'a host name or an address');
 
-/** Every flag of the wrapper. */
+/**
+ * Every flag of the wrapper. The game shares our environment and has names of its own there (TYPE, PORTS, ...): hence the prefix, but for
+ * names that the whole project or AWS has fixed.
+ */
 export const wrapperSettings: WrapperSettings = {
   ports: repeated(
     {
       flag: 'port',
-      env: 'PORTS',
+      env: 'SPOTABLE_PORTS',
       placeholder: 'NAME=udp|tcp|udp+tcp[:PORT]',
       help: 'a port to lease; the first one is what players connect to',
     },
@@ -59,7 +62,7 @@ export const wrapperSettings: WrapperSettings = {
     'SERVER_PORT=udp+tcp RCON_PORT=tcp',
   ),
   portRange: setting(
-    { flag: 'port-range', env: 'PORT_RANGE', placeholder: 'FIRST-LAST', help: 'where ports are leased' },
+    { flag: 'port-range', env: 'SPOTABLE_PORT_RANGE', placeholder: 'FIRST-LAST', help: 'where ports are leased' },
     portRange,
     { first: 20_000, last: 29_999 },
     '20000-29999',
@@ -67,7 +70,7 @@ export const wrapperSettings: WrapperSettings = {
   leaseDir: optional(
     {
       flag: 'lease-dir',
-      env: 'LEASE_DIR',
+      env: 'SPOTABLE_LEASE_DIR',
       placeholder: 'DIR',
       help: 'hold leases as files here, where abstract sockets are missing',
     },
@@ -86,7 +89,7 @@ export const wrapperSettings: WrapperSettings = {
   ready: setting(
     {
       flag: 'ready',
-      env: 'READY',
+      env: 'SPOTABLE_READY',
       placeholder: 'RULE',
       help: 'bound[:NAME,..] tcp[:NAME] log:REGEX file:PATH delay:5s',
     },
@@ -95,7 +98,12 @@ export const wrapperSettings: WrapperSettings = {
     'bound',
   ),
   readyTimeoutMs: setting(
-    { flag: 'ready-timeout', env: 'READY_TIMEOUT', placeholder: 'TIME', help: 'end a game that is not ready by then' },
+    {
+      flag: 'ready-timeout',
+      env: 'SPOTABLE_READY_TIMEOUT',
+      placeholder: 'TIME',
+      help: 'end a game that is not ready by then',
+    },
     duration({ minMs: 100 }),
     600_000,
     '10m',
@@ -103,7 +111,7 @@ export const wrapperSettings: WrapperSettings = {
   livenessMs: setting(
     {
       flag: 'liveness',
-      env: 'LIVENESS',
+      env: 'SPOTABLE_LIVENESS',
       placeholder: 'TIME|none',
       help: 'how often the ready rule is checked afterwards',
     },
@@ -112,7 +120,7 @@ export const wrapperSettings: WrapperSettings = {
     '10s',
   ),
   whenUnhealthy: setting(
-    { flag: 'unhealthy', env: 'UNHEALTHY', placeholder: 'ACT', help: 'tell (the inventory), restart or end' },
+    { flag: 'unhealthy', env: 'SPOTABLE_UNHEALTHY', placeholder: 'ACT', help: 'tell (the inventory), restart or end' },
     oneOf(['tell', 'restart', 'end']),
     'tell',
   ),
@@ -130,7 +138,7 @@ export const wrapperSettings: WrapperSettings = {
   stopAtMs: optional(
     {
       flag: 'stop-at',
-      env: 'STOP_AT',
+      env: 'SPOTABLE_STOP_AT',
       placeholder: 'TIME',
       help: 'play on until so long before the end (else stop at once)',
     },
@@ -139,7 +147,7 @@ export const wrapperSettings: WrapperSettings = {
   gracePeriodMs: setting(
     {
       flag: 'grace-period',
-      env: 'GRACE_PERIOD',
+      env: 'SPOTABLE_GRACE_PERIOD',
       placeholder: 'TIME',
       help: "after a SIGTERM; the pod's terminationGracePeriodSeconds",
     },
@@ -150,7 +158,7 @@ export const wrapperSettings: WrapperSettings = {
   safetyMarginMs: setting(
     {
       flag: 'safety-margin',
-      env: 'SAFETY_MARGIN',
+      env: 'SPOTABLE_SAFETY_MARGIN',
       placeholder: 'TIME',
       help: 'be gone so long before the instance is',
     },
@@ -185,7 +193,7 @@ export const wrapperSettings: WrapperSettings = {
   heartbeatMs: setting(
     {
       flag: 'heartbeat',
-      env: 'HEARTBEAT',
+      env: 'SPOTABLE_HEARTBEAT',
       placeholder: 'TIME',
       help: 'how often the inventory hears that all is well',
     },
@@ -194,27 +202,37 @@ export const wrapperSettings: WrapperSettings = {
     '30s',
   ),
   leaseMs: setting(
-    { flag: 'lease', env: 'LEASE', placeholder: 'TIME', help: 'without an event for so long it counts as lost' },
+    {
+      flag: 'lease',
+      env: 'SPOTABLE_LEASE',
+      placeholder: 'TIME',
+      help: 'without an event for so long it counts as lost',
+    },
     duration({ minMs: 100 }),
     90_000,
     '90s',
   ),
   format: setting(
-    { flag: 'format', env: 'FORMAT', placeholder: 'FORMAT', help: "cloudevents, or seed: the seed's list of one" },
+    {
+      flag: 'format',
+      env: 'SPOTABLE_FORMAT',
+      placeholder: 'FORMAT',
+      help: "cloudevents, or seed: the seed's list of one",
+    },
     oneOf(['cloudevents', 'seed']),
     'cloudevents',
   ),
   advertise: optional(
     {
       flag: 'advertise',
-      env: 'ADVERTISE',
+      env: 'SPOTABLE_ADVERTISE',
       placeholder: 'HOST',
-      help: 'what players connect to, where metadata does not know',
+      help: 'what players connect to (else metadata says it, or the node)',
     },
     address,
   ),
   type: setting(
-    { flag: 'type', env: 'TYPE', placeholder: 'NAME', help: 'kind of game server, as the inventory says it' },
+    { flag: 'type', env: 'SPOTABLE_TYPE', placeholder: 'NAME', help: 'kind of game server, as the inventory says it' },
     matching(/^\P{Cc}{1,128}$/u, 'a name of at most 128 characters'),
     'game-server',
   ),
@@ -226,7 +244,7 @@ export const wrapperSettings: WrapperSettings = {
   statusFile: optional(
     {
       flag: 'status-file',
-      env: 'STATUS_FILE',
+      env: 'SPOTABLE_STATUS_FILE',
       placeholder: 'PATH',
       help: 'the game writes {"players":N,"allocated":B,"labels":{}} here',
     },
@@ -235,7 +253,7 @@ export const wrapperSettings: WrapperSettings = {
   stateDir: optional(
     {
       flag: 'state-dir',
-      env: 'STATE_DIR',
+      env: 'SPOTABLE_STATE_DIR',
       placeholder: 'DIR',
       help: 'where SPOTABLE_DEADLINE_FILE and ..STATE_FILE appear (default the temporary directory)',
     },
@@ -244,7 +262,7 @@ export const wrapperSettings: WrapperSettings = {
   hideEnv: repeated(
     {
       flag: 'hide-env',
-      env: 'HIDE_ENV',
+      env: 'SPOTABLE_HIDE_ENV',
       placeholder: 'NAME',
       help: 'environment variables that the game does not get',
     },

@@ -14,15 +14,19 @@ export interface SqsInventoryOptions {
   readonly endpoint: string | undefined;
   /** Connect and answer, one attempt; the SDK has no limit of its own. */
   readonly timeoutMs?: number;
+  /** How an event is written; CloudEvents JSON unless said otherwise. */
+  readonly body?: (event: InventoryEvent) => string;
 }
 
 /** Publishes to an SQS queue, standard or FIFO. */
 export class SqsInventory implements Inventory {
   readonly #client: SQSClient;
   readonly #queueUrl: string;
+  readonly #body: (event: InventoryEvent) => string;
 
-  constructor({ queueUrl, region, endpoint, timeoutMs = 2000 }: SqsInventoryOptions) {
+  constructor({ queueUrl, region, endpoint, timeoutMs = 2000, body = JSON.stringify }: SqsInventoryOptions) {
     this.#queueUrl = queueUrl;
+    this.#body = body;
     const resolvedRegion = region ?? regionOf(queueUrl);
     this.#client = new SQSClient({
       ...(resolvedRegion === undefined ? {} : { region: resolvedRegion }),
@@ -34,7 +38,8 @@ export class SqsInventory implements Inventory {
   }
 
   async publish(events: readonly InventoryEvent[], signal: AbortSignal): Promise<PublishOutcome> {
-    const entries = events.map((event, index) => batchEntry(event, index, this.#queueUrl.endsWith('.fifo')));
+    const isFifo = this.#queueUrl.endsWith('.fifo');
+    const entries = events.map((event, index) => batchEntry(event, this.#body(event), index, isFifo));
     const command = new SendMessageBatchCommand({ QueueUrl: this.#queueUrl, Entries: entries });
     const result = await this.#client.send(command, { abortSignal: signal });
     const idAt = (position: string | undefined) => events[Number(position)]?.id ?? '';
@@ -56,10 +61,10 @@ function describeFailure({ Code, Message }: BatchResultErrorEntry): string {
   return `${Code ?? 'unknown error'}: ${Message ?? 'no message'}`;
 }
 
-function batchEntry(event: InventoryEvent, index: number, isFifo: boolean): SendMessageBatchRequestEntry {
+function batchEntry(event: InventoryEvent, body: string, index: number, isFifo: boolean): SendMessageBatchRequestEntry {
   return {
     Id: String(index),
-    MessageBody: JSON.stringify(event),
+    MessageBody: body,
     // With these a consumer filters (EventBridge Pipes, Lambda) without parsing the body.
     MessageAttributes: {
       type: { DataType: 'String', StringValue: event.type },

@@ -11,6 +11,8 @@ export interface Instance {
   readonly publicHostname: string | undefined;
   readonly publicIpv4: string | undefined;
   readonly localIpv4: string | undefined;
+  /** Public by its nature, where the subnet has IPv6. */
+  readonly ipv6: string | undefined;
 }
 
 export const unknownInstance: Instance = {
@@ -22,6 +24,7 @@ export const unknownInstance: Instance = {
   publicHostname: undefined,
   publicIpv4: undefined,
   localIpv4: undefined,
+  ipv6: undefined,
 };
 
 const paths: { readonly [K in keyof Instance]: string } = {
@@ -33,6 +36,7 @@ const paths: { readonly [K in keyof Instance]: string } = {
   publicHostname: 'public-hostname',
   publicIpv4: 'public-ipv4',
   localIpv4: 'local-ipv4',
+  ipv6: 'ipv6',
 };
 
 /** Reads the instance's facts, all at once. Throws a MetadataError where the service does not answer. */

@@ -21,7 +21,7 @@ export interface SupervisedGameOptions {
   readonly ports: readonly LeasedPort[];
   readonly happenings: Happenings;
   readonly surroundings: Surroundings;
-  /** Extra environment of the game. */
+  /** What the game's environment has besides ours. */
   readonly env: Readonly<Record<string, string>>;
   readonly placeholders: () => Placeholders;
   readonly signal: AbortSignal;
@@ -45,7 +45,7 @@ export class SupervisedGame implements GameTree {
     this.#options = options;
     this.#game = game;
     this.#mark = mark;
-    const env = gameEnvironment(options);
+    const env = environmentOf(options);
     this.#actions = { game, clock, log, env, placeholders, onDone: (how) => this.#told(how) };
     if (!endsItsContainer(surroundings))
       this.#watchdog = guardGroup(game.pid, (err) =>
@@ -66,7 +66,7 @@ export class SupervisedGame implements GameTree {
     const game = await startGame({
       command: program,
       args: args.map((arg) => fillIn(arg, names)),
-      env: { ...gameEnvironment(options), ...mark },
+      env: { ...environmentOf(options), ...mark },
       needsStdin: [...config.stop, ...config.warn].some(({ kind }) => kind === 'stdin'),
       logPattern: config.ready.kind === 'log' ? config.ready.pattern : undefined,
     });
@@ -165,15 +165,10 @@ export class SupervisedGame implements GameTree {
   }
 }
 
-function gameEnvironment({
-  config,
-  ports,
-  surroundings,
-  env,
-}: SupervisedGameOptions): Record<string, string | undefined> {
+function environmentOf({ config, surroundings, env }: SupervisedGameOptions): Record<string, string | undefined> {
   const inherited = { ...surroundings.env };
   for (const name of config.hideEnv) delete inherited[name];
-  return { ...inherited, ...Object.fromEntries(ports.map(({ name, port }) => [name, String(port)])), ...env };
+  return { ...inherited, ...env };
 }
 
 function signalProcess(pid: number, signal: NodeJS.Signals): void {

@@ -111,5 +111,7 @@ export interface AddressSources {
 
 /** What players connect to: the first that is known, from what a person said to what only this network can reach. */
 export function advertisedAddress({ advertise, instance, nodeAddress }: AddressSources): string | undefined {
-  return advertise ?? instance.publicHostname ?? instance.publicIpv4 ?? nodeAddress ?? instance.localIpv4;
+  return (
+    advertise ?? instance.publicHostname ?? instance.publicIpv4 ?? nodeAddress ?? instance.ipv6 ?? instance.localIpv4
+  );
 }

@@ -48,11 +48,11 @@ export class LinkInventory implements Inventory {
     else for (const refused of outcome.events) this.#settleOne(refused.id, refused);
   }
 
-  /** The link is gone, and whatever was on it may be lost: all of it goes out again. */
-  reset(): void {
+  /** Whatever was on its way may be lost: all of it goes out again with the next attempt. */
+  reset(because: string): void {
     this.#sent.clear();
     this.#early.clear();
-    this.#batch?.done.reject(new Error('Cannot publish through the agent: the link broke'));
+    this.#batch?.done.reject(new Error(`Cannot publish through the agent: ${because}`));
   }
 
   #hand(event: InventoryEvent, batch: Batch): void {

@@ -1,6 +1,7 @@
 import type { Inventory } from '../../shared/inventory/inventory.ts';
 import { SqsInventory, type SqsInventoryOptions } from '../../shared/inventory/sqs-inventory.ts';
 import { releaseMemory } from './release-memory.ts';
+import { seedMessage } from './seed-message.ts';
 
 /*
  * Everything that needs the AWS SDK. It is loaded by a dynamic import, after the game has started and only where no agent publishes for us:
@@ -8,8 +9,8 @@ import { releaseMemory } from './release-memory.ts';
  */
 
 /** Publishes to SQS from this process. */
-export function publishAlone(options: SqsInventoryOptions): Inventory {
-  const sqs = new SqsInventory(options);
+export function publishAlone(options: SqsInventoryOptions & { readonly format: 'cloudevents' | 'seed' }): Inventory {
+  const sqs = new SqsInventory(options.format === 'seed' ? { ...options, body: seedMessage } : options);
   let isTrimmed = false;
   return {
     async publish(events, signal) {

@@ -22,6 +22,8 @@ export interface LinkListener {
   onCancelled(id: string): void;
   /** What became of events that we handed over. */
   onSettled(outcome: Extract<AgentMessage, { type: 'published' | 'refused' }>): void;
+  /** The agent did not take a message. */
+  onRefusal(reason: string): void;
   /** The link is gone; a new one is on its way. */
   onBroken(): void;
 }
@@ -154,6 +156,7 @@ export class AgentLink {
         return;
       case 'error':
         log.warn({ reason: message.message }, 'Agent refused a message');
+        listener.onRefusal(message.message);
         return;
     }
   }

@@ -75,9 +75,10 @@ export class AgentSide {
     return {
       onWelcome: onChange,
       onBroken: () => {
-        this.#inventory?.reset();
+        this.#inventory?.reset('the link broke');
         onChange();
       },
+      onRefusal: (reason) => this.#inventory?.reset(reason),
       onSettled: (outcome) => this.#inventory?.settle(outcome),
       onInterruption: (message) => {
         const cause = endCauseOf(message, config.safetyMarginMs);

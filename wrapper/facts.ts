@@ -1,0 +1,94 @@
+import { instant } from '../shared/interruption/interruption.ts';
+import type { WrapperConfig } from './config.ts';
+import type { Placeholders } from './game/placeholders.ts';
+import type { GameStatus } from './game/status-file.ts';
+import type { Report } from './inventory/event-writer.ts';
+import { endOf, exitStatusOf, type Life, statusOf } from './lifecycle.ts';
+import type { LeasedPort } from './ports/port-lease.ts';
+
+/** Everything that is known of this game server at one moment. */
+export interface Facts {
+  readonly gameServerId: string;
+  readonly config: WrapperConfig;
+  readonly ports: readonly LeasedPort[];
+  readonly life: Life;
+  /** What the game says of itself. */
+  readonly status: GameStatus;
+  /** undefined: not known (yet). */
+  readonly address: string | undefined;
+  readonly isLinked: boolean;
+  /** What AWS warns of without naming an instant. */
+  readonly risk: string | undefined;
+  readonly files: { readonly deadlineFile: string; readonly stateFile: string } | undefined;
+}
+
+/** What the game finds in its environment, besides what we were given ourselves. */
+export function gameEnvironment({ gameServerId, config, ports, address, files }: Facts): Record<string, string> {
+  return {
+    ...portNumbers(ports),
+    SPOTABLE_GAME_SERVER_ID: gameServerId,
+    ...(address === undefined ? {} : { SPOTABLE_ADDRESS: address }),
+    ...(files === undefined
+      ? {}
+      : { SPOTABLE_DEADLINE_FILE: files.deadlineFile, SPOTABLE_STATE_FILE: files.stateFile }),
+    ...(config.statusFile === undefined ? {} : { SPOTABLE_STATUS_FILE: config.statusFile }),
+  };
+}
+
+/** What `{NAME}` stands for: in arguments and templates, and in actions, where the end may be known. */
+export function placeholders(facts: Facts, nowMs: number): Placeholders {
+  const deadlineMs = endOf(facts.life)?.deadlineMs;
+  if (deadlineMs === undefined) return gameEnvironment(facts);
+  const secondsLeft = Math.max(0, Math.floor((deadlineMs - nowMs) / 1000));
+  return { ...gameEnvironment(facts), DEADLINE: instant(deadlineMs), SECONDS_LEFT: String(secondsLeft) };
+}
+
+/** Whether the game's start has to wait until its address is known. */
+export function needsAddress(config: WrapperConfig, command: readonly string[]): boolean {
+  const texts = [...command, ...config.properties.map(({ value }) => value)];
+  return config.templates.length > 0 || texts.some((text) => text.includes('{SPOTABLE_ADDRESS}'));
+}
+
+/** What an inventory event says. */
+export function reportOf(name: Report['name'], facts: Facts): Report {
+  const { life, status } = facts;
+  const end = endOf(life);
+  return {
+    name,
+    status: statusOf(life),
+    labels: labelsOf(facts),
+    players: status.players,
+    deadlineMs: end?.deadlineMs,
+    reason: end?.reason,
+    exitCode: life.phase === 'ended' ? exitStatusOf(life) : undefined,
+  };
+}
+
+function labelsOf({ config, status, life, risk }: Facts): Readonly<Record<string, string>> {
+  const problem = life.phase === 'serving' ? life.problem : undefined;
+  return {
+    ...Object.fromEntries(config.labels),
+    ...status.labels,
+    ...(risk === undefined ? {} : { 'spotable.dev/at-risk': risk }),
+    ...(problem === undefined ? {} : { 'spotable.dev/unhealthy': problem }),
+  };
+}
+
+/** What stands in SPOTABLE_STATE_FILE. */
+export function stateDocument({ gameServerId, ports, life, address, isLinked, risk }: Facts): object {
+  const end = endOf(life);
+  return {
+    game_server_id: gameServerId,
+    state: statusOf(life),
+    address: address ?? null,
+    ports: Object.fromEntries(ports.map(({ name, port, protocol }) => [name, { port, protocol }])),
+    link: isLinked ? 'linked' : 'none',
+    at_risk: risk ?? null,
+    deadline: end?.deadlineMs === undefined ? null : instant(end.deadlineMs),
+    reason: end?.reason ?? null,
+  };
+}
+
+function portNumbers(ports: readonly LeasedPort[]): Record<string, string> {
+  return Object.fromEntries(ports.map(({ name, port }) => [name, String(port)]));
+}

@@ -1,0 +1,57 @@
+import { type GameStatus, StatusFile } from './game/status-file.ts';
+import type { Happenings } from './happenings.ts';
+import type { Whereabouts } from './whereabouts.ts';
+import type { Surroundings } from './wrapper.ts';
+
+/** How soon the inventory hears of a player who joins. */
+const statusFilePollMs = 1000;
+
+/** Says when a heartbeat is due, until the signal aborts. */
+export async function keepBeating(
+  heartbeatMs: number,
+  happenings: Happenings,
+  { clock, random }: Surroundings,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    // Game servers that start together should not send together.
+    await clock.sleep(heartbeatMs * (0.8 + 0.2 * random()), signal);
+    happenings.push({ kind: 'heartbeat-due' });
+  }
+}
+
+/** Follows what the game writes of itself, until the signal aborts. */
+export async function watchStatusFile(
+  path: string | undefined,
+  onStatus: (status: GameStatus) => void,
+  happenings: Happenings,
+  { clock, log }: Surroundings,
+  signal: AbortSignal,
+): Promise<void> {
+  if (path === undefined) return;
+  const file = new StatusFile(path);
+  for (;;) {
+    const status = file.readIfChanged();
+    if (typeof status === 'string') log.warn({ file: path, reason: status }, 'Status file unusable');
+    if (typeof status === 'object') {
+      onStatus(status);
+      happenings.push({ kind: 'allocation', isAllocated: status.isAllocated });
+      happenings.push({ kind: 'heartbeat-due' });
+    }
+    await clock.sleep(statusFilePollMs, signal);
+  }
+}
+
+/** Passes on what the metadata service announces where no agent does, until the signal aborts. */
+export async function watchNotices(
+  whereabouts: Whereabouts,
+  safetyMarginMs: number,
+  happenings: Happenings,
+  signal: AbortSignal,
+): Promise<void> {
+  await whereabouts.watchNotices(({ id, kind, deadlineMs }) => {
+    if (deadlineMs === undefined) return;
+    const endByMs = deadlineMs - safetyMarginMs;
+    happenings.push({ kind: 'end-announced', cause: { id, via: 'metadata', reason: kind, deadlineMs, endByMs } });
+  }, signal);
+}
