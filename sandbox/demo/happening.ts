@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+
 /** Everything the demo's story is made of, as it was observed from outside. Times are epoch milliseconds. */
 export type Happening = { readonly atMs: number } & (
   | { readonly kind: 'notice-announced'; readonly deadlineMs: number }
@@ -31,6 +33,8 @@ interface LogLine {
   readonly time?: number;
   readonly name?: string;
   readonly msg?: string;
+  readonly exitCode?: unknown;
+  readonly signal?: unknown;
   readonly [field: string]: unknown;
 }
 
@@ -78,10 +82,15 @@ function readWrapperLine(log: LogLine, atMs: number, pod: string): Happening | u
     case 'Game killed':
       return { kind: 'game-killed', atMs, pod };
     case 'Game ended':
-      return { kind: 'game-ended', atMs, pod, exitCode: Number(log['exitCode']) };
+      return { kind: 'game-ended', atMs, pod, exitCode: exitCodeOf(log) };
     default:
       return undefined;
   }
+}
+
+/** As a shell says it: 128+n after signal n. */
+function exitCodeOf({ exitCode, signal }: LogLine): number {
+  return typeof exitCode === 'number' ? exitCode : 128 + (constants.signals[signal as NodeJS.Signals] ?? 0);
 }
 
 function parseObject<Shape>(text: string): Shape | undefined {

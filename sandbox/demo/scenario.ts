@@ -24,7 +24,7 @@ export interface CloudSettings {
 
 const graceSeconds = 10;
 const node = process.execPath;
-const sampleGame: string = join(root, 'sandbox', 'game', 'echo-game.ts');
+const sampleGame: string = join(root, 'sandbox', 'game', 'main.ts');
 
 /** Most games are ordinary; one is stubborn, and one stands behind a budget, as soon as there are enough of them. */
 export function gameGroups({ gameServers, game, seed }: DemoConfig): readonly GameGroup[] {

@@ -9,6 +9,7 @@ export interface Screen {
   section(title: string, body: string): void;
   /** What is going on right now; nothing of it stays. */
   status(text: string): void;
+  /** The conclusion. What happens afterwards is only the sandbox being cleared away, and is not shown. */
   summary(summary: DemoSummary): void;
 }
 
@@ -17,12 +18,15 @@ const clearLine = '\r\x1b[2K';
 export function openScreen(write: (text: string) => void, isTerminal: boolean): Screen {
   const paint = isTerminal ? coloured : plain;
   let status = '';
-  const line = (text: string) => write(isTerminal ? `${clearLine}${text}\n${status}` : `${text}\n`);
+  let isOver = false;
+  const print = (text: string) => write(isTerminal ? `${clearLine}${text}\n${status}` : `${text}\n`);
   return {
     paint,
-    line,
-    note: (text) => line(paint('dim', text)),
-    section: (title, body) => line(`\n${paint('bold', title)}\n${body}\n`),
+    line: (text) => {
+      if (!isOver) print(text);
+    },
+    note: (text) => print(paint('dim', text)),
+    section: (title, body) => print(`\n${paint('bold', title)}\n${body}\n`),
     status: (text) => {
       if (!isTerminal || text === status) return;
       status = paint('dim', text);
@@ -30,8 +34,9 @@ export function openScreen(write: (text: string) => void, isTerminal: boolean): 
     },
     summary: (summary) => {
       status = '';
-      line(`${paint('bold', 'Summary')}\n${summaryLines(summary).join('\n')}`);
-      line(
+      isOver = true;
+      print(`${paint('bold', 'Summary')}\n${summaryLines(summary).join('\n')}`);
+      print(
         summary.ok
           ? paint('green', '\nEverything went as it should.')
           : paint('red', `\nNot as it should: ${summary.problems.join('; ')}.`),

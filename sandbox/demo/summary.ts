@@ -62,7 +62,6 @@ export function summarize(happenings: readonly Happening[], facts: DemoFacts): D
   const replacements = all('game-ready').filter(({ pod, atMs }) => !facts.pods.includes(pod) && atMs >= (seenMs ?? 0));
   const lastKillMs = killed.at(-1)?.atMs;
   const measured = {
-    scenario: facts.scenario,
     gameServers: facts.pods.length,
     notice_s: facts.noticeMs / 1000,
     games_told: told.length,
@@ -82,10 +81,10 @@ export function summarize(happenings: readonly Happening[], facts: DemoFacts): D
     inventory_consistent: facts.isInventoryConsistent,
   };
   const problems = findProblems(measured, facts);
-  return { ...measured, ok: problems.length === 0, problems };
+  return { scenario: facts.scenario, ok: problems.length === 0, ...measured, problems };
 }
 
-function findProblems(measured: Omit<DemoSummary, 'ok' | 'problems'>, facts: DemoFacts): string[] {
+function findProblems(measured: Omit<DemoSummary, 'scenario' | 'ok' | 'problems'>, facts: DemoFacts): string[] {
   const { pods, stubborn, isApiDown } = facts;
   const expected: ReadonlyArray<readonly [boolean, string]> = [
     [measured.games_told === pods.length, `${measured.games_told} of ${pods.length} games were told`],
