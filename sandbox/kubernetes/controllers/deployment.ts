@@ -60,6 +60,9 @@ function createSet(registry: Registry, deployment: Deployment, hash: string, own
   const labels = { ...template.metadata?.labels, [templateHash]: hash };
   const last = Math.max(0, ...owned.map((set) => Number(set.metadata.annotations?.[revision] ?? 0)));
   const { surge } = limitsOf(deployment);
+  const taken = owned.reduce((sum, set) => sum + set.spec.replicas, 0);
+  const isRecreated = deployment.spec.strategy.type === 'Recreate' && taken > 0;
+  const room = isRecreated ? -replicas : surge - taken;
   registry.create(replicaSets, {
     apiVersion: 'apps/v1',
     kind: 'ReplicaSet',
@@ -77,8 +80,7 @@ function createSet(registry: Registry, deployment: Deployment, hash: string, own
       ],
     },
     spec: {
-      // What it may have is decided once it is there, with the same rules as ever after.
-      replicas: owned.length === 0 ? replicas : 0,
+      replicas: Math.max(0, Math.min(replicas, replicas + room)),
       selector: { ...selector, matchLabels: { ...selector.matchLabels, [templateHash]: hash } },
       template: { ...template, metadata: { ...template.metadata, labels } },
     },

@@ -1,6 +1,7 @@
 import { apiVersionOf, type Resource } from '../registry/resource.ts';
 import { type Review, resources, reviews } from '../registry/table.ts';
 import type { Answer } from './answer.ts';
+import { answerOpenApi } from './openapi.ts';
 
 const verbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
@@ -40,7 +41,7 @@ export function answerPath(path: string, query: URLSearchParams): Answer | undef
     case '/apis':
       return { status: 200, body: { kind: 'APIGroupList', apiVersion: 'v1', groups: groupNames().map(groupOf) } };
     default:
-      return answerGroup(path);
+      return answerGroup(path) ?? answerOpenApi(path);
   }
 }
 

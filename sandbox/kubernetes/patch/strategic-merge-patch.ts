@@ -54,13 +54,22 @@ function mergeField(result: JsonMap, key: string, value: JsonValue, { owner, sha
     set(result, key, Array.isArray(value) ? value.filter((item) => !isDirectiveOnly(item)) : value);
     return;
   }
-  const list = Array.isArray(current) ? current : [];
-  if (strategy.kind === 'set') {
-    set(result, key, [...list, ...value.filter((item) => !list.some((one) => isDeepStrictEqual(one, item)))]);
-    return;
-  }
+  const list: readonly JsonValue[] = Array.isArray(current) ? current : [];
   const itemModel = shape?.kind === 'list' && shape.item.kind === 'object' ? shape.item.model : undefined;
-  set(result, key, ordered(mergeList(itemModel, list, value, strategy.key), order, strategy.key));
+  const isKeyed = strategy.kind === 'by-key';
+  const same: Same = isKeyed
+    ? (a, b) => isDeepStrictEqual(keyOf(a, strategy.key), keyOf(b, strategy.key))
+    : isDeepStrictEqual;
+  const merged = isKeyed
+    ? mergeList(itemModel, list, value, strategy.key)
+    : [...list, ...value.filter((item: JsonValue) => !list.some((one) => same(one, item)))];
+  set(result, key, arranged(merged, Array.isArray(order) ? order : value, list, same));
+}
+
+type Same = (a: JsonValue, b: JsonValue) => boolean;
+
+function keyOf(item: JsonValue, key: string): JsonValue {
+  return isMap(item) ? item[key] : item;
 }
 
 function mergeList(
@@ -87,15 +96,33 @@ function mergeList(
   return result;
 }
 
-/** `$setElementOrder`: the items it names in its order, those it does not name (someone else's) behind them. */
-function ordered(list: JsonValue[], order: JsonValue, key: string): JsonValue[] {
-  if (!Array.isArray(order)) return list;
-  const wanted = order.map((item: JsonValue) => (isMap(item) ? item[key] : item));
-  const rank = (item: JsonValue): number => {
-    const at = wanted.findIndex((one) => isMap(item) && isDeepStrictEqual(one, item[key]));
-    return at < 0 ? wanted.length : at;
-  };
-  return list.toSorted((a, b) => rank(a) - rank(b));
+/**
+ * The order of a merged list: items that the patch names (in `$setElementOrder`, or at all) in the patch's order, the
+ * others in the order they had; of one of each, that which the list had first, or the patch's if it is new.
+ */
+function arranged(
+  merged: readonly JsonValue[],
+  patchOrder: readonly JsonValue[],
+  before: readonly JsonValue[],
+  same: Same,
+): JsonValue[] {
+  const rank = (order: readonly JsonValue[], item: JsonValue): number => order.findIndex((one) => same(one, item));
+  const sorted = (items: readonly JsonValue[], order: readonly JsonValue[]): JsonValue[] =>
+    items.toSorted((a, b) => rank(order, a) - rank(order, b));
+  const named = sorted(
+    merged.filter((item) => rank(patchOrder, item) >= 0),
+    patchOrder,
+  );
+  const others = sorted(
+    merged.filter((item) => rank(patchOrder, item) < 0),
+    before,
+  );
+  const result: JsonValue[] = [];
+  while (named.length > 0 && others.length > 0) {
+    const [first, second] = [rank(before, others[0]), rank(before, named[0])];
+    result.push((second >= 0 && first < second ? others : named).shift());
+  }
+  return [...result, ...others, ...named];
 }
 
 function retained(target: JsonMap, keep: JsonValue): JsonMap {

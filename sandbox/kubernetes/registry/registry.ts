@@ -138,7 +138,10 @@ export class Registry {
   }
 
   #refuseInvalid(of: Resource<KubeObject>, name: string, causes: readonly Cause[]): void {
-    if (causes.length > 0) throw new Refusal(invalid(of, name, causes));
+    if (causes.length === 0) return;
+    // An object with two views is validated as what it is stored as, whose group is the core's.
+    const group = of.convert === undefined ? of.group : '';
+    throw new Refusal(invalid({ group, kind: of.kind }, name, causes));
   }
 }
 
