@@ -1,5 +1,5 @@
 import { interruptionActions, interruptionKinds, parseInstant } from '../interruption/interruption.ts';
-import { gameServerStates, type InventoryEvent } from '../inventory/event.ts';
+import { gameServerStates, type InventoryEvent, type PublishedPort } from '../inventory/event.ts';
 import type { RefusedEvent } from '../inventory/inventory.ts';
 import { type Instance, unknownInstance } from '../metadata/instance.ts';
 import type {
@@ -62,14 +62,16 @@ const wrapperReaders: Readonly<Record<string, Reader<WrapperMessage>>> = {
   state: ({ state, players }) => {
     const known = gameServerStates.find((candidate) => candidate === state);
     if (known === undefined) return 'state is not one of the inventory';
-    return { type: 'state', state: known, ...(typeof players === 'number' ? { players } : {}) };
+    if (players !== undefined && !isWhole(players, 0)) return 'players is not a count';
+    return { type: 'state', state: known, ...(players === undefined ? {} : { players }) };
   },
   event: ({ event }) =>
     isFields(event) ? { type: 'event', event: event as unknown as InventoryEvent } : 'event is not an object',
 };
 
 function readWelcome({ version, publishes, node, instance }: Fields): WelcomeMessage | string {
-  if (typeof version !== 'number' || typeof publishes !== 'boolean') return 'version or publishes is missing';
+  if (!isWhole(version, 1)) return 'version is not a version';
+  if (typeof publishes !== 'boolean') return 'publishes is not a boolean';
   const welcome = { type: 'welcome', version, publishes, node: typeof node === 'string' ? node : null } as const;
   return isFields(instance) ? { ...welcome, instance: pickInstance(instance) } : welcome;
 }
@@ -81,35 +83,60 @@ function pickInstance(fields: Fields): Instance {
 }
 
 function readInterruption(fields: Fields): InterruptionMessage | string {
-  const { id, deadline = null, end_by = null } = fields as Record<'id' | 'deadline' | 'end_by', unknown>;
-  const kind = interruptionKinds.find((known) => known === fields['kind']);
-  const action = interruptionActions.find((known) => known === fields['action']);
-  if (typeof id !== 'string' || kind === undefined || action === undefined)
-    return 'id, kind or action is missing or unknown';
+  const { id, kind, action, deadline = null, end_by = null } = fields as Readonly<Record<string, unknown>>;
+  if (typeof id !== 'string' || typeof kind !== 'string' || typeof action !== 'string')
+    return 'id, kind or action is not a string';
   if (!isInstantOrNull(deadline)) return 'deadline is no instant';
   if (!isInstantOrNull(end_by)) return 'end_by is no instant';
-  return { type: 'interruption', id, kind, action, deadline, end_by };
+  return { type: 'interruption', id, ...nearestKnown(kind, action, deadline), deadline, end_by };
+}
+
+/**
+ * Wrappers are built into game images and outlive many agents: a kind or an action that only a newer agent knows must not make
+ * one deaf to a deadline, which matters more than its name.
+ */
+function nearestKnown(
+  kind: string,
+  action: string,
+  deadline: string | null,
+): Pick<InterruptionMessage, 'kind' | 'action'> {
+  const isRisk = deadline === null;
+  return {
+    kind: interruptionKinds.find((known) => known === kind) ?? (isRisk ? 'rebalance' : 'maintenance'),
+    action: interruptionActions.find((known) => known === action) ?? (isRisk ? 'none' : 'terminate'),
+  };
 }
 
 function readHello(fields: Fields): HelloMessage | string {
-  const { version, game_server_id: id, pid } = fields as Record<'version' | 'game_server_id' | 'pid', unknown>;
-  if (typeof version !== 'number') return 'version is not a number';
+  const { version, game_server_id: id, pid, ports = {} } = fields as Readonly<Record<string, unknown>>;
+  if (!isWhole(version, 1)) return 'version is not a version';
   if (typeof id !== 'string' || !/^[\w.:-]{1,128}$/.test(id)) return 'game_server_id is not a name';
-  if (fields['ports'] !== undefined && !isFields(fields['ports'])) return 'ports is not an object';
+  if (!isPorts(ports)) return 'ports is not an object of {port, protocol}';
   const texts: Record<string, string> = {};
   for (const name of ['namespace', 'pod', 'pod_uid', 'token']) {
     const text = fields[name];
     if (typeof text === 'string') texts[name] = text;
     else if (text !== undefined) return `${name} is not a string`;
   }
-  return {
-    type: 'hello',
-    version,
-    game_server_id: id,
-    ports: (fields['ports'] ?? {}) as HelloMessage['ports'],
-    ...(typeof pid === 'number' && Number.isSafeInteger(pid) ? { pid } : {}),
-    ...texts,
-  };
+  // Not every whole number names a process: to signal 0 or a negative one would reach whole groups.
+  if (pid !== undefined && !isWhole(pid, 1)) return 'pid is not a process id';
+  return { type: 'hello', version, game_server_id: id, ports, ...(pid === undefined ? {} : { pid }), ...texts };
+}
+
+const protocols: readonly unknown[] = ['udp', 'tcp', 'udp+tcp'];
+
+function isPorts(value: unknown): value is Readonly<Record<string, PublishedPort>> {
+  return (
+    isFields(value) &&
+    Object.values(value).every(
+      (item) =>
+        isFields(item) && isWhole(item['port'], 1) && item['port'] <= 65_535 && protocols.includes(item['protocol']),
+    )
+  );
+}
+
+function isWhole(value: unknown, min: number): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= min;
 }
 
 function isFields(value: unknown): value is Fields {
