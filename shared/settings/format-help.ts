@@ -13,13 +13,14 @@ const columnWidth = 34;
 export function formatHelp(settings: Settings, { usage, summary, footer }: HelpText): string {
   const lines = [`Usage: ${usage}`, '', summary, '', 'Flags (environment variable in brackets):'];
   for (const { flag, placeholder, env, help, fallbackText, isRepeatable } of Object.values(settings)) {
-    const left = `  --${flag}${placeholder === undefined ? '' : ` ${placeholder}`}${isRepeatable ? ' ...' : ''}`;
+    const name = placeholder === undefined ? `  --[no-]${flag}` : `  --${flag} ${placeholder}`;
+    const left = isRepeatable ? `${name} ...` : name;
     const fallback = fallbackText === undefined ? '' : ` (default ${fallbackText})`;
     const right = `${help}${fallback}${env === undefined ? '' : ` [${env}]`}`;
     if (left.length < columnWidth) lines.push(left.padEnd(columnWidth) + right);
     else lines.push(left, ' '.repeat(columnWidth) + right);
   }
-  lines.push(`${'  --help'.padEnd(columnWidth)}show this text`);
+  lines.push(`${'  --help'.padEnd(columnWidth)}show this text`, `${'  --version'.padEnd(columnWidth)}show the version`);
   if (footer !== undefined) lines.push('', footer);
   return `${lines.join('\n')}\n`;
 }

@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util';
 import type { Setting } from './setting.ts';
 
 export type Settings = Readonly<Record<string, Setting<unknown>>>;
@@ -22,7 +21,7 @@ export interface SettingsSource {
   /** Arguments after the program's own name. */
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Whether arguments may follow the flags (a command after `--`). Otherwise each is a problem. */
+  /** Whether a command may follow the flags, after `--` or without it. Otherwise an argument that is no flag is a problem. */
   readonly takesCommand?: boolean;
 }
 
@@ -31,101 +30,113 @@ export interface SettingsSource {
  * variable; an empty environment variable counts as not set, because manifests cannot leave a variable out conditionally.
  */
 export function readSettings<S extends Settings>(settings: S, source: SettingsSource): ReadSettings<S> {
-  const given = readFlags(settings, source.argv);
+  const given = readFlags(settings, source);
   if (given.texts.has('help')) return { kind: 'help' };
   if (given.texts.has('version')) return { kind: 'version' };
   const problems = [...given.problems];
-  if (source.takesCommand !== true)
-    for (const argument of given.rest)
-      problems.push({
-        origin: 'flag',
-        message: `Unexpected argument ${JSON.stringify(argument)}: expected flags only`,
-      });
   const values: Record<string, unknown> = {};
   for (const [name, setting] of Object.entries(settings)) {
     const flagTexts = given.texts.get(setting.flag);
-    const envText = setting.env === undefined ? undefined : source.env[setting.env] || undefined;
-    const read = setting.read(flagTexts ?? splitEnv(setting, envText));
+    const texts = flagTexts ?? readEnvironment(setting, source.env);
+    const read = setting.read(texts);
     if ('value' in read) values[name] = read.value;
-    else problems.push(describeProblem(setting, flagTexts, envText, read));
+    else if (!given.withoutValue.has(setting.flag))
+      problems.push(describeProblem(setting, texts, flagTexts !== undefined, read));
   }
   if (problems.length > 0) return { kind: 'problems', problems };
   return { kind: 'settings', values: values as Values<S>, rest: given.rest };
 }
 
-function splitEnv(setting: Setting<unknown>, envText: string | undefined): readonly string[] | undefined {
-  if (envText === undefined) return undefined;
-  return setting.isRepeatable ? envText.split(/\s+/).filter((part) => part !== '') : [envText];
+function readEnvironment(setting: Setting<unknown>, env: SettingsSource['env']): readonly string[] | undefined {
+  const text = setting.env === undefined ? undefined : env[setting.env];
+  if (text === undefined || text.trim() === '') return undefined;
+  return setting.isRepeatable ? text.trim().split(/\s+/) : [text];
 }
 
 function describeProblem(
   setting: Setting<unknown>,
-  flagTexts: readonly string[] | undefined,
-  envText: string | undefined,
+  texts: readonly string[] | undefined,
+  isFlag: boolean,
   read: { readonly expected: string } | { readonly missing: true },
 ): Problem {
-  const names = setting.env === undefined ? `--${setting.flag}` : `--${setting.flag} or ${setting.env}`;
-  if ('missing' in read) return { origin: 'environment', message: `Missing ${names}: ${setting.help}` };
-  const isFlag = flagTexts !== undefined;
-  const name = isFlag ? `--${setting.flag}` : setting.env;
-  const value = isFlag ? wrongText(setting, flagTexts) : envText;
-  return {
-    origin: isFlag ? 'flag' : 'environment',
-    message: `Invalid ${name} ${JSON.stringify(value)}: expected ${read.expected}`,
-  };
+  const { flag, env, help } = setting;
+  const origin = isFlag ? 'flag' : 'environment';
+  if ('missing' in read)
+    return { origin, message: `Missing ${env === undefined ? `--${flag}` : `--${flag} or ${env}`}: ${help}` };
+  // Of several values the first wrong one, with what is wrong with it.
+  const wrong = texts?.find((text) => 'expected' in setting.read([text])) ?? texts?.at(-1) ?? '';
+  return { origin, message: `Invalid ${isFlag ? `--${flag}` : env} ${quote(wrong)}: expected ${read.expected}` };
 }
 
-function wrongText(setting: Setting<unknown>, texts: readonly string[]): string | undefined {
-  return texts.find((text) => 'expected' in setting.read([text])) ?? texts.at(-1);
+const longestQuote = 200;
+
+function quote(text: string): string {
+  return JSON.stringify(text.length <= longestQuote ? text : `${text.slice(0, longestQuote)}...`);
 }
 
 interface GivenFlags {
+  /** By flag, what was given, in order. */
   readonly texts: Map<string, string[]>;
-  readonly rest: string[];
+  /** Flags whose value is missing, which is a problem already. */
+  readonly withoutValue: Set<string>;
+  rest: readonly string[];
   readonly problems: Problem[];
 }
 
-function readFlags(settings: Settings, argv: readonly string[]): GivenFlags {
+/** `--flag value`, `--flag=value`, `--flag` and `--no-flag` of a toggle; `--` ends the flags, and so does a command. */
+function readFlags(settings: Settings, { argv, takesCommand = false }: SettingsSource): GivenFlags {
   const byFlag = new Map(Object.values(settings).map((setting) => [setting.flag, setting]));
-  const options = Object.fromEntries(
-    [...byFlag].map(([flag, { placeholder }]) => [
-      flag,
-      { type: placeholder === undefined ? ('boolean' as const) : ('string' as const), multiple: true },
-    ]),
-  );
-  const terminator = argv.indexOf('--');
-  const flags = terminator < 0 ? argv : argv.slice(0, terminator);
-  const { tokens } = parseArgs({
-    args: [...flags],
-    options: { ...options, help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } },
-    strict: false,
-    tokens: true,
-    allowPositionals: true,
-  });
-  const given: GivenFlags = { texts: new Map(), rest: [], problems: [] };
-  for (const token of tokens) {
-    if (token.kind === 'positional') given.rest.push(token.value);
-    if (token.kind === 'option') addFlag(given, byFlag, token.name, token.value, token.rawName);
+  const given: GivenFlags = { texts: new Map(), withoutValue: new Set(), rest: [], problems: [] };
+  const refuse = (message: string) => given.problems.push({ origin: 'flag', message });
+  for (let at = 0; at < argv.length; at++) {
+    const argument = argv[at] ?? '';
+    if (argument === '--' || (takesCommand && !isFlag(argument))) {
+      given.rest = argv.slice(argument === '--' ? at + 1 : at);
+      break;
+    }
+    const [, name, inline] = /^--([^=]+)(?:=(.*))?$/s.exec(argument === '-h' ? '--help' : argument) ?? [];
+    if (name === undefined) refuse(`Unexpected argument ${quote(argument)}: expected flags only`);
+    else if (takeFlag(given, byFlag, name, inline, argv[at + 1])) at++;
   }
-  if (terminator >= 0) given.rest.push(...argv.slice(terminator + 1));
+  if (!takesCommand)
+    for (const argument of given.rest) refuse(`Unexpected argument ${quote(argument)}: expected flags only`);
   return given;
 }
 
-function addFlag(
+/** Whether it took the next argument as the flag's value. One that looks like a flag is none: `--flag=-x` says what is meant. */
+function takeFlag(
   given: GivenFlags,
   byFlag: ReadonlyMap<string, Setting<unknown>>,
   name: string,
-  value: string | undefined,
-  rawName: string,
-): void {
+  inline: string | undefined,
+  next: string | undefined,
+): boolean {
   const add = (flag: string, text: string) => given.texts.set(flag, [...(given.texts.get(flag) ?? []), text]);
+  const refuse = (message: string) => given.problems.push({ origin: 'flag', message });
   const known = byFlag.get(name);
-  const negated = name.startsWith('no-') ? byFlag.get(name.slice(3)) : undefined;
-  if (name === 'help' || name === 'version') add(name, 'true');
-  else if (known !== undefined && known.placeholder === undefined) add(name, value ?? 'true');
-  else if (known !== undefined && value !== undefined) add(name, value);
-  else if (known !== undefined)
-    given.problems.push({ origin: 'flag', message: `Missing value of --${name}: expected ${known.placeholder}` });
-  else if (negated !== undefined && negated.placeholder === undefined) add(negated.flag, 'false');
-  else given.problems.push({ origin: 'flag', message: `Unknown flag ${rawName}: see --help` });
+  const toggled = name.startsWith('no-') ? byFlag.get(name.slice(3)) : undefined;
+  if (known === undefined) {
+    if (name === 'help' || name === 'version') add(name, '');
+    else if (toggled === undefined || toggled.placeholder !== undefined)
+      refuse(`Unknown flag ${quote(`--${name}`)}: see --help`);
+    else if (inline === undefined) add(toggled.flag, 'false');
+    else refuse(`Unexpected value ${quote(inline)} of --${name}: expected none`);
+    return false;
+  }
+  if (known.placeholder === undefined || inline !== undefined) {
+    add(name, inline ?? 'true');
+    return false;
+  }
+  if (next !== undefined && !isFlag(next)) {
+    add(name, next);
+    return true;
+  }
+  given.withoutValue.add(name);
+  refuse(`Missing value of --${name}: expected ${known.placeholder}`);
+  return false;
+}
+
+/** A lone dash is a value (standard input), and so is a negative number. */
+function isFlag(argument: string): boolean {
+  return /^-[^\d]/.test(argument);
 }

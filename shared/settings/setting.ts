@@ -86,23 +86,24 @@ export function repeated<T>(
   };
 }
 
-/** On or off: `--flag`, `--no-flag`, or an environment variable of `true`, `false`, `1`, `0`. */
+const toggleWords: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['1', true],
+  ['yes', true],
+  ['false', false],
+  ['0', false],
+  ['no', false],
+]);
+
+/** On or off: `--flag`, `--no-flag`, or a text: `true`, `1` or `yes`, `false`, `0` or `no`. */
 export function toggle(names: Omit<SettingNames, 'placeholder'>, fallback = false): Setting<boolean> {
-  const words: Readonly<Record<string, boolean>> = {
-    true: true,
-    '1': true,
-    yes: true,
-    false: false,
-    '0': false,
-    no: false,
-  };
   return {
     ...names,
     isRepeatable: false,
     ...(fallback ? { fallbackText: 'on' } : {}),
     read: (texts) => {
       if (texts === undefined) return { value: fallback };
-      const value = words[(texts.at(-1) ?? '').toLowerCase()];
+      const value = toggleWords.get((texts.at(-1) ?? '').toLowerCase());
       return value === undefined ? { expected: 'true or false' } : { value };
     },
   };
