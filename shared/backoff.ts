@@ -4,8 +4,8 @@ export interface Backoff {
 }
 
 /**
- * How long to wait after the n-th failure in a row (from 1): doubled each time, with full jitter over its upper half, so that a
- * node's processes do not ask together.
+ * Milliseconds to wait after the n-th failure in a row (from 1): doubled each time up to `longestMs`, with jitter over the upper
+ * half, so that a node's processes do not ask together. `random` answers from 0 to below 1.
  */
 export function backoffMs({ firstMs, longestMs }: Backoff, failures: number, random: () => number): number {
   const ceiling = Math.min(longestMs, firstMs * 2 ** Math.min(failures - 1, 20));

@@ -37,11 +37,22 @@ export function instant(epochMs: number): string {
   return new Date(epochMs).toISOString();
 }
 
-const rfc3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
+const rfc3339 =
+  /^(\d{4})-(0[1-9]|1[0-2])-(\d{2})T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
-/** Epoch milliseconds of an RFC 3339 instant; undefined where the text is none. */
+/**
+ * Epoch milliseconds of an RFC 3339 instant; undefined where the text is none. Stricter than Date.parse, which takes 24:00 and
+ * turns the 30th of February into the 2nd of March: a wrong deadline is worse than a refused one.
+ */
 export function parseInstant(text: unknown): number | undefined {
-  if (typeof text !== 'string' || !rfc3339.test(text)) return undefined;
-  const epochMs = Date.parse(text);
-  return Number.isNaN(epochMs) ? undefined : epochMs;
+  const [matched, year = '', month = '', day = ''] = (typeof text === 'string' && rfc3339.exec(text)) || [];
+  if (matched === undefined || Number(day) < 1 || Number(day) > daysIn(Number(year), Number(month))) return undefined;
+  return Date.parse(matched);
+}
+
+/** `month` counts from 1. */
+function daysIn(year: number, month: number): number {
+  const isLeap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
+  if (month === 2) return isLeap ? 29 : 28;
+  return [4, 6, 9, 11].includes(month) ? 30 : 31;
 }

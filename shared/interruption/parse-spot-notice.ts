@@ -12,7 +12,8 @@ const actions = ['terminate', 'stop', 'hibernate'] as const;
 export function parseSpotNotice(body: string, instanceId: string): ParsedNotice {
   let document: unknown;
   try {
-    document = JSON.parse(body);
+    // trim() also takes a byte order mark, which is no JSON.
+    document = JSON.parse(body.trim());
   } catch {
     return { garbage: `not JSON: ${quote(body)}` };
   }
