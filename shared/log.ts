@@ -37,21 +37,70 @@ function withErrorText(fields: object): object {
   return { ...fields, err: errorText(fields.err) };
 }
 
-/** Says the error and what caused it, outermost first, on one line. */
+const mostCauses = 5;
+const mostParts = 4;
+const longestTextCharacters = 1000;
+
+/**
+ * Says the error and what caused it, outermost first: one line of at most {@link longestTextCharacters} characters, fit for a
+ * log and for a terminal, with credentials blotted out.
+ */
 export function errorText(error: unknown): string {
   const messages: string[] = [];
-  for (let cause = error, depth = 0; cause !== undefined && depth < 5; depth++) {
-    if (!(cause instanceof Error)) {
-      messages.push(String(cause));
-      break;
-    }
-    // An AggregateError (a connect to several addresses) has an empty message: its parts say what happened.
-    const text =
-      cause.message === '' && cause instanceof AggregateError ? cause.errors.map(String).join(', ') : cause.message;
+  for (let cause = error, depth = 0; cause !== undefined && depth < mostCauses; depth++) {
+    const text = messageOf(cause);
     if (text !== '' && !messages.some((message) => message.includes(text))) messages.push(text);
-    cause = cause.cause;
+    cause = cause instanceof Error ? cause.cause : undefined;
   }
-  return messages.join(': ').replace(/\s*\n\s*/g, ' ');
+  const line = withoutSecrets(messages.join(': ').replace(/[\s\p{Cc}]+/gu, ' ')).trim();
+  return line.length <= longestTextCharacters ? line : `${line.slice(0, longestTextCharacters - 3)}...`;
+}
+
+/** The error's own words, without its causes. */
+function messageOf(error: unknown): string {
+  if (!hasMessage(error)) return String(error);
+  const { name = 'Error', message } = error;
+  // A connect to several addresses fails with an AggregateError whose message is empty: its parts say what happened.
+  if (message === '' && error instanceof AggregateError)
+    return error.errors.slice(0, mostParts).map(errorText).join(', ');
+  // What AWS answers is told by its code, and an answer without a body by its status.
+  if (isAwsError(error)) return `${name}: ${/^(UnknownError)?$/.test(message) ? httpStatus(error) : message}`;
+  return message === '' ? name : message;
+}
+
+/** An Error, or what some clients throw in its place: an answer of the Kubernetes API, for example. */
+function hasMessage(error: unknown): error is { readonly name?: string; readonly message: string } {
+  return typeof error === 'object' && error !== null && 'message' in error && typeof error.message === 'string';
+}
+
+interface AwsError {
+  readonly $metadata: { readonly httpStatusCode?: number };
+}
+
+function isAwsError(error: object): error is AwsError {
+  return '$metadata' in error && typeof error.$metadata === 'object' && error.$metadata !== null;
+}
+
+function httpStatus({ $metadata: { httpStatusCode } }: AwsError): string {
+  return httpStatusCode === undefined ? 'no answer' : `HTTP ${httpStatusCode}`;
+}
+
+/**
+ * What must not reach a log; the first group stays. AWS answers a wrong signature with the whole canonical request, session
+ * token included; an address may carry a password; a Kubernetes client quotes headers.
+ */
+const secrets: readonly RegExp[] = [
+  /(\/\/)[^\s/@]+(?=@)/g,
+  /\b(authorization["']?\s*[:=]\s*["']?(?:[\w-]+\s+)?)[^\s"',;]+/gi,
+  /\b(bearer\s+)[\w.~+/=-]{8,}/gi,
+  /\b((?:x-am[zs]-security-token|x-amz-signature|x-aws-ec2-metadata-token|password|passwd)["']?\s*[:=]\s*["']?)[^\s"'&,;]+/gi,
+  /\b((?:aws_?)?(?:secret_?access_?key|session_?token)["']?\s*[:=]\s*["']?)[^\s"'&,;]+/gi,
+  // A JSON Web Token, as service accounts have them.
+  /\b()eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g,
+];
+
+function withoutSecrets(text: string): string {
+  return secrets.reduce((blotted, secret) => blotted.replace(secret, '$1***'), text);
 }
 
 export const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
