@@ -1,4 +1,4 @@
-import type { MetadataClient } from './metadata-client.ts';
+import { type MetadataClient, MetadataError } from './metadata-client.ts';
 
 /** What the inventory says of the EC2 instance. Undefined: the metadata service does not say. */
 export interface Instance {
@@ -39,15 +39,23 @@ const paths: { readonly [K in keyof Instance]: string } = {
   ipv6: 'ipv6',
 };
 
-/** Reads the instance's facts, all at once. Throws a MetadataError where the service does not answer. */
+/** Names, addresses and ids: what is none of them is an error page, and belongs in no event. */
+const fact = /^[\w.:-]{1,253}$/;
+
+/** Reads the instance's facts, all at once. Throws a MetadataError where the service does not answer, or with nonsense. */
 export async function readInstance(metadata: MetadataClient, signal?: AbortSignal): Promise<Instance> {
   const entries = await Promise.all(
-    Object.entries(paths).map(async ([name, path]) => {
-      const answer = await metadata.get(`/latest/meta-data/${path}`, signal);
-      // Instances without a public address answer 404, some mocks an empty body.
-      const text = answer.kind === 'found' ? answer.body.trim() : '';
-      return [name, text === '' ? undefined : text] as const;
-    }),
+    Object.entries(paths).map(async ([name, path]) => [name, await readFact(metadata, path, signal)] as const),
   );
   return { ...unknownInstance, ...Object.fromEntries(entries) };
+}
+
+async function readFact(metadata: MetadataClient, path: string, signal?: AbortSignal): Promise<string | undefined> {
+  const answer = await metadata.get(`/latest/meta-data/${path}`, signal);
+  // Instances without a public address answer 404, some mocks an empty body.
+  const text = answer.kind === 'found' ? answer.body.trim() : '';
+  if (text === '') return undefined;
+  if (!fact.test(text))
+    throw new MetadataError('garbage', `Cannot read instance metadata ${path}: the answer is no name or address`);
+  return text;
 }

@@ -1,5 +1,6 @@
-import { type IncomingMessage, Agent as KeepAliveAgent, request } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import type { Clock } from '../clock.ts';
+import { untilAborted } from '../until-aborted.ts';
 
 /** The link-local address where every EC2 instance finds its metadata service. */
 export const ec2MetadataEndpoint = 'http://169.254.169.254';
@@ -9,7 +10,14 @@ export type MetadataAnswer =
   /** 404: the service answers, and there is nothing of that name. Mostly good news. */
   | { readonly kind: 'absent' };
 
-export type MetadataFailure = 'unauthorized' | 'forbidden' | 'status' | 'timeout' | 'connection' | 'too-long';
+export type MetadataFailure =
+  | 'unauthorized'
+  | 'forbidden'
+  | 'status'
+  | 'timeout'
+  | 'connection'
+  | 'too-long'
+  | 'garbage';
 
 /** The metadata service could not be asked, or did not answer as it should. */
 export class MetadataError extends Error {
@@ -23,9 +31,10 @@ export class MetadataError extends Error {
 }
 
 export interface MetadataClientOptions {
+  /** `http:` only, as EC2 has it. */
   readonly endpoint: URL;
   readonly clock: Clock;
-  /** From the start of a request to the end of its body, a hanging connect included. */
+  /** One request: from its start to the end of its body, a hanging connect included. A token may be asked for before it. */
   readonly timeoutMs?: number;
   readonly tokenTtlSeconds?: number;
 }
@@ -34,6 +43,7 @@ interface Token {
   readonly text: string;
   /** Half its life: by then a new one is fetched, so a failed refresh leaves hours to try again. */
   readonly refreshAtMs: number;
+  readonly expiresAtMs: number;
 }
 
 interface Response {
@@ -43,17 +53,25 @@ interface Response {
 
 const longestBodyBytes = 65_536;
 const longestTokenTtlSeconds = 21_600;
+/** After a refresh that failed the old token serves so long before the next try, which may cost a whole time limit. */
+const refreshPauseMs = 30_000;
+/** The service shares 1024 packets a second with DNS and NTP: no caller needs more than a few answers at once. */
+const mostConnections = 4;
+const tokenPath = '/latest/api/token';
+/** A token goes into a header: what cannot stand there is not kept, or every request would fail until it expires. */
+const tokenText = /^[!-~]{1,1024}$/;
 
 /**
  * Reads the EC2 instance metadata service, version 2 only. Uses node:http rather than undici: it costs a wrapper nothing
- * that Node has not loaded, and its requests end on time even while a TCP connect hangs.
+ * that Node has not loaded, and its requests end on time even while a TCP connect hangs. EC2 ends the connection after every
+ * answer, so none is kept: a kept one could only be found dead by the request that matters.
  */
 export class MetadataClient {
   readonly #endpoint: URL;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #tokenTtlSeconds: number;
-  readonly #agent = new KeepAliveAgent({ keepAlive: true, maxSockets: 4, timeout: 30_000 });
+  readonly #connections = new Agent({ keepAlive: false, maxSockets: mostConnections });
   #token: Token | undefined;
   #tokenRequest: Promise<Token> | undefined;
 
@@ -66,76 +84,94 @@ export class MetadataClient {
 
   /** The text at `path` (`/latest/...`). Throws a {@link MetadataError}, or the signal's reason. */
   async get(path: string, signal?: AbortSignal): Promise<MetadataAnswer> {
-    const first = await this.#getWithToken(path, await this.#validToken(), signal);
+    const token = await this.#validToken(signal);
+    const first = await this.#send('GET', path, tokenHeader(token), signal);
     if (first.status !== 401) return readAnswer(path, first);
     // The service forgets tokens before their time, for example when the instance was stopped and started.
-    this.#token = undefined;
-    return readAnswer(path, await this.#getWithToken(path, await this.#validToken(), signal));
+    if (this.#token?.text === token.text) this.#token = undefined;
+    return readAnswer(path, await this.#send('GET', path, tokenHeader(await this.#validToken(signal)), signal));
   }
 
-  /** Closes idle connections. */
+  /** Ends every connection. */
   close(): void {
-    this.#agent.destroy();
+    this.#connections.destroy();
   }
 
-  #getWithToken(path: string, token: Token, signal: AbortSignal | undefined): Promise<Response> {
-    return this.#send('GET', path, { 'x-aws-ec2-metadata-token': token.text }, signal);
-  }
-
-  async #validToken(): Promise<Token> {
-    if (this.#token !== undefined && this.#clock.now() < this.#token.refreshAtMs) return this.#token;
+  async #validToken(signal: AbortSignal | undefined): Promise<Token> {
+    signal?.throwIfAborted();
+    const known = this.#token;
+    if (known !== undefined && this.#clock.now() < known.refreshAtMs) return known;
     // Several paths are read at once and share one token request, so no caller's signal may end it: its time limit does.
     this.#tokenRequest ??= this.#fetchToken().finally(() => {
       this.#tokenRequest = undefined;
     });
-    return this.#tokenRequest;
+    try {
+      return await untilAborted(this.#tokenRequest, signal);
+    } catch (error) {
+      const nowMs = this.#clock.now();
+      if (signal?.aborted === true || known === undefined || nowMs >= known.expiresAtMs) throw error;
+      this.#token = { ...known, refreshAtMs: nowMs + refreshPauseMs };
+      return known;
+    }
   }
 
   async #fetchToken(): Promise<Token> {
-    const path = '/latest/api/token';
-    const ttl = { 'x-aws-ec2-metadata-token-ttl-seconds': String(this.#tokenTtlSeconds) };
-    const { status, body } = await this.#send('PUT', path, ttl);
-    if (status !== 200) throw statusError(path, status);
-    this.#token = { text: body.trim(), refreshAtMs: this.#clock.now() + (this.#tokenTtlSeconds * 1000) / 2 };
+    const ttlMs = this.#tokenTtlSeconds * 1000;
+    const headers = { 'x-aws-ec2-metadata-token-ttl-seconds': String(this.#tokenTtlSeconds) };
+    const { status, body } = await this.#send('PUT', tokenPath, headers);
+    if (status !== 200) throw statusError(tokenPath, status);
+    const text = body.trim();
+    if (!tokenText.test(text)) throw metadataError('garbage', tokenPath, 'the answer is no token');
+    const nowMs = this.#clock.now();
+    this.#token = { text, refreshAtMs: nowMs + ttlMs / 2, expiresAtMs: nowMs + ttlMs };
     return this.#token;
   }
 
-  #send(method: string, path: string, headers: Record<string, string>, signal?: AbortSignal): Promise<Response> {
+  async #send(method: string, path: string, headers: Record<string, string>, signal?: AbortSignal): Promise<Response> {
     signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
-    const outgoing = request(new URL(path, this.#endpoint), { method, headers, agent: this.#agent });
-    const fail = (failure: MetadataFailure, because: string, cause?: unknown) => {
-      outgoing.destroy();
-      reject(new MetadataError(failure, `Cannot read instance metadata ${path}: ${because}`, { cause }));
-    };
-    const timer = setTimeout(() => fail('timeout', `no answer within ${this.#timeoutMs} ms`), this.#timeoutMs);
-    const onAbort = () => {
-      outgoing.destroy();
-      reject(signal?.reason);
-    };
+    const url = new URL(path, this.#endpoint);
+    if (url.protocol !== 'http:') throw metadataError('connection', path, `${url.origin} is no http address`);
+    const outgoing = request(url, { method, headers, agent: this.#connections });
+    const onAbort = () => reject(signal?.reason);
+    const timer = setTimeout(
+      () => reject(metadataError('timeout', path, `no answer within ${this.#timeoutMs} ms`)),
+      this.#timeoutMs,
+    );
     signal?.addEventListener('abort', onAbort, { once: true });
-    outgoing.once('error', (error) => fail('connection', error.message, error));
+    // Stays for good: what destroy() below makes of a request under way is an error once more.
+    outgoing.on('error', (error) => reject(connectionError(path, error)));
     outgoing.once('response', (response) => {
-      collectBody(response).then(resolve, (error: Error) =>
-        fail(error instanceof RangeError ? 'too-long' : 'connection', error.message, error),
-      );
+      collectBody(path, response).then(resolve, reject);
     });
     outgoing.end();
-    return promise.finally(() => {
+    try {
+      return await promise;
+    } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
-    });
+      outgoing.destroy();
+    }
   }
 }
 
-async function collectBody(response: IncomingMessage): Promise<Response> {
+function tokenHeader({ text }: Token): Record<string, string> {
+  return { 'x-aws-ec2-metadata-token': text };
+}
+
+async function collectBody(path: string, response: IncomingMessage): Promise<Response> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > longestBodyBytes) throw new RangeError(`body is longer than ${longestBodyBytes} bytes`);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > longestBodyBytes) break;
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw connectionError(path, error as Error);
   }
+  if (bytes > longestBodyBytes) throw metadataError('too-long', path, `more than ${longestBodyBytes} bytes`);
   return { status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') };
 }
 
@@ -147,5 +183,15 @@ function readAnswer(path: string, { status, body }: Response): MetadataAnswer {
 
 function statusError(path: string, status: number): MetadataError {
   const failure = status === 401 ? 'unauthorized' : status === 403 ? 'forbidden' : 'status';
-  return new MetadataError(failure, `Cannot read instance metadata ${path}: HTTP ${status}`);
+  return metadataError(failure, path, `HTTP ${status}`);
+}
+
+/** Node's HTTP parser names what it cannot read by codes that begin with HPE_. */
+function connectionError(path: string, error: NodeJS.ErrnoException): MetadataError {
+  const failure = error.code?.startsWith('HPE_') === true ? 'garbage' : 'connection';
+  return metadataError(failure, path, error.message, error);
+}
+
+function metadataError(failure: MetadataFailure, path: string, because: string, cause?: unknown): MetadataError {
+  return new MetadataError(failure, `Cannot read instance metadata ${path}: ${because}`, { cause });
 }
