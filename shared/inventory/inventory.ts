@@ -16,10 +16,16 @@ export interface PublishOutcome {
 export interface Inventory {
   /**
    * Sends up to {@link largestBatch} events, in order. Resolves with what became of them; an event in neither list, and every
-   * event where it rejects, may be sent again.
+   * event where it rejects, may be sent again. Settles soon after the signal aborts.
    */
   publish(events: readonly InventoryEvent[], signal: AbortSignal): Promise<PublishOutcome>;
 }
 
 /** SQS takes at most ten messages a call. */
 export const largestBatch = 10;
+
+/**
+ * The longest event as JSON in UTF-8. One has 1 to 4 KiB; this is what a line of the link holds, with 1 KiB left for what is
+ * around it, and ten of them are less than the 1 MiB that SQS takes in a call.
+ */
+export const longestEventBytes = 64_512;
