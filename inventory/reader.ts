@@ -1,0 +1,109 @@
+import { type Backoff, backoffMs } from '../shared/backoff.ts';
+import type { Clock } from '../shared/clock.ts';
+import { exitStatus, FatalError } from '../shared/exit-status.ts';
+import { errorText, type Log } from '../shared/log.ts';
+import type { Change } from './fold/inventory-view.ts';
+import type { Intake } from './intake.ts';
+import { type EventQueue, type Message, mostMessagesPerRequest } from './queue/queue.ts';
+
+export interface ReaderOptions {
+  readonly queue: EventQueue;
+  /** Folds and stores. */
+  readonly intake: Intake;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Requests for messages at the same time, at most; one while the queue is nearly empty. */
+  readonly mostPollers: number;
+  /** Ends when the queue has nothing more to give. */
+  readonly isOnce?: boolean;
+  readonly onChanges: (changes: readonly Change[]) => void;
+  readonly random?: () => number;
+}
+
+const backoff: Backoff = { firstMs: 200, longestMs: 10_000 };
+/** A reader that is to end does not wait for a queue to come back. */
+const mostFailuresOnce = 3;
+/** How often leases are looked at. */
+const expireEveryMs = 1000;
+/** Deleting is repeated by the queue itself, which hands the messages out again. */
+const removeMs = 5000;
+
+/**
+ * Reads the queue until the signal aborts: receive, fold, store, and only then delete. A crash between any two of these makes
+ * messages come again, and a message that comes again changes nothing. Throws a FatalError where the queue cannot be read from
+ * the start, or the state cannot be written.
+ */
+export async function readInventory(options: ReaderOptions, signal: AbortSignal): Promise<void> {
+  const { intake, clock, mostPollers, isOnce = false, onChanges } = options;
+  const ended = new AbortController();
+  const running = AbortSignal.any([signal, ended.signal]);
+  const pollers = new Set<Promise<void>>();
+
+  const poll = async (isExtra: boolean): Promise<void> => {
+    for (let isFirst = !isExtra; !running.aborted; isFirst = false) {
+      const messages = await receive(options, { isFirst, signal: running });
+      if (messages.length === mostMessagesPerRequest) startPoller(true);
+      if (messages.length === 0 && (isExtra || isOnce)) break;
+      if (messages.length === 0) continue;
+      const { changes, stored } = intake.take(messages);
+      onChanges(changes);
+      await stored;
+      await remove(options, messages);
+    }
+  };
+  const startPoller = (isExtra: boolean): void => {
+    if (pollers.size >= mostPollers) return;
+    const poller = poll(isExtra).finally(() => pollers.delete(poller));
+    pollers.add(poller);
+    poller.catch((error) => ended.abort(error));
+  };
+  const expireLeases = async (): Promise<void> => {
+    while (!running.aborted) {
+      onChanges(intake.expire());
+      await clock.sleep(expireEveryMs, running).catch(() => {});
+    }
+  };
+
+  startPoller(false);
+  const expiring = expireLeases();
+  while (pollers.size > 0) await Promise.allSettled(pollers);
+  ended.abort();
+  await expiring;
+  onChanges(intake.expire());
+  if (ended.signal.reason instanceof FatalError) throw ended.signal.reason;
+}
+
+/** Never throws for what may pass: it says an outage once, and when it is over. */
+async function receive(
+  { queue, intake, clock, log, isOnce, random = Math.random }: ReaderOptions,
+  { isFirst, signal }: { isFirst: boolean; signal: AbortSignal },
+): Promise<readonly Message[]> {
+  for (let failures = 0; !signal.aborted; ) {
+    try {
+      const received = await queue.receive(signal);
+      if (failures > 0) log.info({ failures }, 'Inventory queue answers again');
+      if (received.messages.length === 0) intake.drained(received.queueNowMs);
+      return received.messages;
+    } catch (error) {
+      if (signal.aborted) break;
+      // Later the queue has been there: what is missing now may be somebody's mistake of a moment.
+      if (error instanceof FatalError && isFirst) throw error;
+      failures++;
+      if (isOnce === true && failures >= mostFailuresOnce)
+        throw new FatalError(errorText(error), { status: exitStatus.unavailable, cause: error });
+      if (failures === 1) log.warn({ err: errorText(error) }, 'Cannot read the inventory queue');
+      await clock.sleep(backoffMs(backoff, failures, random), signal).catch(() => {});
+    }
+  }
+  return [];
+}
+
+async function remove({ queue, log }: ReaderOptions, messages: readonly Message[]): Promise<void> {
+  try {
+    // Not the reader's signal: what is stored should leave the queue even while the reader ends.
+    const left = await queue.remove(messages, AbortSignal.timeout(removeMs));
+    if (left > 0) log.warn({ messages: left }, 'Messages stay in the queue and will come again');
+  } catch (error) {
+    log.warn({ err: errorText(error), messages: messages.length }, 'Messages stay in the queue and will come again');
+  }
+}

@@ -1,0 +1,62 @@
+import type { NodeRow } from '../../fold/rows.ts';
+import { countdown, isGoing } from './countdown.ts';
+import { element, stateBadge } from './elements.ts';
+import type { NodeBox, ShownRow } from './fleet.ts';
+
+/** A node can hold more than anybody reads. */
+const mostRows = 200;
+
+/** The selected node in words and its game servers in a table: what the picture says, for those who do not see it. */
+export function renderDetails(box: NodeBox | undefined, node: NodeRow | undefined, nowMs: number): Node[] {
+  if (box === undefined)
+    return [
+      element('p', { class: 'facts' }, 'Choose a node, with the mouse or the arrow keys, to see its game servers.'),
+    ];
+  const facts = [box.key === box.name ? '' : box.key, box.instanceType, box.zone].filter(Boolean).join(' · ');
+  const parts: Node[] = [
+    element('h2', {}, 'Node'),
+    element('h3', {}, box.name),
+    element('p', { class: 'facts' }, facts.replace(/^node\//, '')),
+  ];
+  if (node !== undefined) parts.push(element('p', { class: 'fate' }, describeFate(node, nowMs)));
+  parts.push(gameServerTable(box.gameServers));
+  if (box.gameServers.length > mostRows)
+    parts.push(element('p', { class: 'facts' }, `and ${box.gameServers.length - mostRows} more`));
+  return parts;
+}
+
+export function describeFate({ status, kind, action, deadline }: NodeRow, nowMs: number): string {
+  const what = `${status} (${kind}${action === 'none' ? '' : `, ${action}`})`;
+  if (deadline === null || !isGoing(status)) return what;
+  return `${what}, taken in ${countdown(deadline, nowMs)}`;
+}
+
+/** One sentence for the voice of a screen reader. */
+export function describeBox({ name, gameServers }: NodeBox, node: NodeRow | undefined, nowMs: number): string {
+  const counts = new Map<string, number>();
+  for (const { status } of gameServers) counts.set(status, (counts.get(status) ?? 0) + 1);
+  const states = [...counts].map(([state, count]) => `${count} ${state}`).join(', ');
+  const fate = node === undefined ? '' : ` ${describeFate(node, nowMs)}.`;
+  return `${name}.${fate} ${gameServers.length} game servers: ${states}.`;
+}
+
+function gameServerTable(rows: readonly ShownRow[]): HTMLElement {
+  const head = element(
+    'tr',
+    {},
+    ...['State', 'Game server', 'Address', 'Players'].map((title) => element('th', { scope: 'col' }, title)),
+  );
+  const body = rows.slice(0, mostRows).map((row) => {
+    const host = row.public_hostname ?? row.public_ip ?? '';
+    const address = row.public_port === null ? host : `${host}:${row.public_port}`;
+    return element(
+      'tr',
+      {},
+      element('td', {}, stateBadge(row.status)),
+      element('td', {}, row.game_server_id),
+      element('td', {}, address),
+      element('td', {}, row.players === null ? '' : String(row.players)),
+    );
+  });
+  return element('table', {}, element('thead', {}, head), element('tbody', {}, ...body));
+}

@@ -1,0 +1,56 @@
+import type { LogEntry } from './connection.ts';
+import { element } from './elements.ts';
+
+const mostLines = 200;
+
+/** The events, newest first. A storm brings thousands a second: only what stays visible is made. */
+export class EventLog {
+  readonly #list: HTMLElement;
+  #waiting: LogEntry[] = [];
+
+  constructor(list: HTMLElement) {
+    this.#list = list;
+  }
+
+  replace(entries: readonly LogEntry[]): void {
+    this.#list.replaceChildren();
+    this.#waiting = [...entries];
+    this.draw();
+  }
+
+  add(entry: LogEntry): void {
+    this.#waiting.push(entry);
+    if (this.#waiting.length > 2 * mostLines) this.#waiting = this.#waiting.slice(-mostLines);
+  }
+
+  /** Called once a frame. */
+  draw(): void {
+    if (this.#waiting.length === 0) return;
+    const lines = this.#waiting.slice(-mostLines).map(line).reverse();
+    this.#waiting = [];
+    this.#list.prepend(...lines);
+    while (this.#list.childElementCount > mostLines) this.#list.lastElementChild?.remove();
+  }
+}
+
+function line({ at, subject, id, before, after, node, reason, deadline }: LogEntry): HTMLElement {
+  const isNode = subject === 'node';
+  const what = before === null ? after : `${before} → ${after}`;
+  const until = deadline === null ? '' : `by ${clockTime(deadline)}`;
+  const why = [isNode || node === null ? '' : `on ${node}`, reason ?? '', until].filter(Boolean).join(', ');
+  return element(
+    'li',
+    {},
+    element('time', { datetime: at }, clockTime(at)),
+    element(
+      'span',
+      {},
+      element('span', isNode ? { class: 'is-node' } : {}, `${id} ${what}`),
+      element('span', { class: 'why' }, why === '' ? '' : ` ${why}`),
+    ),
+  );
+}
+
+function clockTime(instant: string): string {
+  return new Date(instant).toLocaleTimeString(undefined, { hour12: false });
+}

@@ -1,0 +1,128 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { exitStatus, FatalError } from '../../shared/exit-status.ts';
+import { errorText } from '../../shared/log.ts';
+import type { Change, InventoryView } from '../fold/inventory-view.ts';
+import type { SetAside } from '../store/inventory-store.ts';
+import type { Timeline } from '../timeline.ts';
+import { EventStream } from './event-stream.ts';
+import { inventoryMetrics } from './metrics.ts';
+import { openApiDocument } from './openapi.ts';
+import { readPageAssets } from './page-assets.ts';
+import { problem, routes, type Served } from './routes.ts';
+
+export interface ServeOptions {
+  readonly view: InventoryView;
+  readonly timeline: Timeline;
+  /** 0 for a free one. */
+  readonly port: number;
+  /** 127.0.0.1 where it is left out: there is no authentication. */
+  readonly host?: string;
+  /** By counter name, for /metrics. */
+  readonly counts?: ReadonlyMap<string, number>;
+  readonly setAside?: (limit: number) => readonly SetAside[];
+  readonly now: () => number;
+}
+
+export interface InventoryServer {
+  /** Where the page is, for example `http://127.0.0.1:8080/`. */
+  readonly url: string;
+  /** Tells everybody who follows /events. To be called with each change of the view. */
+  changed(changes: readonly Change[]): void;
+  close(): Promise<void>;
+}
+
+/** Serves the table, its changes and the page. Throws a FatalError that names the address where it cannot listen. */
+export async function serveInventory(options: ServeOptions): Promise<InventoryServer> {
+  const { view, timeline, port, host = '127.0.0.1', counts = new Map(), setAside = () => [], now } = options;
+  const stream = new EventStream(now().toString(36));
+  const metrics = inventoryMetrics({ view, counts, now, streamClients: () => stream.clients });
+  const served = {
+    view,
+    timeline,
+    setAside,
+    stream,
+    metrics,
+    openApi: openApiDocument(),
+    assets: await readPageAssets(),
+  };
+  const server = createServer((request, response) => {
+    answer(served, request, response, isLoopback(host)).catch((error) => {
+      if (response.headersSent) response.destroy();
+      else problem(response, 500, errorText(error));
+    });
+  });
+  const address = await listen(server, port, host);
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}/`,
+    changed: (changes) => stream.publish(changes),
+    close: async () => {
+      stream.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function answer(
+  served: Served,
+  request: IncomingMessage,
+  response: ServerResponse,
+  isLocal: boolean,
+): Promise<void> {
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  // A page of some other site can have its name resolve to 127.0.0.1 and so read what only this machine should see.
+  if (isLocal && !isLocalName(request.headers.host)) return problem(response, 421, 'Not a name of this machine');
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.setHeader('allow', 'GET, HEAD');
+    return problem(response, 405, 'The inventory can only be read');
+  }
+  const url = URL.parse(request.url ?? '/', 'http://inventory');
+  const path = url?.pathname ?? '/';
+  const slash = path.indexOf('/', 1);
+  const name = slash < 0 ? '' : decoded(path.slice(slash + 1));
+  const route =
+    slash < 0 ? routes[path] : routes[`${path.slice(0, slash)}/{${path.startsWith('/page/') ? 'name' : 'id'}}`];
+  if (route === undefined || url === null) return problem(response, 404, 'No such path: see /openapi.json');
+  await route(served, { request, response, name, parameters: url.searchParams });
+}
+
+const headers: Readonly<Record<string, string>> = {
+  'cache-control': 'no-store',
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+};
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
+
+function isLocalName(host: string | undefined): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i.test(host ?? '');
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+async function listen(server: Server, port: number, host: string): Promise<{ port: number }> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen(port, host, resolve);
+  try {
+    await promise;
+  } catch (error) {
+    throw new FatalError(`Cannot serve the inventory on ${host}:${port}: ${errorText(error)}`, {
+      status: exitStatus.unavailable,
+      cause: error,
+    });
+  }
+  const address = server.address();
+  return { port: typeof address === 'object' && address !== null ? address.port : port };
+}
