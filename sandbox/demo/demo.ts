@@ -5,7 +5,7 @@ import { isoSeconds } from '../metadata/notices.ts';
 import { QueueConsumer } from './consumer.ts';
 import type { DemoConfig } from './demo-settings.ts';
 import { readHappening } from './happening.ts';
-import { countPublished, countReceived, isInventoryTrue } from './judge-inventory.ts';
+import { countReceived, isInventoryTrue } from './judge-inventory.ts';
 import { HappeningRecord, waitUntil } from './record.ts';
 import { queueName, type Sandbox, type SandboxNode, startSandbox, writeKubeconfig } from './sandbox.ts';
 import {
@@ -202,7 +202,7 @@ function podsLeftOn({ sandbox }: Stage, { name }: SandboxNode): readonly string[
 }
 
 function conclude(
-  { config, record, consumer }: Stage,
+  { config, sandbox, record, consumer }: Stage,
   pods: readonly string[],
   podsLeft: readonly string[],
 ): DemoSummary {
@@ -215,7 +215,7 @@ function conclude(
     pods,
     stubborn: pods.filter((pod) => stubborn.some((name) => pod.startsWith(`${name}-`))),
     podsLeft,
-    eventsPublished: countPublished(consumer.events),
+    eventsPublished: sandbox.queue.messagesTaken,
     eventsReceived: countReceived(consumer.events),
     isInventoryConsistent: isInventoryTrue(consumer.rows(), record.happenings, pods) && consumer.refused.length === 0,
   });

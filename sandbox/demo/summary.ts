@@ -46,6 +46,9 @@ type Of<Kind extends Happening['kind']> = Extract<Happening, { kind: Kind }>;
 /** A game is never killed earlier than this before the deadline: 5 s safety margin, 1 s for the last event, and some slack. */
 const earliestKillMs = 8000;
 
+/** 0, or death by the SIGTERM it was told with: many games leave that signal to its default. */
+const cleanExits: readonly number[] = [0, 128 + 15];
+
 /** Draws the conclusions from what happened. */
 export function summarize(happenings: readonly Happening[], facts: DemoFacts): DemoSummary {
   const all = <Kind extends Happening['kind']>(kind: Kind) =>
@@ -68,7 +71,7 @@ export function summarize(happenings: readonly Happening[], facts: DemoFacts): D
     notice_seen_to_first_told_ms: told.length === 0 ? null : sinceSeen(Math.min(...told)),
     notice_seen_to_last_told_ms: told.length === 0 ? null : sinceSeen(Math.max(...told)),
     notice_seen_to_cordon_ms: sinceSeen(all('node-cordoned')[0]?.atMs),
-    games_exited_cleanly: ended.filter((end) => end.exitCode === 0 && !isKilled(end)).length,
+    games_exited_cleanly: ended.filter((end) => cleanExits.includes(end.exitCode) && !isKilled(end)).length,
     games_killed: killed.length,
     killed_before_deadline_ms: lastKillMs === undefined ? null : deadlineMs - lastKillMs,
     games_running_at_deadline: facts.pods.length - ended.filter(({ atMs }) => atMs <= deadlineMs).length,

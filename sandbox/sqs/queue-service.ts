@@ -5,6 +5,7 @@ import {
   accountId,
   createQueueBody,
   type InspectedQueue,
+  messagesTaken,
   type PeekedMessage,
   peekedMessages,
   type QueueDescription,
@@ -48,6 +49,7 @@ export class QueueService {
   // Marks the requests this class makes itself, which no fault may meet, in a way nobody else can know.
   readonly #own = { 'x-sandbox-request': randomUUID() };
   #endpoint = 'http://127.0.0.1';
+  #messagesTaken = 0;
 
   constructor(app: App, faults: Faults) {
     this.faults = faults;
@@ -63,6 +65,7 @@ export class QueueService {
     app.addHook('preSerialization', async ({ headers, body }, reply, answer: object) => {
       const action = sqsAction(headers['x-amz-target']);
       if (action === undefined) return answer;
+      if (reply.statusCode === 200) this.#messagesTaken += messagesTaken(action, answer);
       if (action !== 'ReceiveMessage') return withQueueUrlsOn(this.#endpoint, answer);
       if (reply.raw.destroyed) await this.#putBack(body as { QueueUrl: string }, answer);
       return answer;
@@ -72,6 +75,11 @@ export class QueueService {
   /** For an SQS client, `http://127.0.0.1:PORT`. */
   get endpoint(): string {
     return this.#endpoint;
+  }
+
+  /** How many messages its queues have taken from senders so far. */
+  get messagesTaken(): number {
+    return this.#messagesTaken;
   }
 
   queueUrl(name: string): string {

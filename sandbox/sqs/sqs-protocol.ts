@@ -66,6 +66,12 @@ export function sqsAction(targetHeader: string | string[] | undefined): string |
   return target.startsWith(actionPrefix) ? target.slice(actionPrefix.length) : undefined;
 }
 
+/** How many messages the answer to a send says were taken; 0 for every other action. */
+export function messagesTaken(action: string, answer: { readonly Successful?: readonly object[] }): number {
+  if (action === 'SendMessage') return 1;
+  return action === 'SendMessageBatch' ? (answer.Successful?.length ?? 0) : 0;
+}
+
 export function targetHeader(action: string): Record<'x-amz-target', string> {
   return { 'x-amz-target': `${actionPrefix}${action}` };
 }
