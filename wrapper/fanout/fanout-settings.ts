@@ -13,6 +13,7 @@ import {
   toggle,
 } from '../../shared/settings/setting.ts';
 import { type Endpoint, formatEndpoint, parseEndpoint } from './endpoint.ts';
+import { type Probe, parseProbe } from './sources/health-probe.ts';
 
 /** What the fan-out proxy runs with: one session group, which is one match behind one public port. Durations end in Ms. */
 export interface FanoutSettings {
@@ -30,7 +31,7 @@ export interface FanoutSettings {
   readonly leaveBeforeDeadlineMs: number | undefined;
   readonly requiresSync: boolean;
   readonly handoverMs: number;
-  readonly probe: string | undefined;
+  readonly probe: Probe | undefined;
   readonly probeIntervalMs: number;
   readonly sessionIdleMs: number;
   readonly youngIdleMs: number;
@@ -161,10 +162,10 @@ export const fanoutSettings: { readonly [K in keyof FanoutSettings]: Setting<Fan
     {
       flag: 'probe',
       env: 'PROBE',
-      help: 'health probe of replicas: tcp:PORT, http:PORT/PATH or udp:HEX',
+      help: 'health probe of replicas: tcp, tcp:PORT, http:PORT/PATH or udp:HEX',
       placeholder: 'PROBE',
     },
-    text,
+    parseProbe,
   ),
   probeIntervalMs: time('probe-interval', 'PROBE_INTERVAL', 'time between two probes', '1s', { minMs: 20 }),
   sessionIdleMs: time(

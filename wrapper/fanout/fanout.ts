@@ -5,8 +5,10 @@ import { startTicking } from './election/ticking.ts';
 import type { FanoutSettings } from './fanout-settings.ts';
 import { startOperations } from './operations/operations.ts';
 import { sum } from './operations/prometheus.ts';
+import { startTop, type Terminal } from './operations/top.ts';
 import type { Plane } from './relay/plane.ts';
 import type { Place } from './relay/session.ts';
+import { runHealthProbe } from './sources/health-probe.ts';
 import { followSources, type UpstreamSource } from './sources/source.ts';
 
 export interface FanoutParts {
@@ -16,6 +18,8 @@ export interface FanoutParts {
   readonly startPlanes: (onRefused: (place: Place) => void) => Promise<readonly Plane[]>;
   readonly clock: Clock;
   readonly log: Log;
+  /** Where `--top` writes. */
+  readonly terminal: Terminal;
 }
 
 /** SIGTERM, and the second one. */
@@ -37,8 +41,22 @@ export async function runFanout(parts: FanoutParts, { draining, hurrying }: Fano
 
   const stopping = new AbortController();
   const following = followSources(sources, (upstreams) => control.setUpstreams(upstreams), stopping.signal);
+  const probing =
+    settings.probe === undefined
+      ? undefined
+      : runHealthProbe(
+          {
+            probe: settings.probe,
+            intervalMs: settings.probeIntervalMs,
+            clock,
+            replicas: () => control.upstreams,
+            report: (id, isHealthy) => control.setHealth(id, isHealthy),
+          },
+          stopping.signal,
+        );
   const ticking = startTicking(control, settings.minSilenceMs);
   const operations = await startOperations({ settings, control, planes, log, ticking, draining });
+  const stopTop = settings.top ? startTop(operations.figures, parts.terminal) : () => {};
   log.info(
     { listen: settings.listen.host, port: planes[0]?.port, operations: operations.port },
     'Fan-out proxy serves',
@@ -54,7 +72,8 @@ export async function runFanout(parts: FanoutParts, { draining, hurrying }: Fano
   log.info({ sessions: sessionsOf(planes) }, 'Fan-out proxy ends');
   stopping.abort();
   ticking.stop();
-  await Promise.all([following, operations.stop(), ...planes.map((plane) => plane.stop())]);
+  stopTop();
+  await Promise.all([following, probing, operations.stop(), ...planes.map((plane) => plane.stop())]);
 }
 
 const drainCheckMs = 100;

@@ -63,6 +63,10 @@ export class ControlPlane {
     return this.#changes;
   }
 
+  get upstreams(): readonly Upstream[] {
+    return this.#seats.map(({ upstream }) => upstream);
+  }
+
   get replicas(): readonly ReplicaStatus[] {
     return this.#election.replicas.map(({ upstream, condition }) => {
       const seat = this.#seatOf(upstream.id);
