@@ -27,34 +27,33 @@ export function parseProcessStat(stat: string): ProcessEntry | undefined {
 }
 
 /**
- * Which of the processes belong to the game: its process group and session, all their descendants, and those that carry its mark (a
- * daemon that has left the group, the session and its parents still has the environment it was born with).
+ * Which of the processes belong to the game: its process group and session, those that carry its mark (a daemon that has left the group, the
+ * session and its parents still has the environment it was born with), and all their descendants.
  */
 export function selectTree(
   entries: readonly ProcessEntry[],
   root: number,
-  isMarked: (pid: number) => boolean,
-): readonly number[] {
-  const rootEntry = entries.find(({ pid }) => pid === root);
+  isMarked: (entry: ProcessEntry) => boolean,
+): readonly ProcessEntry[] {
   const living = entries.filter(({ state }) => state !== 'Z' && state !== 'X');
-  const tree = new Set(
-    living
-      .filter(({ pid, group, session }) => pid === root || group === root || session === root)
-      .map(({ pid }) => pid),
-  );
-  const others = living.filter(({ pid, startTime }) => !tree.has(pid) && startTime >= (rootEntry?.startTime ?? 0));
-  for (const { pid } of others) if (isMarked(pid)) tree.add(pid);
+  const tree = new Map<number, ProcessEntry>();
+  for (const entry of living)
+    if (entry.group === root || entry.session === root || isMarked(entry)) tree.set(entry.pid, entry);
   // Parents mostly have smaller PIDs than their children, so this settles in one or two rounds.
   for (let size = -1; size !== tree.size; ) {
     size = tree.size;
-    for (const { pid, parent } of living) if (tree.has(parent)) tree.add(pid);
+    for (const entry of living) if (tree.has(entry.parent)) tree.set(entry.pid, entry);
   }
-  return [...tree];
+  return [...tree.values()];
 }
 
 /** The game's living processes. Empty where there is no /proc. */
-export function findGameProcesses(root: number, mark: string): readonly number[] {
-  return selectTree(readProcesses(), root, (pid) => pid !== process.pid && hasEnvironmentEntry(pid, mark));
+export function findGameProcesses(root: number, mark: string): readonly ProcessEntry[] {
+  const entries = readProcesses();
+  const own = entries.find(({ pid }) => pid === process.pid);
+  // Older processes than ourselves are not worth the look into their environment.
+  const isCandidate = ({ pid, startTime }: ProcessEntry) => pid !== process.pid && startTime >= (own?.startTime ?? 0);
+  return selectTree(entries, root, (entry) => isCandidate(entry) && hasEnvironmentEntry(entry.pid, mark));
 }
 
 function readProcesses(): ProcessEntry[] {

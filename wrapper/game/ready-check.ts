@@ -23,10 +23,8 @@ export interface ReadyCheckOptions {
 export function readyCheck(rule: ReadyRule, options: ReadyCheckOptions): ReadyCheck {
   const { ports, startedAtMs, now, processes, hasLogged } = options;
   switch (rule.kind) {
-    case 'bound': {
-      const wanted = wantedPorts(rule.names, ports);
-      return async () => missingPort(wanted, processes);
-    }
+    case 'bound':
+      return boundCheck(wantedPorts(rule.names, ports), processes);
     case 'tcp': {
       const port = tcpPort(ports, rule.name)?.port ?? 0;
       return async () => ((await isAccepting(port)) ? undefined : `nothing accepts on TCP port ${port}`);
@@ -51,43 +49,43 @@ function wantedPorts(names: readonly string[], ports: readonly LeasedPort[]): re
   return ports.slice(0, 1).map((port) => ({ ...port, needsAll: false }));
 }
 
-function missingPort(wanted: readonly WantedPort[], processes: () => readonly number[]): string | undefined {
-  const bound = readBoundSockets(new Set(wanted.map(({ port }) => port)));
-  let owned: ReadonlySet<number> | 'unknown' | undefined;
-  for (const { name, port, protocol, needsAll } of wanted) {
-    const isBoundFor = (one: 'udp' | 'tcp') => bound.some((socket) => socket.port === port && socket.protocol === one);
-    const protocols = protocolsOf(protocol);
-    if (!(needsAll ? protocols.every(isBoundFor) : protocols.some(isBoundFor)))
-      return `${name} (${protocol} ${port}) is not bound`;
-    owned ??= ownedInodes(processes());
-    if (
-      isForeign(
-        bound.filter((socket) => socket.port === port),
-        owned,
-      )
-    )
-      return `${name} (${protocol} ${port}) is bound by another program`;
-  }
-  return undefined;
+/** Looks at the ports one by one; the first that is missing is the answer. */
+function boundCheck(wanted: readonly WantedPort[], processes: () => readonly number[]): ReadyCheck {
+  const numbers = new Set(wanted.map(({ port }) => port));
+  const isOwn = new Map(wanted.map(({ port }) => [port, ownershipCheck(processes)]));
+  return async () => {
+    const bound = readBoundSockets(numbers);
+    for (const { name, port, protocol, needsAll } of wanted) {
+      const sockets = bound.filter((socket) => socket.port === port);
+      const isBoundFor = (one: 'udp' | 'tcp') => sockets.some((socket) => socket.protocol === one);
+      const protocols = protocolsOf(protocol);
+      const isBound = needsAll ? protocols.every(isBoundFor) : protocols.some(isBoundFor);
+      if (!isBound) return `${name} (${protocol} ${port}) is not bound`;
+      if (isOwn.get(port)?.(sockets) === false) return `${name} (${protocol} ${port}) is bound by another program`;
+    }
+    return undefined;
+  };
 }
 
 function protocolsOf(protocol: PortProtocol): readonly ('udp' | 'tcp')[] {
   return protocol === 'udp+tcp' ? ['udp', 'tcp'] : [protocol];
 }
 
-/** A game that has changed its user cannot be looked into; the lease alone then says that the port is its own. */
-function ownedInodes(pids: readonly number[]): ReadonlySet<number> | 'unknown' {
-  const all = new Set<number>();
-  for (const pid of pids) {
-    const inodes = socketInodes(pid);
-    if (inodes === undefined) return 'unknown';
-    for (const inode of inodes) all.add(inode);
-  }
-  return all;
+/** Asks whether one of the sockets is the game's. Whoever had it last is asked first: looking through all of /proc costs milliseconds. */
+function ownershipCheck(processes: () => readonly number[]): (sockets: readonly BoundSocket[]) => boolean {
+  let owners: readonly number[] = [];
+  return (sockets) => {
+    if (owners.some((pid) => hasOneOf(pid, sockets) === true)) return true;
+    const answers = processes().map((pid) => ({ pid, has: hasOneOf(pid, sockets) }));
+    owners = answers.filter(({ has }) => has === true).map(({ pid }) => pid);
+    // A game that has changed its user cannot be looked into; the lease alone then says that the port is its own.
+    return owners.length > 0 || answers.some(({ has }) => has === undefined);
+  };
 }
 
-function isForeign(sockets: readonly BoundSocket[], owned: ReadonlySet<number> | 'unknown'): boolean {
-  return owned !== 'unknown' && !sockets.some(({ inode }) => owned.has(inode));
+function hasOneOf(pid: number, sockets: readonly BoundSocket[]): boolean | undefined {
+  const inodes = socketInodes(pid);
+  return inodes === undefined ? undefined : sockets.some(({ inode }) => inodes.has(inode));
 }
 
 const connectLimitMs = 1000;

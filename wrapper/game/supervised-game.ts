@@ -6,7 +6,7 @@ import type { LeasedPort } from '../ports/port-lease.ts';
 import { hasCode } from '../system-error.ts';
 import type { Surroundings } from '../wrapper.ts';
 import { fillIn, type Placeholders } from './placeholders.ts';
-import { findGameProcesses } from './process-table.ts';
+import { findGameProcesses, type ProcessEntry } from './process-table.ts';
 import { readyCheck } from './ready-check.ts';
 import { type ActionSurroundings, runActions } from './run-actions.ts';
 import { readBoundSockets } from './socket-table.ts';
@@ -113,7 +113,7 @@ export class SupervisedGame implements GameTree {
   }
 
   processes(): readonly number[] {
-    return findGameProcesses(this.#game.pid, this.#mark);
+    return this.#tree().map(({ pid }) => pid);
   }
 
   holdsPort(): boolean {
@@ -121,8 +121,17 @@ export class SupervisedGame implements GameTree {
   }
 
   signalAll(signal: 'SIGTERM' | 'SIGKILL'): void {
-    this.#game.signal(signal);
-    for (const pid of this.processes()) signalProcess(pid, signal);
+    // The group in one step, which no fork escapes; then whoever has left it.
+    if (signal === 'SIGKILL') this.#game.signal(signal);
+    for (const { pid } of this.#tree()) signalProcess(pid, signal);
+  }
+
+  signalStrays(signal: 'SIGTERM'): void {
+    for (const { pid, group } of this.#tree()) if (group !== this.#game.pid) signalProcess(pid, signal);
+  }
+
+  #tree(): readonly ProcessEntry[] {
+    return findGameProcesses(this.#game.pid, this.#mark);
   }
 
   #watch(startedAtMs: number): void {

@@ -9,6 +9,8 @@ export interface GameTree {
   holdsPort(): boolean;
   /** Its descendants too, wherever they went. */
   signalAll(signal: 'SIGTERM' | 'SIGKILL'): void;
+  /** Only those that have left the process group, which no other signal has reached. */
+  signalStrays(signal: 'SIGTERM'): void;
 }
 
 export interface TreeWatch {
@@ -40,6 +42,7 @@ export async function waitForTree(
   let wasBackground = false;
   let leftoverSinceMs: number | undefined;
   let killedSinceMs: number | undefined;
+  let areStraysTold = false;
   for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.5, longestPollMs)) {
     const processes = tree.processes();
     if (processes.length === 0) break;
@@ -51,6 +54,10 @@ export async function waitForTree(
       if (isBackground && !wasBackground) log.info({ processes }, 'Game went into the background');
       wasBackground ||= isBackground;
       if (!isBackground) leftoverSinceMs = endLeftovers(tree, leftoverSinceMs, clock.now());
+    } else if (!areStraysTold) {
+      // The group has heard the stop itself, and may be saving: a second SIGTERM makes some games drop everything.
+      tree.signalStrays('SIGTERM');
+      areStraysTold = true;
     }
     await clock.sleep(pollMs);
   }

@@ -104,8 +104,7 @@ export class AgentLink {
       }
     });
     socket.once('error', (error) => {
-      // An abstract name begins with a zero byte, which no log should carry.
-      reason = errorText(error).replace('\0', '@');
+      reason = errorText(error);
     });
     socket.once('close', () => resolve());
     signal.addEventListener('abort', onAbort, { once: true });

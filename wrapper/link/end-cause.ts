@@ -7,5 +7,6 @@ export function endCauseOf(message: InterruptionMessage, safetyMarginMs: number)
   const deadlineMs = parseInstant(message.deadline);
   if (deadlineMs === undefined) return undefined;
   const endByMs = parseInstant(message.end_by) ?? deadlineMs - safetyMarginMs;
-  return { id: message.id, via: 'link', reason: message.kind, deadlineMs, endByMs };
+  // Whatever a peer says, nothing can be done after the deadline.
+  return { id: message.id, via: 'link', reason: message.kind, deadlineMs, endByMs: Math.min(endByMs, deadlineMs) };
 }

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import fc from 'fast-check';
+import { LineMatcher } from '../../../wrapper/game/line-matcher.ts';
+import { fillIn, setProperty } from '../../../wrapper/game/placeholders.ts';
+import { parseStatusFile } from '../../../wrapper/game/status-file.ts';
+
+suite('Placeholders', () => {
+  test('are filled in wherever their name stands in braces', () => {
+    assert.equal(fillIn('+port {A} {A}/{B}', { A: '1', B: '2' }), '+port 1 1/2');
+  });
+
+  test('of other names stay as they are, because config formats are full of braces', () => {
+    assert.equal(fillIn('{"a": {b}} {toString} $(A) { A }', { A: '1' }), '{"a": {b}} {toString} $(A) { A }');
+  });
+
+  test('are not looked for in what was filled in', () => {
+    assert.equal(fillIn('{A}', { A: '{B}', B: '2' }), '{B}');
+  });
+});
+
+suite('A properties file', () => {
+  const content = '#Minecraft server properties\nmotd=A server-port=1\nserver-port = 25565\nmax=20\n';
+
+  test('keeps all but the one line', () => {
+    assert.equal(
+      setProperty(content, 'server-port', '20001'),
+      '#Minecraft server properties\nmotd=A server-port=1\nserver-port=20001\nmax=20\n',
+    );
+  });
+
+  test('gets the line where it has none, and an end to the line before', () => {
+    assert.equal(setProperty('a=1', 'b', '2'), 'a=1\nb=2\n');
+    assert.equal(setProperty('', 'b', '2'), 'b=2\n');
+  });
+
+  test('keeps Windows line ends', () => {
+    assert.equal(setProperty('a=1\r\nb=2\r\n', 'a', '9'), 'a=9\r\nb=2\r\n');
+  });
+
+  test('says the same after the same line is set twice', () => {
+    const once = setProperty(content, 'rcon.port', '5');
+    assert.equal(setProperty(once, 'rcon.port', '5'), once);
+  });
+});
+
+suite('A line in the output', () => {
+  test('is found however the bytes are cut', () => {
+    const output = Buffer.from('loading\r\nwörld done\nready on 5\nmore');
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: output.length }), { maxLength: 8 }), (cuts) => {
+        const matcher = new LineMatcher(/^wörld done$/);
+        const ends = [...cuts.toSorted((a, b) => a - b), output.length];
+        assert.ok(ends.some((end, index) => matcher.push(output.subarray(ends[index - 1] ?? 0, end))));
+      }),
+    );
+  });
+
+  test('is not found before it is whole', () => {
+    const matcher = new LineMatcher(/^ready$/);
+    assert.equal(matcher.push(Buffer.from('ready')), false);
+    assert.equal(matcher.push(Buffer.from(' or not\n')), false);
+    assert.equal(matcher.push(Buffer.from('ready\r\n')), true);
+  });
+
+  test('without an end costs no more than its beginning', () => {
+    const matcher = new LineMatcher(/end/);
+    for (let chunk = 0; chunk < 100; chunk++) matcher.push(Buffer.alloc(65_536, 'x'));
+    assert.equal(matcher.push(Buffer.from('end\n')), false);
+    assert.equal(matcher.push(Buffer.from('end\n')), true);
+  });
+});
+
+suite('A status file', () => {
+  test('says what the game knows', () => {
+    assert.deepEqual(parseStatusFile('{"players":3,"allocated":true,"labels":{"map":"dm6"},"new":1}'), {
+      players: 3,
+      isAllocated: true,
+      labels: { map: 'dm6' },
+    });
+    assert.deepEqual(parseStatusFile('{}'), { players: null, isAllocated: false, labels: {} });
+  });
+
+  for (const wrong of [
+    '',
+    '[]',
+    'null',
+    '{"players":-1}',
+    '{"players":1.5}',
+    '{"players":"3"}',
+    '{"allocated":1}',
+    '{"labels":[]}',
+    '{"labels":{"a":1}}',
+    '{"labels":{"a b":"c"}}',
+  ])
+    test(`is not believed when it says ${wrong || 'nothing'}`, () =>
+      assert.equal(typeof parseStatusFile(wrong), 'string'));
+
+  test('cannot make events grow', () => {
+    const many = Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`l${index}`, '']));
+    assert.equal(typeof parseStatusFile(JSON.stringify({ labels: many })), 'string');
+    assert.equal(typeof parseStatusFile(JSON.stringify({ labels: { a: 'x'.repeat(257) } })), 'string');
+  });
+});

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { type ProcessEntry, parseProcessStat, selectTree } from '../../../wrapper/game/process-table.ts';
+import { parseSocketTable } from '../../../wrapper/game/socket-table.ts';
+
+const stat = (name: string) =>
+  `4242 (${name}) S 4000 4242 4242 0 -1 4194560 112 0 0 0 1 2 3 4 20 0 1 0 987654 2400256 180 18446744073709551615 1 1`;
+
+suite('A line of /proc/PID/stat', () => {
+  for (const name of ['game', 'a b', 'x) R 1 1 1', '((', ''])
+    test(`is read past the name ${JSON.stringify(name)}`, () =>
+      assert.deepEqual(parseProcessStat(stat(name)), {
+        pid: 4242,
+        state: 'S',
+        parent: 4000,
+        group: 4242,
+        session: 4242,
+        startTime: 987_654,
+      }));
+
+  for (const garbage of ['', 'x', '1 (a', '1 (a) S'])
+    test(`is nothing where it says ${JSON.stringify(garbage)}`, () =>
+      assert.equal(parseProcessStat(garbage), undefined));
+});
+
+const entry = (pid: number, parent: number, group: number, session: number, state = 'S'): ProcessEntry => ({
+  pid,
+  parent,
+  group,
+  session,
+  state,
+  startTime: pid,
+});
+
+suite('The game is', () => {
+  const root = 100;
+  const pids = (entries: ProcessEntry[], marked: number[] = []) =>
+    selectTree(entries, root, ({ pid }) => marked.includes(pid))
+      .map(({ pid }) => pid)
+      .toSorted((a, b) => a - b);
+
+  const table: [string, ProcessEntry[], number[], number[]][] = [
+    ['its first process', [entry(1, 0, 1, 1), entry(100, 50, 100, 100)], [], [100]],
+    [
+      'its children, grandchildren included',
+      [entry(102, 101, 102, 100), entry(101, 100, 100, 100), entry(100, 50, 100, 100)],
+      [],
+      [100, 101, 102],
+    ],
+    ['what its dead launcher left in the group', [entry(101, 1, 100, 100)], [], [101]],
+    ['a child in a session of its own', [entry(100, 50, 100, 100), entry(101, 100, 101, 101)], [], [100, 101]],
+    [
+      'a daemon that only its mark gives away, and the children of that',
+      [entry(300, 1, 300, 300), entry(301, 300, 301, 301)],
+      [300],
+      [300, 301],
+    ],
+    ['no zombie', [entry(100, 50, 100, 100, 'Z'), entry(101, 1, 100, 100, 'X')], [], []],
+    ['nobody else', [entry(99, 1, 99, 99), entry(101, 99, 99, 99)], [], []],
+  ];
+  for (const [what, entries, marked, expected] of table)
+    test(what, () => assert.deepEqual(pids(entries, marked), expected));
+});
+
+const udp = `   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+  412: 0100007F:4E20 00000000:0000 07 00000000:00000000 00:00000000 00000000  1000        0 55501 2 0000000000000000 0
+  413: 00000000:4E21 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 55502 2 0000000000000000 0
+`;
+const tcp6 = `  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000000000000000000000000000:4E20 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 71001 1 0000000000000000 100 0 0 10 0
+   1: 0000000000000000FFFF00000100007F:4E20 0000000000000000FFFF00000100007F:A2C4 01 00000000:00000000 00:00000000 00000000     0        0 71002 1 0000000000000000 20 4 30 10 -1
+`;
+
+suite('A socket table of the kernel', () => {
+  test('tells who is bound to a UDP port', () => {
+    assert.deepEqual(parseSocketTable(udp, 'udp', new Set([20_000])), [
+      { protocol: 'udp', port: 20_000, inode: 55_501 },
+    ]);
+  });
+
+  test('tells who listens on a TCP port, and not who talks on it', () => {
+    assert.deepEqual(parseSocketTable(tcp6, 'tcp', new Set([20_000])), [
+      { protocol: 'tcp', port: 20_000, inode: 71_001 },
+    ]);
+  });
+
+  test('is empty where it cannot be read', () => {
+    assert.deepEqual(parseSocketTable('', 'udp', new Set([20_000])), []);
+  });
+});
