@@ -68,7 +68,8 @@ for (const program of ['metadata', 'sqs']) {
 
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       it(`ends with status 0 on ${signal}, though a request hangs and another waits an hour`, async (t) => {
-        const child = launch(t, program, []);
+        // Standard input stays open: having listened to it must not keep the program alive.
+        const child = launch(t, program, ['--exit-with-parent']);
         const url = await urlOf(child);
         for (const fault of ['{"kind":"hang"}', '{"kind":"delay","delayMs":3600000}']) {
           await ask(`${url}/sandbox/faults`, { method: 'POST', body: `{"fault":${fault},"times":1}` });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import {
   type MetadataService,
@@ -125,7 +126,8 @@ describe('the service', () => {
 
   it('answers as EC2 does: plain text, its length, the name EC2ws, and the end of the connection', async (t) => {
     const { url } = await start(t, { instance: { instanceId: 'i-0aaa' } });
-    const { headers, body } = await read(url, await takeToken(url), 'meta-data/instance-id?x=1');
+    const asked = { 'X-aws-ec2-metadata-token': await takeToken(url), Connection: 'keep-alive' };
+    const { headers, body } = await ask(`${url}/latest/meta-data/instance-id?x=1`, { headers: asked });
     assert.equal(body, 'i-0aaa');
     assert.equal(headers['content-type'], 'text/plain');
     assert.equal(headers['content-length'], '6');
@@ -156,6 +158,20 @@ describe('the service', () => {
       { method: 'PUT', path: '/latest/api/token', atMs: 42, status: 200 },
       { method: 'GET', path: `/latest/${action}`, atMs: 42, status: 404 },
     ]);
+  });
+
+  it('forgets the oldest request beyond ten thousand', async (t) => {
+    const service = await start(t);
+    service.faults.add({ fault: { kind: 'status', status: 204 } });
+    const socket = connect({ host: '127.0.0.1', port: Number(new URL(service.url).port) });
+    t.after(() => socket.destroy());
+    for (let sent = 0; sent <= 10_000; sent += 1) socket.write(`GET /${sent} HTTP/1.1\r\nHost: sandbox\r\n\r\n`);
+    socket.resume();
+    for (const giveUpMs = Date.now() + 20_000; service.requests.at(-1)?.path !== '/10000'; ) {
+      assert.ok(Date.now() < giveUpMs, `the last request seen is ${service.requests.at(-1)?.path}`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.deepEqual([service.requests.length, service.requests[0]?.path], [10_000, '/1']);
   });
 
   it('says which address it cannot have', async (t) => {
