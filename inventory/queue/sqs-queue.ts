@@ -18,8 +18,6 @@ export interface SqsQueueOptions {
   readonly waitSeconds?: number;
 }
 
-/** How long a message stays out of sight while it is folded and stored, which takes milliseconds: after a crash it comes again. */
-const visibilitySeconds = 30;
 const connectMs = 3000;
 /** For an answer, on top of what the queue itself waits. */
 const answerMs = 5000;
@@ -49,11 +47,11 @@ export class SqsQueue implements EventQueue {
   }
 
   async receive(signal: AbortSignal): Promise<Received> {
+    // No VisibilityTimeout: the queue's own says how long a message stays away that a crashed reader had in its hands.
     const command = new ReceiveMessageCommand({
       QueueUrl: this.#options.queueUrl,
       MaxNumberOfMessages: mostMessagesPerRequest,
       WaitTimeSeconds: this.#waitSeconds,
-      VisibilityTimeout: visibilitySeconds,
       MessageSystemAttributeNames: ['SentTimestamp'],
     });
     let date: string | undefined;
