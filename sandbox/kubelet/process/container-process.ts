@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { constants } from 'node:os';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -57,9 +58,11 @@ export async function startContainer(
     readLines(child.stdout, 'stdout', tellLine),
     readLines(child.stderr, 'stderr', tellLine),
   ]);
-  await once(child, 'spawn').catch((cause: NodeJS.ErrnoException) => {
-    throw new Error(`exec: "${command.file}": ${sayStartFailure(cause)}`, { cause });
-  });
+  try {
+    await once(child, 'spawn');
+  } catch (cause) {
+    throw new Error(`exec: "${command.file}": ${await sayStartFailure(command, cause)}`, { cause });
+  }
   // A signal that cannot be sent: the process is gone, and its exit tells more.
   child.on('error', () => undefined);
   const pid = child.pid ?? 0;
@@ -86,9 +89,18 @@ async function awaitEnd(
   return { exitCode, signal, finishedAtMs, leftoversKilled: left.killed, leftoversAlive: left.alive };
 }
 
-function sayStartFailure(cause: NodeJS.ErrnoException): string {
-  if (cause.code === 'ENOENT') return 'executable file not found in $PATH';
-  return cause.code === 'EACCES' ? 'permission denied' : cause.message;
+async function sayStartFailure({ file, environment }: ContainerCommand, cause: unknown): Promise<string> {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  // execvp says EACCES of a missing program, too, where a directory of PATH may not be read.
+  const isMissing = code === 'ENOENT' || (code === 'EACCES' && !(await isFound(file, environment.get('PATH') ?? '')));
+  if (isMissing) return 'executable file not found in $PATH';
+  return code === 'EACCES' ? 'permission denied' : message;
+}
+
+async function isFound(file: string, path: string): Promise<boolean> {
+  if (file.includes('/')) return true;
+  const looks = path.split(':').map((directory) => stat(join(directory, file)));
+  return (await Promise.allSettled(looks)).some(({ status }) => status === 'fulfilled');
 }
 
 async function readLines(stream: Readable, name: 'stdout' | 'stderr', tellLine: TellLine): Promise<void> {

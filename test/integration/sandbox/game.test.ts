@@ -62,17 +62,12 @@ async function until<T>(what: string, ask: () => T | undefined): Promise<T> {
   throw new Error(`Waited ${patienceMs} ms in vain for ${what}`);
 }
 
-/** A socket that asks until it hears something: a datagram may be lost even here. */
+/** The next answer. Nothing is lost on the loopback as long as nobody floods it. */
 async function ask(socket: Socket, port: number, text: string): Promise<string> {
-  const send = (): void => socket.send(text, port, '127.0.0.1');
-  const timer = setInterval(send, 500);
-  send();
-  try {
-    const [answer] = (await once(socket, 'message', { signal: AbortSignal.timeout(patienceMs) })) as [Buffer];
-    return answer.toString();
-  } finally {
-    clearInterval(timer);
-  }
+  const answered = once(socket, 'message', { signal: AbortSignal.timeout(patienceMs) });
+  socket.send(text, port, '127.0.0.1');
+  const [answer] = (await answered) as [Buffer];
+  return answer.toString();
 }
 
 function openSocket(): Socket & Disposable {

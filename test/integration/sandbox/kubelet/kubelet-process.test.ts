@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
@@ -50,25 +51,27 @@ function stubbornPod(name: string, word: string): object {
 
 describe('the kubelet as a process', { concurrency: 4 }, () => {
   test('SIGTERM ends stubborn pods within their 2 s, exit 0, and leaves no process', async () => {
+    const word = randomUUID();
     await using scene = await startScene();
     await using kubelet = startProcess('--server', scene.api.url, '--node', 'n1', '--root', scene.root);
-    await scene.kube.create(podsPath, stubbornPod('gs', 'word-sigterm'));
+    await scene.kube.create(podsPath, stubbornPod('gs', word));
     await kubelet.events.line('gs', 'up');
-    await until('both', async () => (await findByArgument('word-sigterm')).length === 2 || undefined);
+    await until('both', async () => (await findByArgument(word)).length === 2 || undefined);
     const begunAtMs = performance.now();
     kubelet.child.kill('SIGTERM');
     kubelet.child.kill('SIGINT');
     assert.equal(await kubelet.ended, 0);
     const tookMs = performance.now() - begunAtMs;
     assert.ok(tookMs >= 1_900 && tookMs < 10_000, `${tookMs} ms`);
-    assert.deepEqual(await findByArgument('word-sigterm'), []);
+    assert.deepEqual(await findByArgument(word), []);
     assert.equal(kubelet.events.all.at(-1)?.event, 'kubelet-ended');
   });
 
   test('SIGUSR2 is the loss of the instance: all dead at once, exit 137, not a word to the API server', async () => {
+    const word = randomUUID();
     await using scene = await startScene();
     await using kubelet = startProcess('--server', scene.api.url, '--node', 'n1', '--root', scene.root);
-    await scene.kube.create(podsPath, stubbornPod('gs', 'word-taken'));
+    await scene.kube.create(podsPath, stubbornPod('gs', word));
     await kubelet.events.line('gs', 'up');
     await until('Running', async () =>
       (await getPod(scene.kube, 'gs'))?.status?.phase === 'Running' ? true : undefined,
@@ -79,43 +82,46 @@ describe('the kubelet as a process', { concurrency: 4 }, () => {
     kubelet.child.kill('SIGUSR2');
     assert.equal(await kubelet.ended, 137);
     assert.ok(performance.now() - begunAtMs < 1_900, 'no grace');
-    assert.deepEqual(await findByArgument('word-taken'), []);
+    assert.deepEqual(await findByArgument(word), []);
     assert.equal(writes(), before);
     const pod = await getPod(scene.kube, 'gs');
     assert.deepEqual([pod?.status?.phase, pod?.metadata.deletionTimestamp], ['Running', undefined]);
   });
 
   test('an instance can be lost while its pods are being ended', async () => {
+    const word = randomUUID();
     await using scene = await startScene();
     await using kubelet = startProcess('--server', scene.api.url, '--node', 'n1', '--root', scene.root);
-    await scene.kube.create(podsPath, stubbornPod('gs', 'word-both'));
+    await scene.kube.create(podsPath, stubbornPod('gs', word));
     await kubelet.events.line('gs', 'up');
     kubelet.child.kill('SIGTERM');
     await kubelet.events.next('container-signalled', 'gs');
     kubelet.child.kill('SIGUSR2');
     assert.equal(await kubelet.ended, 137);
-    assert.deepEqual(await findByArgument('word-both'), []);
+    assert.deepEqual(await findByArgument(word), []);
   });
 
   test('with --exit-with-parent a closed stdin is the loss of the instance', async () => {
+    const word = randomUUID();
     await using scene = await startScene();
     const flags = ['--server', scene.api.url, '--node', 'n1', '--root', scene.root, '--exit-with-parent'];
     await using kubelet = startProcess(...flags);
-    await scene.kube.create(podsPath, stubbornPod('gs', 'word-parent'));
+    await scene.kube.create(podsPath, stubbornPod('gs', word));
     await kubelet.events.line('gs', 'up');
     kubelet.child.stdin.end();
     assert.equal(await kubelet.ended, 137);
-    assert.deepEqual(await findByArgument('word-parent'), []);
+    assert.deepEqual(await findByArgument(word), []);
   });
 
   test('after a kill -9 the next one on the same root ends what was left, and the pod lives again', async () => {
+    const word = randomUUID();
     await using scene = await startScene();
     const flags = ['--server', scene.api.url, '--node', 'n1', '--root', scene.root];
     await using first = startProcess(...flags);
-    await scene.kube.create(podsPath, stubbornPod('gs', 'word-crash'));
+    await scene.kube.create(podsPath, stubbornPod('gs', word));
     await first.events.line('gs', 'up');
     const left = await until('both', async () => {
-      const found = await findByArgument('word-crash');
+      const found = await findByArgument(word);
       return found.length === 2 ? found : undefined;
     });
     await until('Running', async () =>

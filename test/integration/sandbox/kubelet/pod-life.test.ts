@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -187,13 +188,13 @@ describe('lives of pods', parallel, () => {
   });
 
   test('a crashing container restarts at once, then after the back-off, and its status counts', async () => {
-    await using cluster = await startCluster({ restartBackoffMs: 400 });
+    await using cluster = await startCluster({ restartBackoffMs: 3_000 });
     await cluster.run('gs', 'echo life; exit 7');
     const third = await until('a third life', () => cluster.events.of('container-started', 'gs')[2]);
-    const [first, second] = cluster.events.of('container-exited', 'gs');
-    const starts = cluster.events.of('container-started', 'gs');
-    assert.ok((starts[1]?.atMs ?? 0) - (first?.atMs ?? 0) < 350, 'the first restart does not wait');
-    assert.ok(third.atMs - (second?.atMs ?? 0) >= 380, 'the second one does');
+    const [, second] = cluster.events.of('container-started', 'gs');
+    const [first] = cluster.events.of('container-exited', 'gs');
+    assert.ok((second?.atMs ?? 0) - (first?.atMs ?? 0) < 2_900, 'the first restart does not wait');
+    assert.ok(third.atMs - (second?.atMs ?? 0) >= 2_900, 'the second one does');
     const looping = await cluster.podWhen('gs', 'says CrashLoopBackOff', ({ status }) => {
       return status?.containerStatuses?.[0]?.state.waiting?.reason === 'CrashLoopBackOff';
     });
@@ -373,16 +374,17 @@ describe('lives of pods', parallel, () => {
   });
 
   test('stopping the kubelet ends stubborn pods within its 2 s and leaves no process', async () => {
+    const word = randomUUID();
     await using cluster = await startCluster();
-    await cluster.run('gs', `${deaf} # stop-stubborn-7`, {
-      container: { command: ['sh', '-c', deaf, 'stop-stubborn-7'] },
+    await cluster.run('gs', deaf, {
+      container: { command: ['sh', '-c', deaf, word] },
     });
     await cluster.events.line('gs', 'up');
-    assert.equal((await findByArgument('stop-stubborn-7')).length, 1);
+    assert.equal((await findByArgument(word)).length, 1);
     const begunAtMs = performance.now();
     await cluster.kubelet.stop();
     assert.ok(performance.now() - begunAtMs >= 1_990, 'it got its grace');
-    assert.deepEqual(await findByArgument('stop-stubborn-7'), []);
+    assert.deepEqual(await findByArgument(word), []);
     assert.equal((await cluster.pod('gs'))?.status?.phase, 'Running', 'the API server hears nothing of it');
   });
 });
