@@ -55,8 +55,9 @@ export function catchUp(tally: Tally, sends: number, replies: number): void {
   }
 }
 
-export function isOneForOne(tally: Tally): boolean {
-  return tally.run >= enoughRun;
+/** Few unanswered against many answered: a game that answers every third datagram has twice as many owed as answered. */
+export function isOneForOne({ owed, run }: Tally): boolean {
+  return run >= enoughRun && owed <= run / 4;
 }
 
 /** What to do with the answers of the old and the new primary. */

@@ -1,0 +1,365 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { Counters } from '../../../wrapper/fanout/relay/counters.ts';
+import { Relay, type RelayLimits } from '../../../wrapper/fanout/relay/relay.ts';
+import type { Leg, Path, Place } from '../../../wrapper/fanout/relay/session.ts';
+
+/** The number of the player's datagram that a packet is, or answers, and which replica answers. */
+interface Packet {
+  readonly number: number;
+  readonly by: number;
+  readonly bytes: number;
+}
+type TestLeg = Leg<Packet, string, TestLeg>;
+
+/** Sockets that only write down what is sent. A deaf leg counts what it is not given. */
+class RecordingPath implements Path<Packet, string, TestLeg> {
+  readonly upstream: { readonly leg: TestLeg; readonly packet: Packet }[] = [];
+  readonly answers: { readonly peer: string; readonly packet: Packet }[] = [];
+  readonly dropped = new Map<TestLeg, number>();
+  readonly opened: TestLeg[] = [];
+  readonly closed: TestLeg[] = [];
+  hasSockets = true;
+  open(leg: TestLeg): TestLeg | undefined {
+    if (!this.hasSockets) return undefined;
+    this.opened.push(leg);
+    return leg;
+  }
+  close(leg: TestLeg): void {
+    this.closed.push(leg);
+  }
+  forget(): void {}
+  sendUpstream(leg: TestLeg, packet: Packet): void {
+    this.upstream.push({ leg, packet });
+  }
+  sendDownstream(peer: string, packet: Packet): void {
+    this.answers.push({ peer, packet });
+  }
+  keep(packet: Packet): Packet {
+    return packet;
+  }
+  size({ bytes }: Packet): number {
+    return bytes;
+  }
+  deafen(leg: TestLeg): number {
+    const count = this.dropped.get(leg) ?? 0;
+    this.dropped.set(leg, 0);
+    return count;
+  }
+}
+
+const limits: RelayLimits = {
+  maxSessions: 100,
+  maxSessionsPerSource: 100,
+  creation: { perSecond: 0, burst: 0 },
+  idleMs: 60_000,
+  youngIdleMs: 3000,
+  establishedAfterDatagrams: 4,
+  establishedAfterMs: 1000,
+  youngShare: 1,
+  sourceRate: { perSecond: 0, burst: 0 },
+  totalRate: { perSecond: 0, burst: 0 },
+  amplification: 0,
+  handoverMs: 100,
+  deafenAbove: 0,
+};
+
+const places: readonly Place[] = [0, 1, 2].map((place) => ({
+  place,
+  generation: place + 1,
+  address: '127.0.0.1',
+  port: 7000 + place,
+}));
+
+function start(change: Partial<RelayLimits> = {}) {
+  const path = new RecordingPath();
+  const counters = new Counters();
+  const refused: Place[] = [];
+  const parts = { limits: { ...limits, ...change }, path, counters, onRefused: (place: Place) => refused.push(place) };
+  const relay = new Relay<Packet, string, TestLeg>(parts, 0);
+  relay.apply({ places, primary: 0, isPlanned: false });
+  const join = (name = 'player', nowMs = 0) => {
+    const session = relay.open(name, name, '192.0.2.1', nowMs);
+    assert.ok(session);
+    return session;
+  };
+  return { relay, path, counters, refused, join };
+}
+
+const packet = (number: number, by = -1, bytes = 100): Packet => ({ number, by, bytes });
+
+test('every datagram of a player goes to every replica, and only the primary answers', () => {
+  const { relay, path, join } = start();
+  const session = join();
+  relay.fromPlayer(session, packet(1), 0);
+  assert.deepEqual(
+    path.upstream.map(({ leg }) => leg.place.place),
+    [0, 1, 2],
+  );
+  for (const leg of path.opened) relay.fromReplica(leg, packet(1, leg.place.place), 1);
+  assert.deepEqual(
+    path.answers.map((answer) => answer.packet.by),
+    [0],
+  );
+});
+
+test('a new primary answers, on the same sockets', () => {
+  const { relay, path, join } = start();
+  const session = join();
+  relay.fromPlayer(session, packet(1), 0);
+  relay.apply({ places, primary: 2, isPlanned: false });
+  for (const leg of path.opened) relay.fromReplica(leg, packet(1, leg.place.place), 1);
+  assert.deepEqual(
+    path.answers.map((answer) => answer.packet.by),
+    [2],
+  );
+  assert.equal(path.opened.length, 3);
+});
+
+test('a replica that joins gets a socket with the next datagram, one that leaves loses only its own', () => {
+  const { relay, path, join } = start();
+  const session = join();
+  relay.apply({ places: places.slice(0, 2), primary: 0, isPlanned: false });
+  relay.fromPlayer(session, packet(1), 0);
+  relay.apply({ places: places.slice(1), primary: 1, isPlanned: false });
+  relay.fromPlayer(session, packet(2), 1);
+  assert.deepEqual(
+    path.opened.map((leg) => leg.place.place),
+    [0, 1, 2],
+  );
+  assert.deepEqual(
+    path.closed.map((leg) => leg.place.place),
+    [0],
+  );
+});
+
+test('another replica on the place of an old one gets sockets of its own', () => {
+  const { relay, path, join } = start();
+  const session = join();
+  relay.fromPlayer(session, packet(1), 0);
+  const next = places.map((place) => (place.place === 1 ? { ...place, generation: 9 } : place));
+  relay.apply({ places: next, primary: 0, isPlanned: false });
+  relay.fromPlayer(session, packet(2), 1);
+  assert.deepEqual(
+    path.closed.map((leg) => leg.place.generation),
+    [2],
+  );
+  assert.equal(path.opened.at(-1)?.place.generation, 9);
+});
+
+test('without a primary nobody answers, and without replicas it is counted', () => {
+  const { relay, path, counters, join } = start();
+  const session = join();
+  relay.apply({ places, primary: undefined, isPlanned: false });
+  relay.fromPlayer(session, packet(1), 0);
+  for (const leg of path.opened) relay.fromReplica(leg, packet(1, leg.place.place), 1);
+  assert.equal(path.answers.length, 0);
+  relay.apply({ places: [], primary: undefined, isPlanned: false });
+  relay.fromPlayer(session, packet(2), 2);
+  assert.equal(counters.dropped('no-upstream'), 1);
+});
+
+test('a socket that cannot be had is tried again with the next datagram', () => {
+  const { relay, path, counters, join } = start();
+  const session = join();
+  path.hasSockets = false;
+  relay.fromPlayer(session, packet(1), 0);
+  assert.equal(counters.dropped('no-socket'), 3);
+  path.hasSockets = true;
+  relay.fromPlayer(session, packet(2), 1);
+  assert.equal(path.upstream.length, 3);
+});
+
+test('a new address gets no more than three times what it has sent, an established player what the game sends', () => {
+  const { relay, path, counters, join } = start({ amplification: 3 });
+  const session = join();
+  relay.fromPlayer(session, packet(1), 0);
+  const [primary] = path.opened;
+  assert.ok(primary);
+  for (let answer = 0; answer < 10; answer++) relay.fromReplica(primary, packet(1, 0), 1);
+  assert.equal(path.answers.length, 3);
+  assert.equal(counters.dropped('amplification'), 7);
+  for (let datagram = 0; datagram < 4; datagram++) relay.fromPlayer(session, packet(datagram), 1000 + datagram);
+  for (let answer = 0; answer < 50; answer++) relay.fromReplica(primary, packet(1, 0), 2000);
+  assert.equal(path.answers.length, 53);
+});
+
+test('empty datagrams cannot be made more of either', () => {
+  const { relay, path, join } = start({ amplification: 3 });
+  const session = join();
+  relay.fromPlayer(session, packet(1, -1, 0), 0);
+  const [primary] = path.opened;
+  assert.ok(primary);
+  for (let answer = 0; answer < 10; answer++) relay.fromReplica(primary, packet(1, 0, 0), 1);
+  assert.equal(path.answers.length, 3);
+});
+
+test('a draining relay serves who is there and takes nobody new', () => {
+  const { relay, path, counters, join } = start();
+  const session = join();
+  relay.drain();
+  assert.equal(relay.open('late', 'late', '192.0.2.2', 1), undefined);
+  assert.equal(relay.refusesNewcomers(1), true);
+  assert.equal(counters.dropped('draining'), 2);
+  relay.fromPlayer(session, packet(1), 1);
+  assert.equal(path.upstream.length, 3);
+});
+
+test('expired sessions close their sockets', () => {
+  const { relay, path, join } = start();
+  relay.fromPlayer(join(), packet(1), 0);
+  relay.tick(5000);
+  assert.equal(relay.sessions, 0);
+  assert.equal(path.closed.length, 3);
+});
+
+test('idle sessions follow a change in slices, without their player', () => {
+  const { relay, path, join } = start();
+  for (let player = 0; player < 10; player++) relay.fromPlayer(join(`p${player}`), packet(1), 0);
+  relay.apply({ places: places.slice(0, 2), primary: 1, isPlanned: false });
+  assert.equal(relay.alignSome(4, 1), true);
+  assert.equal(path.closed.length, 4);
+  assert.equal(relay.alignSome(100, 1), false);
+  assert.equal(path.closed.length, 10);
+});
+
+/** One reply, `at` some time, to the datagram `number`. */
+interface Due {
+  readonly atMs: number;
+  readonly run: () => void;
+}
+
+/**
+ * A player who sends every `everyMs`, three replicas that answer each datagram in order after their own delays, and changes of
+ * the primary at given times. Returns the answers in the order in which the player gets them.
+ */
+function simulate(
+  everyMs: number,
+  delays: readonly number[],
+  jitter: readonly number[],
+  changes: readonly { readonly atMs: number; readonly to: number; readonly isPlanned: boolean }[],
+) {
+  const { relay, path, join } = start();
+  const session = join();
+  const due: Due[] = [];
+  const total = 120;
+  for (let number = 0; number < total; number++) {
+    const sentMs = 10 + number * everyMs;
+    due.push({ atMs: sentMs, run: () => relay.fromPlayer(session, packet(number), sentMs) });
+  }
+  for (const place of [0, 1, 2]) {
+    let freeMs = 0;
+    for (let number = 0; number < total; number++) {
+      const wantedMs =
+        10 + number * everyMs + (delays[place] ?? 1) + (jitter[(number * 3 + place) % jitter.length] ?? 0);
+      const atMs = Math.max(freeMs, wantedMs) + 0.001 * place;
+      freeMs = atMs;
+      due.push({ atMs, run: () => relay.fromReplica(path.opened[place] as TestLeg, packet(number, place), atMs) });
+    }
+  }
+  for (const { atMs, to, isPlanned } of changes)
+    due.push({
+      atMs,
+      run: () => {
+        relay.apply({ places, primary: to, isPlanned });
+        relay.alignSome(1000, atMs);
+      },
+    });
+  due.sort((one, other) => one.atMs - other.atMs);
+  for (const { run } of due) run();
+  relay.tick((due.at(-1)?.atMs ?? 0) + 1000);
+  return path.answers.map((answer) => answer.packet);
+}
+
+const anyChange = fc.record({
+  atMs: fc.double({ min: 400, max: 1700, noNaN: true }),
+  to: fc.integer({ min: 0, max: 2 }),
+});
+const anyDelays = fc.array(fc.double({ min: 0.1, max: 30, noNaN: true }), { minLength: 3, maxLength: 3 });
+const anyJitter = fc.array(fc.double({ min: 0, max: 8, noNaN: true }), { minLength: 1, maxLength: 17 });
+
+test('planned changes lose no answer, repeat none and keep their order, whatever the delays', () => {
+  fc.assert(
+    fc.property(anyDelays, anyJitter, fc.array(anyChange, { maxLength: 3 }), (delays, jitter, changes) => {
+      // Apart by more than a handover: the next one begins when the last has ended.
+      const apart = changes
+        .sort((one, other) => one.atMs - other.atMs)
+        .filter(({ atMs }, index, all) => index === 0 || atMs - (all[index - 1]?.atMs ?? 0) > 200)
+        .map((change) => ({ ...change, isPlanned: true }));
+      const answers = simulate(16.7, delays, jitter, apart);
+      assert.deepEqual(
+        answers.map(({ number }) => number),
+        Array.from({ length: 120 }, (_, number) => number),
+      );
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('unplanned changes repeat nothing and keep the order', () => {
+  fc.assert(
+    fc.property(anyDelays, anyJitter, anyChange, (delays, jitter, change) => {
+      const answers = simulate(16.7, delays, jitter, [{ ...change, isPlanned: false }]).map(({ number }) => number);
+      for (let at = 1; at < answers.length; at++) assert.ok((answers[at] ?? 0) > (answers[at - 1] ?? 0), `${answers}`);
+      assert.ok(answers.length > 110, `${answers.length} answers`);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a game that sends when it likes is switched at once', () => {
+  const { relay, path, join } = start();
+  const session = join();
+  relay.fromPlayer(session, packet(0), 0);
+  const [one, two] = path.opened;
+  assert.ok(one && two);
+  for (let tick = 0; tick < 50; tick++) {
+    if (tick === 25) relay.apply({ places, primary: 1, isPlanned: true });
+    relay.fromReplica(one, packet(tick, 0), tick * 50);
+    relay.fromReplica(two, packet(tick, 1), tick * 50 + 1);
+  }
+  assert.deepEqual(
+    path.answers.map(({ packet: { number } }) => number),
+    Array.from({ length: 50 }, (_, tick) => tick),
+  );
+});
+
+test('spares are not heard under load, and their position is still known when one of them takes over', () => {
+  const { relay, path, counters, join } = start({ deafenAbove: 100 });
+  const session = join();
+  let primary = 0;
+  const turn = (number: number, nowMs: number) => {
+    relay.fromPlayer(session, packet(number), nowMs);
+    for (const leg of path.opened.slice(0, 3)) {
+      // The third replica is one answer behind all the time.
+      const answered = leg.place.place === 2 ? number - 1 : number;
+      if (answered < 0) continue;
+      if (leg.isDeaf) path.dropped.set(leg, (path.dropped.get(leg) ?? 0) + 1);
+      else relay.fromReplica(leg, packet(answered, leg.place.place), nowMs + 1);
+    }
+  };
+  for (let number = 0; number < 300; number++) {
+    if (number % 10 === 0) relay.tick(number * 10);
+    if (number === 250) {
+      primary = 2;
+      relay.apply({ places, primary, isPlanned: true });
+    }
+    turn(number, number * 10);
+  }
+  assert.ok(counters.total('spareReplies') < 400, `${counters.total('spareReplies')} replies of spares were read`);
+  assert.deepEqual(
+    path.answers.map((answer) => answer.packet.number),
+    Array.from({ length: 299 }, (_, number) => number),
+  );
+});
+
+test('a refusal is counted and told with its place', () => {
+  const { relay, path, counters, refused, join } = start();
+  relay.fromPlayer(join(), packet(1), 0);
+  const [leg] = path.opened;
+  assert.ok(leg);
+  relay.refused(leg);
+  assert.equal(counters.dropped('upstream-refused'), 1);
+  assert.deepEqual(refused, [places[0]]);
+});
