@@ -58,8 +58,10 @@ export function errorText(error: unknown): string {
 
 /** The error's own words, without its causes. */
 function messageOf(error: unknown): string {
-  if (!hasMessage(error)) return String(error);
-  const { name = 'Error', message } = error;
+  // Not String(error): a thrown object may have nothing that makes a text of it.
+  if (!hasMessage(error)) return Object(error) === error ? Object.prototype.toString.call(error) : String(error);
+  const { message } = error;
+  const name = typeof error.name === 'string' ? error.name : 'Error';
   // A connect to several addresses fails with an AggregateError whose message is empty: its parts say what happened.
   if (message === '' && error instanceof AggregateError)
     return error.errors.slice(0, mostParts).map(errorText).join(', ');
@@ -69,7 +71,7 @@ function messageOf(error: unknown): string {
 }
 
 /** An Error, or what some clients throw in its place: an answer of the Kubernetes API, for example. */
-function hasMessage(error: unknown): error is { readonly name?: string; readonly message: string } {
+function hasMessage(error: unknown): error is { readonly name?: unknown; readonly message: string } {
   return typeof error === 'object' && error !== null && 'message' in error && typeof error.message === 'string';
 }
 
