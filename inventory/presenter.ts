@@ -62,5 +62,9 @@ function jsonPresenter({ output, isOnce, view, now }: PresenterOptions): Present
 
 function printTable({ output, hasColor, view, now }: PresenterOptions): void {
   const size = { columns: output.columns ?? 160, lines: Infinity, offset: 0, hasColor, nowMs: now() };
-  output.write(`${renderTable(view(), size).join('\n').trimEnd()}\n`);
+  output.write(
+    `${renderTable({ ...view(), notice: '' }, size)
+      .join('\n')
+      .trimEnd()}\n`,
+  );
 }

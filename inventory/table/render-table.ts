@@ -33,33 +33,29 @@ const looks: Readonly<Record<GameServerState, { readonly mark: string; readonly 
 };
 const stateOrder = Object.keys(looks);
 
-const columns = [
-  { title: 'STATE', least: 13, share: 0 },
-  { title: 'GAME SERVER', least: 12, share: 3 },
-  { title: 'ADDRESS', least: 15, share: 3 },
-  { title: 'PORTS', least: 11, share: 2 },
-  { title: 'PLAYERS', least: 7, share: 0 },
-  { title: 'NODE', least: 10, share: 2 },
-  { title: 'LEFT', least: 6, share: 0 },
-  { title: 'REASON', least: 8, share: 1 },
-] as const;
+const titles = ['STATE', 'GAME SERVER', 'ADDRESS', 'PORTS', 'PLAYERS', 'NODE', 'LEFT', 'REASON'] as const;
+const addressColumn = titles.indexOf('ADDRESS');
 
 /** The lines of the table: counts, interrupted nodes, game servers, timeline. Pure. */
 export function renderTable(view: TableView, size: TableSize): string[] {
   const head = [...renderCounts(view.rows, size), ...renderNodes(view.nodes, size)];
-  const widths = columnWidths(size.columns);
-  const title = paint(
-    columns.map((column, index) => fitText(column.title, widths[index] ?? 0)).join(' '),
-    '1',
-    size.hasColor,
-  );
   // The timeline gets a third of the screen, the table the rest.
   const timelineLines = Number.isFinite(size.lines) ? Math.max(0, Math.floor((size.lines - head.length - 2) / 3)) : 20;
   const tail = renderTimeline(view.timeline, timelineLines, size);
   const room = size.lines - head.length - tail.length - 2;
   const sorted = sortRows(view.rows);
   const shown = sorted.slice(size.offset, size.offset + Math.max(1, room));
-  const body = shown.map((row) => renderRow(row, widths, size));
+  const cells = shown.map((row) => rowCells(row, size.nowMs));
+  const widths = columnWidths([titles, ...cells], size.columns);
+  const title = paint(
+    titles
+      .map((text, index) => fitText(text, widths[index] ?? 0))
+      .join(' ')
+      .trimEnd(),
+    '1',
+    size.hasColor,
+  );
+  const body = shown.map((row, index) => renderRow(row.status, cells[index] ?? [], widths, size.hasColor));
   const left = sorted.length - size.offset - shown.length;
   const foot = left > 0 ? `${left} more below` : safeText(view.notice);
   return [...head, title, ...body, ...tail, fitText(foot, size.columns).trimEnd()];
@@ -97,7 +93,7 @@ function renderNodes(nodes: readonly NodeRow[], { nowMs, hasColor, columns: widt
     .toSorted((one, other) => compareText(one.deadline ?? '~', other.deadline ?? '~'));
   const mostNodes = 5;
   const lines = troubled.slice(0, mostNodes).map((node) => {
-    const name = safeText(node.node ?? node.key);
+    const name = safeText(shortName(node.node ?? node.key));
     const when = node.deadline === null ? '' : ` taken in ${timeLeft(node.deadline, nowMs)}`;
     const text = `▲ ${name} ${node.status}${when} (${safeText(node.kind)})`;
     return paint(fitText(text, width).trimEnd(), node.status === 'interrupted' ? '1;33' : '33', hasColor);
@@ -106,31 +102,58 @@ function renderNodes(nodes: readonly NodeRow[], { nowMs, hasColor, columns: widt
   return lines.length > 0 ? [...lines, ''] : [];
 }
 
-function renderRow(row: GameServerRow, widths: readonly number[], { hasColor, nowMs }: TableSize): string {
-  const { mark, color } = looks[row.status];
-  const ports = Object.entries(row.ports).map(([name, { port, protocol }]) => `${name} ${port}/${protocol}`);
-  const address = row.public_hostname ?? row.public_ip ?? '-';
-  const cells = [
-    `${mark} ${row.status}`,
+function rowCells(row: GameServerRow, nowMs: number): string[] {
+  const ports = Object.values(row.ports).map(({ port, protocol }) => `${port}/${protocol}`);
+  const host = row.public_hostname ?? row.public_ip ?? '-';
+  return [
+    `${looks[row.status].mark} ${row.status}`,
     row.game_server_id,
-    row.public_port === null ? address : `${address}:${row.public_port}`,
+    row.public_port === null ? host : `${host}:${row.public_port}`,
     ports.join(' ') || '-',
     row.players === null ? '-' : String(row.players),
-    row.node ?? row.instance_id ?? '-',
+    shortName(row.node ?? row.instance_id ?? '-'),
     row.deadline === null || row.status !== 'terminating' ? '' : timeLeft(row.deadline, nowMs),
     row.reason ?? '',
-  ];
-  const texts = cells.map((cell, index) => fitText(safeText(cell), widths[index] ?? 0));
-  const [state = '', ...rest] = texts;
-  return `${paint(state, color, hasColor)} ${rest.join(' ')}`.trimEnd();
+  ].map(safeText);
 }
 
-/** Least widths first; what is left is shared out. */
-function columnWidths(width: number): number[] {
-  const least = columns.reduce((sum, column) => sum + column.least, columns.length - 1);
-  const shares = columns.reduce((sum, column) => sum + column.share, 0);
-  const spare = Math.max(0, Math.min(width, 200) - least);
-  return columns.map((column) => column.least + Math.floor((spare * column.share) / shares));
+function renderRow(
+  status: GameServerState,
+  cells: readonly string[],
+  widths: readonly number[],
+  hasColor: boolean,
+): string {
+  const [state = '', ...rest] = cells.map((cell, index) => {
+    const width = widths[index] ?? 0;
+    // Names of EC2 are long: it is the port at their end that tells the game servers of a node apart.
+    return index === addressColumn ? fitAddress(cell, width) : fitText(cell, width);
+  });
+  return `${paint(state, looks[status].color, hasColor)} ${rest.join(' ')}`.trimEnd();
+}
+
+function fitAddress(address: string, width: number): string {
+  const colon = address.lastIndexOf(':');
+  if ([...address].length <= width || colon < 0) return fitText(address, width);
+  const port = address.slice(colon);
+  return fitText(fitText(address.slice(0, colon), Math.max(1, width - port.length)) + port, width);
+}
+
+const narrowestColumn = 5;
+
+/** As wide as the longest cell, if that fits; otherwise the widest columns give way first. */
+function columnWidths(lines: readonly (readonly string[])[], width: number): number[] {
+  const widths = titles.map((_, index) => Math.max(...lines.map((cells) => [...(cells[index] ?? '')].length)));
+  for (let spare = width - widths.length + 1 - widths.reduce((sum, each) => sum + each, 0); spare < 0; spare++) {
+    const widest = widths.indexOf(Math.max(...widths));
+    if ((widths[widest] ?? 0) <= narrowestColumn) break;
+    widths[widest] = (widths[widest] ?? 0) - 1;
+  }
+  return widths;
+}
+
+/** `ip-10-0-1-17` of `ip-10-0-1-17.eu-west-1.compute.internal`: the rest is the same for all. */
+function shortName(node: string): string {
+  return node.split('.', 1)[0] || node;
 }
 
 function renderTimeline(timeline: readonly TimelineEntry[], most: number, size: TableSize): string[] {
@@ -142,10 +165,10 @@ function renderTimeline(timeline: readonly TimelineEntry[], most: number, size: 
 export function renderEntry(entry: TimelineEntry, { columns: width }: Pick<TableSize, 'columns'>): string {
   const { atMs, subject, id, before, after, node, reason, deadline } = entry;
   const what = before === null ? after : `${before} -> ${after}`;
-  const where = subject === 'game-server' && node !== null ? ` on ${node}` : '';
+  const where = subject === 'game-server' && node !== null ? ` on ${shortName(node)}` : '';
   const why = reason === null ? '' : `: ${reason}`;
   const until = deadline === null ? '' : `, by ${clockTime(Date.parse(deadline))}`;
-  const name = subject === 'node' ? `node ${id}` : id;
+  const name = subject === 'node' ? `node ${shortName(id)}` : id;
   return fitText(safeText(`${clockTime(atMs)} ${name} ${what}${where}${why}${until}`), width).trimEnd();
 }
 
