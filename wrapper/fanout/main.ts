@@ -23,8 +23,9 @@ const program = {
   ].join('\n'),
 };
 
-if (isMainThread) await main();
-else if (parentPort !== null) await runWorker(parentPort, workerData as WorkerStart);
+// Not awaited here: a CommonJS bundle has no top-level await. A bug rejects, and so ends the process with its stack.
+if (isMainThread) void main();
+else if (parentPort !== null) void runWorker(parentPort, workerData as WorkerStart);
 
 async function main(): Promise<void> {
   const started = startUp(fanoutSettings, program, { argv: process.argv.slice(2), env: process.env });
