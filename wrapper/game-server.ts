@@ -104,6 +104,7 @@ export class GameServer {
     const mustWait = config.advertise === undefined && needsAddress(config, command);
     const known = whereabouts.known ?? (mustWait ? await whereabouts.locate(signal) : undefined);
     this.#address ??= known?.publicHostname;
+    this.#writeState();
     this.#game = await SupervisedGame.start({
       ...this.#options,
       env: gameEnvironment(this.#facts()),

@@ -13,10 +13,10 @@ export interface GameFiles {
   remove(): void;
 }
 
-/** Creates the folder. Throws where that fails. */
+/** Creates the folder in its parent, which has to be there. Throws where that fails. */
 export function createGameFiles(parent: string, gameServerId: string): GameFiles {
   const folder = join(parent, `spotable-${gameServerId}`);
-  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  mkdirSync(folder, { mode: 0o755 });
   const deadlineFile = join(folder, 'deadline');
   const stateFile = join(folder, 'state.json');
   return {
