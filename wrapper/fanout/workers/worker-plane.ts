@@ -24,7 +24,7 @@ export async function startWorkerPlane(
 ): Promise<Plane> {
   const { counters, onRefused, onError, ...rest } = options;
   const start: WorkerStart = { options: rest, counters: counters.memory, choice };
-  const worker = new Worker(file, { workerData: start, argv: [], execArgv: process.execArgv });
+  const worker = new Worker(file, { workerData: start, argv: [] });
   const listening = Promise.withResolvers<number>();
   const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   worker.on('error', (error) => {

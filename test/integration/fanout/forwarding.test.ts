@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import { paths, skipped, startPlayer, startProxy, startReplica, until } from './proxy-harness.ts';
+
+for (const path of paths)
+  describe(`forwarding over ${path}`, { skip: skipped(path) }, () => {
+    const endings: (() => unknown)[] = [];
+    after(async () => {
+      for (const end of endings.reverse()) await end();
+    });
+    const ending = <T>(thing: T, end: (thing: T) => unknown): T => {
+      endings.push(() => end(thing));
+      return thing;
+    };
+    const replica = async (...args: Parameters<typeof startReplica>) =>
+      ending(await startReplica(...args), ({ stop }) => stop());
+    const proxy = async (...args: Parameters<typeof startProxy>) =>
+      ending(await startProxy(...args), ({ stop }) => stop());
+    const player = async (...args: Parameters<typeof startPlayer>) =>
+      ending(await startPlayer(...args), ({ close }) => close());
+
+    test('each replica sees each player as a source port of its own, and one replica answers', async () => {
+      const [a, b] = [await replica('a'), await replica('b')];
+      const { port } = await proxy(path, [a.upstream, b.upstream]);
+      const players = [await player(port), await player(port), await player(port)];
+      for (let turn = 0; turn < 5; turn++) {
+        for (const { send } of players) send(`turn ${turn}`);
+        await until(() => players.every(({ answers }) => answers.length === turn + 1), 'all are answered');
+      }
+      await until(() => b.seen.length === 15, 'the spare has had everything');
+      for (const { seen } of [a, b]) assert.equal(new Set(seen.map(({ from }) => from.port)).size, 3);
+      for (const { answers } of players)
+        assert.deepEqual(
+          answers.map(({ text }) => text),
+          Array.from({ length: 5 }, (_, turn) => `a turn ${turn}`),
+        );
+    });
+
+    test('datagrams of every size arrive whole, empty ones too', async () => {
+      const echo = await replica('echo', '127.0.0.1', (message, reply) => reply(message));
+      const { port } = await proxy(path, [echo.upstream]);
+      const { send, answers } = await player(port);
+      for (const size of [0, 1, 1200, 1472, 1473, 9000, 65_507]) {
+        const bytes = Buffer.alloc(size, size % 251);
+        const before = answers.length;
+        send(bytes);
+        await until(() => answers.length > before, `${size} bytes come back`);
+        assert.ok(answers.at(-1)?.bytes.equals(bytes), `${size} bytes`);
+      }
+    });
+
+    test('IPv6 and IPv4 players are served on one port by replicas of either kind', async () => {
+      const [four, six] = [await replica('four'), await replica('six', '::1')];
+      const served = await proxy(path, [six.upstream, four.upstream], ['--listen', '[::]:0']);
+      const players = [await player(served.port, '::1'), await player(served.port, '127.0.0.1')];
+      for (const { send } of players) send('hello');
+      await until(() => players.every(({ answers }) => answers.length === 1), 'both are answered');
+      await until(() => four.seen.length === 2, 'the other replica has had both');
+      assert.deepEqual(
+        players.map(({ answers }) => answers[0]?.text),
+        ['six hello', 'six hello'],
+      );
+    });
+
+    test('a burst arrives in order', async () => {
+      const echo = await replica('echo', '127.0.0.1', (message, reply) => reply(message));
+      const { port } = await proxy(path, [echo.upstream]);
+      const { send, answers } = await player(port);
+      send('open');
+      await until(() => answers.length === 1, 'the session is open');
+      for (let number = 0; number < 100; number++) send(String(number));
+      await until(() => answers.length === 101, 'all come back');
+      assert.deepEqual(
+        answers.slice(1).map(({ text }) => Number(text)),
+        Array.from({ length: 100 }, (_, number) => number),
+      );
+    });
+
+    test('an address that is new cannot be flooded with more than three times what it has sent', async () => {
+      const loud = await replica('loud', '127.0.0.1', (_, reply) => {
+        for (let copy = 0; copy < 20; copy++) reply(Buffer.alloc(1000));
+      });
+      const served = await proxy(path, [loud.upstream]);
+      const { send, answers } = await player(served.port);
+      send(Buffer.alloc(1000));
+      const metrics = async () => (await fetch(`${served.operationsUrl}/metrics`)).text();
+      let text = '';
+      const endMs = performance.now() + 5000;
+      while (!text.includes('drops_total{reason="amplification"} 17') && performance.now() < endMs)
+        text = await metrics();
+      assert.match(text, /drops_total\{reason="amplification"\} 17/);
+      assert.equal(answers.length, 3);
+    });
+
+    test('one source cannot take all sessions, others still get theirs', async () => {
+      const echo = await replica('echo');
+      const { port } = await proxy(path, [echo.upstream], ['--max-sessions-per-source', '2']);
+      const greedy = [await player(port), await player(port), await player(port)];
+      for (const { send } of greedy) send('x');
+      await until(() => greedy.filter(({ answers }) => answers.length === 1).length === 2, 'two are served');
+      const other = await player(port, '127.0.0.1', '127.0.0.9');
+      other.send('y');
+      await until(() => other.answers.length === 1, 'the other source is served');
+      assert.equal(greedy.filter(({ answers }) => answers.length === 0).length, 1);
+    });
+
+    test('with two workers each player stays with one of them and all have the same primary', async () => {
+      const [a, b] = [await replica('a'), await replica('b')];
+      const served = await proxy(path, [a.upstream, b.upstream], ['--workers', '2', '--min-silence', '50ms']);
+      const players = await Promise.all(Array.from({ length: 16 }, () => player(served.port)));
+      const turn = async (from: string, count: number) => {
+        for (const { send } of players) send('x');
+        await until(() => players.every(({ answers }) => answers.length >= count), `${from} answers all`);
+        for (const { answers } of players) assert.equal(answers.at(-1)?.text, `${from} x`);
+      };
+      await turn('a', 1);
+      assert.equal(new Set(a.seen.map(({ from }) => from.port)).size, 16);
+      served.setUpstreams([{ ...a.upstream, readiness: 'terminating' }, b.upstream]);
+      await until(
+        () => served.log.some(({ msg, to }) => msg === 'Primary changed' && to === b.upstream.id),
+        'b is primary',
+      );
+      // The workers hear of it by message.
+      const isMoved = () => players.every(({ answers }) => answers.at(-1)?.text === 'b x');
+      for (let attempt = 0; attempt < 200 && !isMoved(); attempt++) {
+        const before = players.map(({ answers }) => answers.length);
+        for (const { send } of players) send('x');
+        await until(
+          () => players.every(({ answers }, index) => answers.length > (before[index] ?? 0)),
+          'all are answered',
+        );
+      }
+      assert.ok(isMoved());
+    });
+  });

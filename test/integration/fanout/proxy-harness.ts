@@ -1,0 +1,199 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../../../shared/clock.ts';
+import { readSettings } from '../../../shared/settings/read-settings.ts';
+import type { Upstream } from '../../../wrapper/fanout/election/upstream.ts';
+import { runFanout } from '../../../wrapper/fanout/fanout.ts';
+import { fanoutSettings } from '../../../wrapper/fanout/fanout-settings.ts';
+import { compileAddon } from '../../../wrapper/fanout/native/compile-addon.ts';
+import { startPlanes } from '../../../wrapper/fanout/workers/start-planes.ts';
+
+/** Every test of the data path runs on each of them. */
+export const paths = ['dgram', 'fast'] as const;
+export type PathName = (typeof paths)[number];
+
+const folder = await mkdtemp(join(tmpdir(), 'fanout-'));
+const addonFile = join(folder, 'fanout.node');
+const compiled = await compileAddon({ outFile: addonFile });
+process.on('exit', () => void rm(folder, { recursive: true, force: true }).catch(() => {}));
+
+/** Why tests of a path cannot run here; false: they can. */
+export function skipped(path: PathName): string | false {
+  return path === 'fast' && compiled.kind === 'skipped' ? compiled.reason : false;
+}
+
+export const addonFlags: readonly string[] = ['--addon', addonFile];
+export const programFile: string = join(import.meta.dirname, '../../../wrapper/fanout/main.ts');
+
+export async function until(isTrue: () => boolean, what: string, limitMs = 10_000): Promise<void> {
+  const endMs = performance.now() + limitMs;
+  while (!isTrue()) {
+    if (performance.now() > endMs) throw new Error(`Not within ${limitMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+export interface LogLine {
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+export interface RunningProxy {
+  readonly port: number;
+  readonly operationsUrl: string;
+  readonly log: readonly LogLine[];
+  setUpstreams(upstreams: readonly Upstream[]): void;
+  drain(): void;
+  /** Ends it at once and waits until it has. */
+  stop(): Promise<void>;
+  readonly ended: Promise<void>;
+}
+
+/** The real proxy in this process, on free ports, with a list of replicas that the test changes. */
+export async function startProxy(
+  path: PathName,
+  upstreams: readonly Upstream[],
+  flags: readonly string[] = [],
+): Promise<RunningProxy> {
+  const argv = ['--listen', '127.0.0.1:0', '--operations', '127.0.0.1:0', '--path', path, ...addonFlags, ...flags];
+  const read = readSettings(fanoutSettings, { argv, env: {} });
+  if (read.kind !== 'settings') throw new Error(JSON.stringify(read));
+  const settings = read.values;
+  const log: LogLine[] = [];
+  const at = (fields: object, msg: string) => void log.push({ ...fields, msg });
+  const draining = new AbortController();
+  const hurrying = new AbortController();
+  let report: (list: readonly Upstream[]) => void = () => {};
+  const logger = { debug: at, info: at, warn: at, error: at };
+  const ended = runFanout(
+    {
+      settings,
+      clock: systemClock,
+      log: logger,
+      terminal: { write: () => {}, isTerminal: false },
+      sources: [
+        {
+          run: async (given, signal) => {
+            report = given;
+            report(upstreams);
+            if (!signal.aborted) await once(signal, 'abort');
+          },
+        },
+      ],
+      startPlanes: (onRefused) =>
+        startPlanes(
+          { settings, program: { file: programFile, onLost: () => {} }, addonFiles: [addonFile], log: logger },
+          onRefused,
+        ),
+    },
+    { draining: draining.signal, hurrying: hurrying.signal },
+  );
+  const serving = () => log.find(({ msg }) => msg === 'Fan-out proxy serves');
+  await Promise.race([until(() => serving() !== undefined, 'proxy serves'), ended]);
+  return {
+    port: Number(serving()?.['port']),
+    operationsUrl: `http://127.0.0.1:${String(serving()?.['operations'])}`,
+    log,
+    ended,
+    setUpstreams: (list) => report(list),
+    drain: () => draining.abort(),
+    stop: async () => {
+      draining.abort();
+      hurrying.abort();
+      await ended;
+    },
+  };
+}
+
+export function upstreamAt(port: number, change: Partial<Upstream> = {}): Upstream {
+  return {
+    id: `127.0.0.1:${port}`,
+    address: '127.0.0.1',
+    port,
+    readiness: 'ready',
+    isInSync: undefined,
+    deadlineMs: undefined,
+    ...change,
+  };
+}
+
+export interface Replica {
+  readonly port: number;
+  readonly upstream: Upstream;
+  readonly seen: { readonly bytes: number; readonly from: RemoteInfo }[];
+  stop(): void;
+}
+
+export type Answer = (message: Buffer, reply: (bytes: Buffer) => void) => void;
+
+/** A replica in this process; by default it answers "NAME " and the datagram. */
+export async function startReplica(name: string, address = '127.0.0.1', answer?: Answer): Promise<Replica> {
+  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  const seen: { bytes: number; from: RemoteInfo }[] = [];
+  const named: Answer = (message, reply) => reply(Buffer.concat([Buffer.from(`${name} `), message]));
+  socket.on('message', (message, from) => {
+    seen.push({ bytes: message.length, from });
+    (answer ?? named)(message, (bytes) => socket.send(bytes, from.port, from.address, () => {}));
+  });
+  socket.bind(0, address);
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  let isOpen = true;
+  const stop = () => {
+    if (isOpen) socket.close();
+    isOpen = false;
+  };
+  return { port, upstream: upstreamAt(port, { address }), seen, stop };
+}
+
+export interface ReplicaProcess {
+  readonly upstream: Upstream;
+  readonly child: ChildProcess;
+  /** kill -9, and waits until it is gone. */
+  kill(): Promise<void>;
+}
+
+/** A replica as a process of its own, to be killed. */
+export async function startReplicaProcess(name: string, port = 0): Promise<ReplicaProcess> {
+  const file = join(import.meta.dirname, 'fixtures/replica.ts');
+  const child = spawn(process.execPath, [file, name, String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const bound = Number(String(line));
+  return {
+    child,
+    upstream: upstreamAt(bound, { id: name }),
+    kill: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    },
+  };
+}
+
+export interface Player {
+  readonly socket: Socket;
+  /** What came back, in order. */
+  readonly answers: { readonly text: string; readonly bytes: Buffer; readonly atMs: number }[];
+  send(bytes: string | Buffer): void;
+  close(): void;
+}
+
+export async function startPlayer(port: number, address = '127.0.0.1', from?: string): Promise<Player> {
+  const socket = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 1 << 20 });
+  const answers: { text: string; bytes: Buffer; atMs: number }[] = [];
+  socket.on('message', (bytes) => answers.push({ text: bytes.toString('latin1'), bytes, atMs: performance.now() }));
+  socket.on('error', () => {});
+  if (from !== undefined) socket.bind(0, from);
+  socket.connect(port, address);
+  await once(socket, 'connect');
+  return {
+    socket,
+    answers,
+    send: (bytes) => socket.send(bytes),
+    close: () => socket.close(),
+  };
+}
