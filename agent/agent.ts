@@ -1,59 +1,106 @@
-import type { Interruption } from '../shared/interruption/interruption.ts';
+import { Account, type AccountParts } from './account/account.ts';
+import type { NodeKeeper } from './cordon/node-keeper.ts';
 import { readMark } from './cordon/node-mark.ts';
+import type { Policy } from './interruption/policy.ts';
+import { withRehearsal } from './interruption/rehearsal.ts';
 import { type Observation, type Tracked, trackInterruption } from './interruption/track-interruption.ts';
 import { interruptionFields, Response, type ResponseParts } from './response.ts';
 
 export interface AgentParts extends ResponseParts {
-  /** Looks at the metadata service, again and again. */
+  /** Looks at everything that announces interruptions, again and again. */
   readonly observe: (signal: AbortSignal) => AsyncIterable<Observation>;
+  readonly policy: Policy;
+  readonly keeper: Pick<NodeKeeper, 'want' | 'isBusy'>;
+  readonly account: AccountParts;
 }
 
 /**
- * The flow of the agent: each look at the metadata service is folded into what is tracked, and what changed is answered.
+ * The flow of the agent: each look is folded into what is tracked, and what changed is answered.
  *
- *     metadata --observe--> trackInterruption --begun------> Response: wrappers told, node cordoned, event, drain
- *                                             --changed----> Response.change: new deadline, same work
- *                                             --cancelled--> Response.undo: only what we did
+ *     metadata, EC2, node ──observe──▶ trackInterruption ──begun──────▶ Response: wrappers told, node marked, event, drain
+ *                                                        ──changed────▶ Response.change: new deadline or stance, same work
+ *                                                        ──cancelled──▶ Response.cancel: only what we did is undone
  *
- * Runs until the signal aborts; what was done to the node then stays, and the next agent takes it up from the annotation.
+ * What was done to the node stands on the node, so an agent that ends at any point is taken up by the next one.
  */
-export async function runAgent(parts: AgentParts, signal: AbortSignal): Promise<void> {
-  const { observe, clock, log, policy } = parts;
-  let tracked: Tracked = { interruption: undefined, absences: 0 };
-  let response: Response | undefined;
-  for await (const observation of observe(signal)) {
-    // The node may be seen for the first time long after the start, when the API server comes back.
-    const resumed = response === undefined ? interruptionOnNode(parts) : undefined;
-    if (resumed !== undefined) {
-      log.info(interruptionFields(resumed), 'Interruption resumed');
-      tracked = { interruption: resumed, absences: 0 };
-      response = new Response(parts, resumed, signal);
-    }
-    const step = trackInterruption(tracked, observation, policy, clock.now());
-    tracked = step.tracked;
-    switch (step.change.kind) {
+export class Agent {
+  readonly #parts: AgentParts;
+  #tracked: Tracked = { state: 'quiet' };
+  #response: Response | undefined;
+  #refused: string | undefined;
+
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+  }
+
+  /** What is under way; undefined while all is quiet. */
+  get response(): Response | undefined {
+    return this.#response;
+  }
+
+  /** Runs until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    for await (const observation of this.#parts.observe(signal)) this.#take(observation, signal);
+    this.#response?.stop();
+  }
+
+  #take(seen: Observation, signal: AbortSignal): void {
+    const { cluster, clock, policy, log } = this.#parts;
+    this.#remember();
+    const { observation, refusal } = withRehearsal(seen, cluster.node(), this.#tracked, clock.now());
+    this.#refuseRehearsal(refusal);
+    const { tracked, change } = trackInterruption(this.#tracked, observation, policy, clock.now());
+    this.#tracked = tracked;
+    switch (change.kind) {
       case 'none':
         break;
       case 'begun':
-        log.info(interruptionFields(step.change.interruption), 'Interruption noticed');
-        response = new Response(parts, step.change.interruption, signal);
+        log.info(
+          interruptionFields(change.interruption),
+          change.isResumed ? 'Interruption resumed' : 'Interruption noticed',
+        );
+        this.#response = this.#respond(change.interruption, signal);
+        this.#response.begin(change.isResumed);
         break;
       case 'changed':
-        log.info(interruptionFields(step.change.interruption), 'Interruption changed');
-        response?.change(step.change.interruption);
+        log.info(interruptionFields(change.interruption), 'Interruption changed');
+        this.#response?.change(change.interruption);
         break;
       case 'cancelled':
-        log.info(interruptionFields(step.change.interruption), 'Interruption cancelled');
-        await response?.undo(signal);
-        response = undefined;
+        log.info(interruptionFields(change.interruption), 'Interruption cancelled');
+        // What an agent before us began has no response here, and is undone all the same.
+        (this.#response ?? this.#respond(change.interruption, signal)).cancel();
+        this.#response = undefined;
         break;
     }
   }
-  await response?.stop();
-}
 
-/** What an agent before us, on this node, was in the middle of. */
-function interruptionOnNode({ cluster }: AgentParts): Interruption | undefined {
-  const node = cluster.node();
-  return node === undefined ? undefined : readMark(node)?.interruption;
+  #respond(interruption: Parameters<Response['change']>[0], signal: AbortSignal): Response {
+    return new Response(this.#parts, new Account(this.#parts.account, interruption), interruption, signal);
+  }
+
+  /**
+   * What an agent before us was in the middle of. The node may be seen for the first time long after the start, when the API server comes
+   * back, and a mark that could not be taken off earlier is found again here.
+   */
+  #remember(): void {
+    const { cluster, keeper } = this.#parts;
+    if (this.#tracked.state === 'answered' || keeper.isBusy) return;
+    const node = cluster.node();
+    const mark = node === undefined ? undefined : readMark(node);
+    if (mark === undefined) this.#tracked = { state: 'quiet' };
+    else if (this.#tracked.state === 'quiet')
+      this.#tracked = { state: 'remembered', interruption: mark.interruption, absences: 0 };
+  }
+
+  /** Says once why a rehearsal is turned down, and takes the request off the node. */
+  #refuseRehearsal(refusal: string | undefined): void {
+    const { log, keeper, account } = this.#parts;
+    if (refusal === this.#refused || (refusal !== undefined && keeper.isBusy)) return;
+    this.#refused = refusal;
+    if (refusal === undefined) return;
+    log.warn({ reason: refusal }, 'Rehearsal refused');
+    account.events.onNode('Warning', 'RehearsalRefused', `Rehearsal refused: ${refusal}`);
+    void keeper.want({ kind: 'no-request' });
+  }
 }

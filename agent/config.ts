@@ -1,8 +1,21 @@
 import type { Level } from '../shared/log.ts';
 import { ec2MetadataEndpoint } from '../shared/metadata/metadata-client.ts';
 import type { SettingsFor } from '../shared/settings/read-settings.ts';
-import { duration, httpUrl, matching, oneOf, optional, required, setting, text } from '../shared/settings/setting.ts';
-import type { Policy } from './interruption/policy.ts';
+import {
+  duration,
+  httpUrl,
+  matching,
+  oneOf,
+  optional,
+  type Parse,
+  required,
+  type Setting,
+  setting,
+  text,
+  toggle,
+} from '../shared/settings/setting.ts';
+import type { WebhookFormat } from './account/webhook.ts';
+import type { Policy, ResponseKind } from './interruption/policy.ts';
 
 const linkAddress = matching(/^(@[\w.-]{1,100}|\/.{1,106})$/, '@NAME for an abstract socket, or an absolute path');
 
@@ -11,13 +24,30 @@ export interface AgentConfig {
   readonly podUid: string | undefined;
   readonly metadataEndpoint: URL;
   readonly pollIntervalMs: number;
-  readonly onSpotTermination: 'drain' | 'cordon' | 'ignore';
+  readonly onSpotTermination: ResponseKind;
+  readonly onRebalance: ResponseKind;
+  readonly onMaintenance: ResponseKind;
+  readonly onAsgTermination: ResponseKind;
+  readonly rebalanceTtlMs: number;
+  readonly maintenanceLeadMs: number;
+  readonly assumedNoticeMs: number;
   readonly safetyMarginMs: number;
+  readonly shutdownTimeMs: number;
+  readonly dryRun: boolean;
+  readonly excludeFromLoadBalancers: boolean;
+  readonly outOfServiceTaint: boolean;
   readonly queueUrl: URL | undefined;
   readonly region: string | undefined;
   readonly link: string;
+  readonly linkTrust: 'token' | 'pod';
+  readonly webhookUrl: URL | undefined;
+  readonly webhookFormat: WebhookFormat;
+  /** undefined: no metrics and no health. */
+  readonly metricsPort: number | undefined;
   readonly logLevel: Level;
 }
+
+const defaultMetricsPort = 9101;
 
 /** Every setting of the agent. The deployment sets them as environment variables; flags are for trying things by hand. */
 export const agentSettings: SettingsFor<AgentConfig> = {
@@ -35,38 +65,63 @@ export const agentSettings: SettingsFor<AgentConfig> = {
     new URL(ec2MetadataEndpoint),
     ec2MetadataEndpoint,
   ),
-  pollIntervalMs: setting(
-    {
-      flag: 'poll-interval',
-      env: 'POLL_INTERVAL',
-      placeholder: 'DURATION',
-      help: 'how often to look for notices, jittered',
-    },
-    duration({ minMs: 100, maxMs: 30_000 }),
-    1000,
+  pollIntervalMs: timeSetting(
+    'poll-interval',
+    'how often to look for notices, jittered',
+    { minMs: 100, maxMs: 30_000 },
     '1s',
+    1000,
   ),
-  onSpotTermination: setting(
-    {
-      flag: 'on-spot-termination',
-      env: 'ON_SPOT_TERMINATION',
-      placeholder: 'RESPONSE',
-      help: 'drain, cordon (take no new pods, tell the games) or ignore',
-    },
-    oneOf(['drain', 'cordon', 'ignore']),
-    'drain',
+  onSpotTermination: responseSetting('spot-termination', ['drain', 'cordon', 'ignore'], 'drain'),
+  onRebalance: responseSetting('rebalance', ['drain', 'hold', 'cordon', 'ignore'], 'hold'),
+  onMaintenance: responseSetting('maintenance', ['drain', 'hold', 'cordon', 'ignore'], 'drain'),
+  onAsgTermination: responseSetting('asg-termination', ['drain', 'cordon', 'ignore'], 'drain'),
+  rebalanceTtlMs: timeSetting(
+    'rebalance-ttl',
+    'how long a rebalance recommendation counts; then it is undone',
+    { minMs: 1000, maxMs: 604_800_000 },
+    '30m',
+    1_800_000,
   ),
-  safetyMarginMs: setting(
-    {
-      flag: 'safety-margin',
-      env: 'SAFETY_MARGIN',
-      placeholder: 'DURATION',
-      help: 'how long before the deadline every pod has ended',
-    },
-    duration({ maxMs: 60_000 }),
-    5000,
+  maintenanceLeadMs: timeSetting(
+    'maintenance-lead',
+    'how long before a maintenance to drain; until then the node is held',
+    { minMs: 10_000, maxMs: 86_400_000 },
+    '30m',
+    1_800_000,
+  ),
+  assumedNoticeMs: timeSetting(
+    'assumed-notice',
+    'time for a drain whose notice names none (rebalance, asg-termination)',
+    { minMs: 10_000, maxMs: 3_600_000 },
+    '2m',
+    120_000,
+  ),
+  safetyMarginMs: timeSetting(
+    'safety-margin',
+    'how long before the deadline every pod has ended',
+    { maxMs: 60_000 },
     '5s',
+    5000,
   ),
+  shutdownTimeMs: timeSetting(
+    'shutdown-time',
+    'after SIGTERM, how long a drain under way goes on before it is handed over',
+    { maxMs: 120_000 },
+    '20s',
+    20_000,
+  ),
+  dryRun: toggle({ flag: 'dry-run', env: 'DRY_RUN', help: 'say what would be done, and do nothing' }),
+  excludeFromLoadBalancers: toggle({
+    flag: 'exclude-from-load-balancers',
+    env: 'EXCLUDE_FROM_LOAD_BALANCERS',
+    help: 'label the node so that load balancers leave it',
+  }),
+  outOfServiceTaint: toggle({
+    flag: 'out-of-service-taint',
+    env: 'OUT_OF_SERVICE_TAINT',
+    help: 'taint a drained node as out of service, so that its volumes are detached at once',
+  }),
   queueUrl: optional(
     {
       flag: 'queue-url',
@@ -95,6 +150,35 @@ export const agentSettings: SettingsFor<AgentConfig> = {
     linkAddress,
     '@spotable',
   ),
+  linkTrust: setting(
+    {
+      flag: 'link-trust',
+      env: 'LINK_TRUST',
+      placeholder: 'PROOF',
+      help: 'what lets a wrapper publish: token (its pod proves itself) or pod (it names a pod of this node)',
+    },
+    oneOf(['token', 'pod']),
+    'token',
+  ),
+  webhookUrl: optional(
+    { flag: 'webhook-url', env: 'WEBHOOK_URL', placeholder: 'URL', help: 'told of each interruption and of its end' },
+    httpUrl,
+  ),
+  webhookFormat: setting(
+    { flag: 'webhook-format', env: 'WEBHOOK_FORMAT', placeholder: 'FORMAT', help: 'json (the report) or slack' },
+    oneOf(['json', 'slack']),
+    'json',
+  ),
+  metricsPort: setting(
+    {
+      flag: 'metrics-port',
+      env: 'METRICS_PORT',
+      placeholder: 'PORT',
+      help: 'serves /metrics, /livez and /readyz; 0: a free one, none: not at all',
+    },
+    portOrNone,
+    defaultMetricsPort,
+  ),
   logLevel: setting(
     { flag: 'log-level', env: 'LOG_LEVEL', placeholder: 'LEVEL', help: 'debug, info, warn or error' },
     oneOf(['debug', 'info', 'warn', 'error']),
@@ -102,13 +186,52 @@ export const agentSettings: SettingsFor<AgentConfig> = {
   ),
 };
 
-/** What the agent does about each kind of notice. */
-export function policyOf({ onSpotTermination }: AgentConfig): Policy {
+function portOrNone(value: string): ReturnType<Parse<number | undefined>> {
+  if (value === 'none') return { value: undefined };
+  const port = /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
+  return port <= 65_535 ? { value: port } : { expected: 'a port from 0 to 65535, or none' };
+}
+
+function environmentName(flag: string): string {
+  return flag.toUpperCase().replaceAll('-', '_');
+}
+
+function timeSetting(
+  flag: string,
+  help: string,
+  range: { minMs?: number; maxMs: number },
+  fallbackText: string,
+  fallbackMs: number,
+): Setting<number> {
+  return setting(
+    { flag, env: environmentName(flag), placeholder: 'DURATION', help },
+    duration(range),
+    fallbackMs,
+    fallbackText,
+  );
+}
+
+function responseSetting(
+  kind: string,
+  choices: readonly ResponseKind[],
+  fallback: ResponseKind,
+): Setting<ResponseKind> {
+  const flag = `on-${kind}`;
+  const names = { flag, env: environmentName(flag), placeholder: 'RESPONSE', help: choices.join(', ') };
+  return setting(names, oneOf(choices), fallback);
+}
+
+/** What the agent does about each kind of notice. A rehearsal is asked for by somebody who wants to see a drain. */
+export function policyOf(config: AgentConfig): Policy {
   return {
-    'spot-termination': onSpotTermination,
-    rebalance: 'ignore',
-    maintenance: 'ignore',
-    'asg-termination': 'ignore',
-    rehearsal: 'ignore',
+    responses: {
+      'spot-termination': config.onSpotTermination,
+      rebalance: config.onRebalance,
+      maintenance: config.onMaintenance,
+      'asg-termination': config.onAsgTermination,
+      rehearsal: 'drain',
+    },
+    maintenanceLeadMs: config.maintenanceLeadMs,
+    assumedNoticeMs: config.assumedNoticeMs,
   };
 }

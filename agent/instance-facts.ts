@@ -17,6 +17,7 @@ const backoff: Backoff = { firstMs: 500, longestMs: 10_000 };
 export class InstanceFacts {
   readonly #parts: InstanceFactsParts;
   #known: Instance = unknownInstance;
+  #identity: string | undefined;
 
   constructor(parts: InstanceFactsParts) {
     this.#parts = parts;
@@ -24,6 +25,24 @@ export class InstanceFacts {
 
   get known(): Instance {
     return this.#known;
+  }
+
+  /**
+   * What stands for this instance in the identity of its notices: the same for as long as this process lives, also where the metadata service
+   * cannot say it at first. `fallback` is what else names it.
+   */
+  async identity(fallback: () => string, signal: AbortSignal): Promise<string> {
+    this.#identity ??= this.#known.instanceId ?? (await this.#askForId(signal)) ?? fallback();
+    return this.#identity;
+  }
+
+  async #askForId(signal: AbortSignal): Promise<string | undefined> {
+    try {
+      const answer = await this.#parts.metadata.get('/latest/meta-data/instance-id', signal);
+      return answer.kind === 'found' && /^[\w-]{1,64}$/.test(answer.body.trim()) ? answer.body.trim() : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   /** Asks until it is answered or the signal aborts. Nothing waits for it. */

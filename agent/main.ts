@@ -1,25 +1,45 @@
+import { uptime } from 'node:os';
 import { KubeConfig } from '@kubernetes/client-node';
 import { pino } from 'pino';
 import packageFile from '../package.json' with { type: 'json' };
 import { systemClock } from '../shared/clock.ts';
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
+import { spotNoticePath } from '../shared/interruption/parse-spot-notice.ts';
 import { type InventoryEvent, nodeEvent } from '../shared/inventory/event.ts';
 import { Outbox } from '../shared/inventory/outbox.ts';
 import { SqsInventory } from '../shared/inventory/sqs-inventory.ts';
 import { errorText, type Log } from '../shared/log.ts';
 import { MetadataClient } from '../shared/metadata/metadata-client.ts';
 import { type ProgramText, startUp } from '../shared/settings/start-up.ts';
-import { type AgentParts, runAgent } from './agent.ts';
+import type { AccountParts, EventSink } from './account/account.ts';
+import { KubeEvents } from './account/kube-events.ts';
+import { AgentMetrics } from './account/metrics.ts';
+import { Webhook } from './account/webhook.ts';
+import { Agent, type AgentParts } from './agent.ts';
+import { DryRunCluster } from './cluster/dry-run-cluster.ts';
 import { KubeCluster } from './cluster/kube-cluster.ts';
 import { KubeConnection } from './cluster/kube-connection.ts';
+import { TokenReviewer } from './cluster/review-token.ts';
 import { type AgentConfig, agentSettings, policyOf } from './config.ts';
+import { NodeKeeper } from './cordon/node-keeper.ts';
+import { livenessComplaints, readinessComplaints, type Vitals } from './health/health.ts';
+import { type HealthServerOptions, serveHealth } from './health/health-server.ts';
+import { Pulse } from './health/pulse.ts';
+import { RightsReviewer } from './health/review-rights.ts';
 import { InstanceFacts } from './instance-facts.ts';
-import { pollNotices } from './interruption/poll-notices.ts';
-import { LinkServer } from './link/link-server.ts';
+import { placeOf, placeOfProviderId } from './interruption/ec2/ec2-place.ts';
+import { Ec2Source } from './interruption/ec2/ec2-source.ts';
+import type { NoticeSource } from './interruption/notice-source.ts';
+import { metadataSources } from './interruption/notices/metadata-sources.ts';
+import { pollNotices, type ReadingOutcome } from './interruption/poll-notices.ts';
+import { type LinkListener, LinkServer } from './link/link-server.ts';
+import { verifyHello } from './link/verify-hello.ts';
 import { nodeData } from './node-data.ts';
+import { finishDrain, untilAborted } from './shut-down.ts';
 
 /** Under the 2 s that a container runtime may leave us at worst. */
 const longestFlushMs = 2000;
+const clock = systemClock;
 
 const program: ProgramText = {
   name: 'spotable-agent',
@@ -27,8 +47,8 @@ const program: ProgramText = {
   usage: 'spotable-agent [FLAGS]',
   summary: `Watches EC2 instance metadata for spot interruptions; tells the game servers of this node, cordons it and drains it.
 Finds the Kubernetes API by its service account or KUBECONFIG, AWS credentials as the AWS SDK does.`,
-  footer: `Exit status: 0 after SIGTERM or SIGINT, 64 wrong flag, 69 link address in use or no Kubernetes cluster, 78 wrong
-environment variable.`,
+  footer: `Exit status: 0 after SIGTERM or SIGINT, 64 wrong flag, 69 link address in use, 78 wrong environment variable or no
+Kubernetes cluster. A second SIGTERM ends it at once.`,
 };
 
 const start = startUp(agentSettings, program, { argv: process.argv.slice(2), env: process.env });
@@ -37,17 +57,24 @@ if (start.kind === 'end') {
   process.stderr.write(start.stderr);
   process.exitCode = start.status;
 } else {
-  process.exitCode = await main(start.values);
+  // Not awaited here: a CommonJS bundle has no top-level await. A bug rejects, and so ends the process with its stack.
+  void main(start.values).then((status) => {
+    process.exitCode = status;
+  });
 }
 
 async function main(config: AgentConfig): Promise<number> {
   const log = pino({ name: 'agent', level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
-  const { queueUrl, metadataEndpoint, ...settings } = config;
-  log.info({ ...settings, queueUrl: queueUrl?.href, metadataEndpoint: metadataEndpoint.href }, 'Agent starts');
+  const { queueUrl, metadataEndpoint, webhookUrl, ...settings } = config;
+  // The webhook's path is its secret.
+  const urls = { queueUrl: queueUrl?.href, metadataEndpoint: metadataEndpoint.href, webhookHost: webhookUrl?.host };
+  log.info({ ...settings, ...urls }, 'Agent starts');
   const stop = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+  const asked = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => (asked.signal.aborted ? stop : asked).abort());
   try {
-    await compose(config, log, stop.signal);
+    await compose(config, log, { asked: asked.signal, stop });
     return 0;
   } catch (error) {
     if (!(error instanceof FatalError)) throw error;
@@ -58,55 +85,69 @@ async function main(config: AgentConfig): Promise<number> {
   }
 }
 
+interface Ending {
+  /** Somebody wants us to end, when what is under way allows it. */
+  readonly asked: AbortSignal;
+  readonly stop: AbortController;
+}
+
 /** Puts the parts together and runs them until told to stop; the first one that fails ends all. */
-async function compose(config: AgentConfig, log: Log, signal: AbortSignal): Promise<void> {
-  const { nodeName, link: address, pollIntervalMs: intervalMs, safetyMarginMs, podUid: agentUid } = config;
-  const clock = systemClock;
-  const metadata = new MetadataClient({ endpoint: config.metadataEndpoint, clock });
-  const instance = new InstanceFacts({ metadata, clock, log });
-  const connection = connectToCluster();
-  const cluster = new KubeCluster({ connection, nodeName, clock, log });
-  const outbox = config.queueUrl && makeOutbox(config, config.queueUrl, log, () => link);
-  const publish = (event: InventoryEvent) => outbox?.add(event);
-  const link: LinkServer = new LinkServer({
-    address,
-    nodeName,
-    log,
-    clock,
-    instance: () => instance.known,
-    isOwnPod: ({ pod_uid: uid }) => cluster.pods().some((pod) => pod.uid === uid),
-    ...(outbox && { publish }),
-  });
-  const countNodeEvents = counter();
-  const parts: AgentParts = {
-    observe: (until) =>
-      pollNotices({ metadata, clock, log, intervalMs, instanceId: () => instance.known.instanceId ?? nodeName }, until),
-    cluster,
-    link,
-    publishNode: (state, interruption) =>
-      publish(nodeEvent(nodeData(nodeName, instance.known, state, interruption, countNodeEvents()), clock.now())),
-    clock,
-    log,
+async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): Promise<void> {
+  const { nodeName, dryRun, metricsPort } = config;
+  const { signal } = stop;
+  const metrics = new AgentMetrics(program.version);
+  const pulse = new Pulse();
+  const { connection, cluster } = connectToCluster(config, log, metrics);
+  const { metadata, instance, ec2, observe } = openEyes({ config, log, metrics, pulse, cluster });
+  const mustWait = () => agent.response?.isAsking === true;
+  const { link, outbox, publishNode } = openMouth(
+    { config, log, metrics, connection, cluster, instance },
+    (uid, code) => agent.response?.account.gameEnded(uid, code),
+  );
+  const events = new KubeEvents({ connection, nodeName, node: () => cluster.node(), clock, log, mustWait });
+  const rights = new RightsReviewer({ connection, clock, log, mustWait });
+  const actors = dryRun
+    ? pretend(cluster, log)
+    : { cluster, link, publishNode, events, tell: webhookOf(config, log, signal) };
+  const keeper = new NodeKeeper({ cluster: actors.cluster, clock, log });
+  const agent: Agent = new Agent({
+    ...actors,
+    ...{ keeper, observe, clock, log },
+    account: { node: nodeName, clock, log, metrics, events: actors.events, tell: actors.tell },
     policy: policyOf(config),
-    safetyMarginMs,
-    agentUid,
-  };
+    safetyMarginMs: config.safetyMarginMs,
+    agentUid: config.podUid,
+    excludeFromLoadBalancers: config.excludeFromLoadBalancers,
+    marksOutOfService: config.outOfServiceTaint,
+  });
+  metrics.watch({
+    lastGoodPollAgeSeconds: () => pulse.spotAgeMs / 1000,
+    linkedWrappers: () => link.wrappers,
+    inventoryWaiting: () => outbox?.size ?? 0,
+    missingRights: () => rights.latest.missing.length,
+  });
+  const vitals = () => vitalsOf(config, { pulse, link, cluster, rights });
   await Promise.all([
-    runAgent(parts, signal),
+    ...[agent, keeper, events, rights, ec2].map((part) => part.run(signal)),
     cluster.follow(signal),
     link.serve(signal),
     instance.learn(signal),
+    metricsPort !== undefined && serveHealth(healthOptions(metricsPort, metrics, vitals, log), signal),
     outbox && sendUntilStopped(outbox, log, signal),
+    finishDrain({ agent, clock, log, longestMs: config.shutdownTimeMs }, asked, stop),
   ]);
   metadata.close();
   await connection.close();
 }
 
-function connectToCluster(): KubeConnection {
+/** The Kubernetes API: what this node and its pods are, and how they are changed. */
+function connectToCluster({ nodeName }: AgentConfig, log: Log, metrics: AgentMetrics): ClusterParts {
   const kubeConfig = new KubeConfig();
   try {
     kubeConfig.loadFromDefault();
-    return new KubeConnection(kubeConfig);
+    const connection = new KubeConnection(kubeConfig, (method, status, ms) => metrics.called(method, status, ms));
+    const onGarbage = () => metrics.garbage('kubernetes');
+    return { connection, cluster: new KubeCluster({ connection, nodeName, clock, log, onGarbage }) };
   } catch (error) {
     throw new FatalError(`Cannot load the Kubernetes configuration: ${errorText(error)}`, {
       status: exitStatus.config,
@@ -115,14 +156,153 @@ function connectToCluster(): KubeConnection {
   }
 }
 
-function makeOutbox({ region }: AgentConfig, queueUrl: URL, log: Log, link: () => LinkServer): Outbox {
+interface ClusterParts {
+  readonly connection: KubeConnection;
+  readonly cluster: KubeCluster;
+}
+
+interface EyeParts {
+  readonly config: AgentConfig;
+  readonly log: Log;
+  readonly metrics: AgentMetrics;
+  readonly pulse: Pulse;
+  readonly cluster: KubeCluster;
+}
+
+/** Everything that announces interruptions. */
+function openEyes({ config, log, metrics, pulse, cluster }: EyeParts) {
+  const metadata = new MetadataClient({ endpoint: config.metadataEndpoint, clock });
+  const instance = new InstanceFacts({ metadata, clock, log });
+  const placeOfNode = () => placeOfProviderId(cluster.node()?.providerId);
+  const identity = (until: AbortSignal) => instance.identity(() => placeOfNode()?.instanceId ?? config.nodeName, until);
+  const bootedAtMs = () => clock.now() - uptime() * 1000;
+  const ec2 = new Ec2Source({
+    ...{ clock, log, identity, bootedAtMs },
+    metadataSilentMs: () => pulse.silentMs,
+    place: () => placeOf(instance.known) ?? placeOfNode(),
+  });
+  const sources = [
+    ...metadataSources({ metadata, clock, identity, bootedAtMs, rebalanceTtlMs: config.rebalanceTtlMs }),
+    ec2.source,
+  ];
+  const onReading = ({ name, kinds }: NoticeSource, outcome: ReadingOutcome) => {
+    metrics.reading(name, outcome);
+    if (outcome === 'garbage') metrics.garbage('metadata');
+    if (outcome === 'read' && kinds.length > 0) pulse.read(name === spotNoticePath);
+  };
+  const observe = (until: AbortSignal) =>
+    pollNotices(
+      { sources, clock, log, intervalMs: config.pollIntervalMs, onReading, onLook: () => pulse.looked() },
+      until,
+    );
+  return { metadata, instance, ec2, observe };
+}
+
+interface MouthParts extends Omit<EyeParts, 'pulse'> {
+  readonly connection: KubeConnection;
+  readonly instance: InstanceFacts;
+}
+
+/** The link to the wrappers, and the queue that their events and ours go to. */
+function openMouth(
+  { config, log, metrics, connection, cluster, instance }: MouthParts,
+  onTerminated: LinkListener['onTerminated'],
+) {
+  const { nodeName, link: address, queueUrl, linkTrust } = config;
+  const outbox = queueUrl && makeOutbox(config, queueUrl, { log, metrics, link: () => link });
+  const publish = (event: InventoryEvent) => outbox?.add(event);
+  const tokens = new TokenReviewer(connection, nodeName);
+  const pods = () => cluster.pods();
+  const reviewToken = (token: string, until: AbortSignal) => tokens.review(token, until);
+  const link: LinkServer = new LinkServer({
+    ...{ address, nodeName, log, clock },
+    instance: () => instance.known,
+    verify: (hello, until) =>
+      verifyHello({ pods, reviewToken: linkTrust === 'token' ? reviewToken : undefined }, hello, until),
+    ...(outbox && { publish }),
+    listener: { onGarbage: () => metrics.garbage('link'), onLost: () => metrics.lost(), onTerminated },
+  });
+  const nextSequence = eventCounter();
+  const publishNode: AgentParts['publishNode'] = (state, interruption) =>
+    publish(nodeEvent(nodeData(nodeName, instance.known, state, interruption, nextSequence()), clock.now()));
+  return { link, outbox, publishNode };
+}
+
+/** What a dry run has in place of everything that changes something: it says what would be done. */
+function pretend(cluster: KubeCluster, log: Log) {
+  const link: AgentParts['link'] = {
+    announce: ({ id }, endByMs) => {
+      log.info({ id, endByMs }, 'Dry run: would tell wrappers');
+      return { told: 0, firstMs: clock.now(), lastMs: clock.now() };
+    },
+    cancel: () => 0,
+  };
+  const events: EventSink = { onNode: () => {}, onPod: () => {} };
+  const publishNode: AgentParts['publishNode'] = (state) => log.info({ state }, 'Dry run: would publish');
+  const tell: AccountParts['tell'] = () => {};
+  return { cluster: new DryRunCluster(cluster, log), link, publishNode, events, tell };
+}
+
+function webhookOf(
+  { webhookUrl: url, webhookFormat: format }: AgentConfig,
+  log: Log,
+  signal: AbortSignal,
+): AccountParts['tell'] {
+  if (url === undefined) return () => {};
+  const webhook = new Webhook({ url, format, clock, log });
+  return (report, deadlineMs) => void webhook.send(report, deadlineMs, signal);
+}
+
+interface Health {
+  readonly pulse: Pulse;
+  readonly link: LinkServer;
+  readonly cluster: KubeCluster;
+  readonly rights: RightsReviewer;
+}
+
+function vitalsOf({ pollIntervalMs }: AgentConfig, { pulse, link, cluster, rights }: Health): Vitals {
+  return {
+    pollIntervalMs,
+    stalledMs: pulse.stalledMs,
+    isLinkListening: link.isListening,
+    seesNode: cluster.node() !== undefined,
+    seesPods: cluster.pods() !== undefined,
+    rights: rights.latest,
+  };
+}
+
+function healthOptions(port: number, { registry }: AgentMetrics, vitals: () => Vitals, log: Log): HealthServerOptions {
+  return {
+    port,
+    clock,
+    log,
+    metrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    liveness: () => livenessComplaints(vitals()),
+    readiness: () => readinessComplaints(vitals()),
+    remarks: () => vitals().rights.missingOptional.map((right) => `does without: ${right}`),
+  };
+}
+
+interface OutboxParts {
+  readonly log: Log;
+  readonly metrics: AgentMetrics;
+  readonly link: () => LinkServer;
+}
+
+function makeOutbox({ region }: AgentConfig, queueUrl: URL, { log, metrics, link }: OutboxParts): Outbox {
   const endpoint = process.env['AWS_ENDPOINT_URL_SQS'] ?? process.env['AWS_ENDPOINT_URL'];
   return new Outbox({
     inventory: new SqsInventory({ queueUrl: queueUrl.href, region, endpoint }),
-    clock: systemClock,
+    clock,
     log,
-    onPublished: (ids) => link().published(ids),
-    onRefused: (events) => link().refused(events),
+    onPublished: (ids) => {
+      metrics.published('published', ids.length);
+      link().published(ids);
+    },
+    onRefused: (events) => {
+      metrics.published('refused', events.length);
+      link().refused(events);
+    },
   });
 }
 
@@ -130,21 +310,15 @@ function makeOutbox({ region }: AgentConfig, queueUrl: URL, log: Log, link: () =
 async function sendUntilStopped(outbox: Outbox, log: Log, signal: AbortSignal): Promise<void> {
   const flushed = new AbortController();
   const sending = outbox.run(flushed.signal);
-  await once(signal);
+  await untilAborted(signal);
   const unsent = await outbox.flush(AbortSignal.timeout(longestFlushMs));
   if (unsent.length > 0) log.error({ unsent: unsent.map(({ id, type }) => ({ id, type })) }, 'Inventory events lost');
   flushed.abort();
   await sending;
 }
 
-function once(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
-
-function counter(): () => number {
-  let count = 0;
+/** Begins at the epoch second, so that the events of an agent that was started again come after those of the one before it. */
+function eventCounter(): () => number {
+  let count = Math.floor(clock.now() / 1000);
   return () => ++count;
 }

@@ -2,26 +2,32 @@ import type { Clock } from '../shared/clock.ts';
 import { type Interruption, instant } from '../shared/interruption/interruption.ts';
 import type { NodeState } from '../shared/inventory/event.ts';
 import type { Log } from '../shared/log.ts';
+import type { Account } from './account/account.ts';
 import type { Cluster } from './cluster/cluster.ts';
-import { cordonNode, uncordonNode } from './cordon/cordon.ts';
-import { Drain, type DrainOutcome } from './drain/drain.ts';
-import type { Policy } from './interruption/policy.ts';
+import type { NodeKeeper } from './cordon/node-keeper.ts';
+import { Drain } from './drain/drain.ts';
+import type { PlannedInterruption } from './interruption/policy.ts';
 import type { LinkServer } from './link/link-server.ts';
 
 export interface ResponseParts {
   readonly cluster: Cluster;
+  readonly keeper: Pick<NodeKeeper, 'want'>;
   readonly link: Pick<LinkServer, 'announce' | 'cancel'>;
   /** Publishes what became of this node. */
   readonly publishNode: (state: NodeState, interruption: Interruption) => void;
   readonly clock: Clock;
   readonly log: Log;
-  readonly policy: Policy;
   readonly safetyMarginMs: number;
   readonly agentUid: string | undefined;
+  readonly excludeFromLoadBalancers: boolean;
+  /** Whether a drained node is declared out of service. */
+  readonly marksOutOfService: boolean;
 }
 
-/** Undoing must end: without an API server the node is left as it is, and the annotation says so to the next agent. */
-const longestUndoMs = 60_000;
+/** With a very short notice the margin gives way: it takes at most this share of what was left when the notice was seen. */
+const largestMarginShare = 1 / 4;
+/** How often the end is looked at: the deadline may move, and clocks may step. */
+const watchEndMs = 250;
 
 /**
  * Everything that is under way because of one interruption. Its parts run beside each other, each with limits of its own, and
@@ -29,104 +35,178 @@ const longestUndoMs = 60_000;
  */
 export class Response {
   readonly #parts: ResponseParts;
-  readonly #stopped = new AbortController();
+  readonly #account: Account;
   readonly #signal: AbortSignal;
-  #interruption: Interruption;
-  #drain: Drain | undefined;
-  #work: Promise<unknown>;
+  readonly #stopped = new AbortController();
+  #interruption: PlannedInterruption;
+  #drain: { readonly run: Drain; readonly abort: AbortController } | undefined;
+  #isDrained = false;
 
-  constructor(parts: ResponseParts, interruption: Interruption, signal: AbortSignal) {
+  constructor(parts: ResponseParts, account: Account, interruption: PlannedInterruption, signal: AbortSignal) {
     this.#parts = parts;
+    this.#account = account;
     this.#interruption = interruption;
     this.#signal = AbortSignal.any([signal, this.#stopped.signal]);
+  }
+
+  get account(): Account {
+    return this.#account;
+  }
+
+  /** Whether a pod still waits to be asked. What is less pressing waits for it. */
+  get isAsking(): boolean {
+    return this.#drain?.run.isAsking === true;
+  }
+
+  /** Whether pods are still to go. */
+  get isBusy(): boolean {
+    return this.#drain !== undefined && !this.#isDrained;
+  }
+
+  begin(isResumed: boolean): void {
     // Wrappers first: the link costs no request, so games hear of it whatever becomes of the rest.
     this.#tellWrappers();
-    this.#work = Promise.all([this.#cordon(), this.#drainNode()]);
-    parts.publishNode(parts.policy[interruption.kind] === 'drain' ? 'interrupted' : 'at-risk', interruption);
+    this.#mark();
+    this.#startDrain();
+    this.#publish();
+    this.#account.begun(isResumed);
   }
 
-  get interruption(): Interruption {
-    return this.#interruption;
-  }
-
-  /** The same interruption with another deadline, or a stricter one in its place. What is under way goes on. */
-  change(interruption: Interruption): void {
-    const { policy, publishNode } = this.#parts;
+  /** The same interruption with another deadline, or one that outranks it in its place. What is under way goes on. */
+  change(interruption: PlannedInterruption): void {
+    const before = this.#interruption;
     this.#interruption = interruption;
+    this.#account.changed(interruption);
+    // Who was told to go, and need not any more, can only be told so by taking the old word back.
+    const isReprieve = before.response === 'drain' && interruption.response !== 'drain';
+    if (isReprieve || before.id !== interruption.id) this.#parts.link.cancel(before);
     this.#tellWrappers();
+    this.#mark();
     const endByMs = this.#endByMs();
-    if (this.#drain !== undefined && endByMs !== undefined) this.#drain.moveEnd(endByMs);
-    const more = this.#drain === undefined ? [this.#drainNode()] : [];
-    this.#work = Promise.all([this.#work, this.#cordon(), ...more]);
-    publishNode(policy[interruption.kind] === 'drain' ? 'interrupted' : 'at-risk', interruption);
+    if (interruption.response !== 'drain') this.#stopDrain();
+    else if (this.#drain === undefined) this.#startDrain();
+    else if (endByMs !== undefined) this.#drain.run.moveEnd(endByMs);
+    this.#publish();
   }
 
   /** Calls it off: wrappers are told, the node is given back as it was. */
-  async undo(signal: AbortSignal): Promise<void> {
-    const { cluster, clock, log, link, publishNode } = this.#parts;
+  cancel(): void {
+    const { link, publishNode, keeper, log, cluster } = this.#parts;
     link.cancel(this.#interruption);
+    this.stop();
+    this.#account.close('cancelled');
     publishNode('recovered', this.#interruption);
-    await this.stop();
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(longestUndoMs)]);
-    if (await uncordonNode({ cluster, clock, log }, limit)) log.info({ node: cluster.node()?.name }, 'Node uncordoned');
+    void keeper.want({ kind: 'unmarked' }).then((outcome) => {
+      if (outcome === 'done') log.info({ node: cluster.node()?.name }, 'Node uncordoned');
+    });
   }
 
-  /** Ends all that is under way, and leaves the node as it is. */
-  async stop(): Promise<void> {
+  /** Ends all that is under way, and leaves the node as it is: the annotation says the rest to the next agent. */
+  stop(): void {
     this.#stopped.abort();
-    await this.#work;
+    this.#stopDrain();
   }
 
   #tellWrappers(): void {
-    const { link, log, policy } = this.#parts;
-    const { kind } = this.#interruption;
+    const { link, log } = this.#parts;
+    const { deadlineMs, ...interruption } = this.#interruption;
     // Told without an instant, a wrapper only takes note: nobody has to go while the node is merely held or cordoned.
-    const isLeaving = policy[kind] === 'drain';
-    const told = link.announce(
-      isLeaving ? this.#interruption : { ...this.#interruption, deadlineMs: undefined },
+    const isLeaving = interruption.response === 'drain';
+    const announced = link.announce(
+      { ...interruption, deadlineMs: isLeaving ? deadlineMs : undefined },
       isLeaving ? this.#endByMs() : undefined,
     );
-    log.info({ told }, 'Wrappers told');
+    log.info({ told: announced.told }, 'Wrappers told');
+    this.#account.told(announced);
   }
 
-  async #cordon(): Promise<void> {
-    const { cluster, clock, log } = this.#parts;
+  #mark(): void {
+    const { keeper, excludeFromLoadBalancers, log, cluster, marksOutOfService } = this.#parts;
     const interruption = this.#interruption;
-    if (await cordonNode({ cluster, clock, log }, interruption, this.#signal))
-      log.info({ node: cluster.node()?.name, kind: interruption.kind }, 'Node cordoned');
+    const isTaken = interruption.action === 'terminate' || interruption.action === 'stop';
+    const isOutOfService = marksOutOfService && this.#isDrained && isTaken && interruption.kind !== 'rehearsal';
+    void keeper
+      .want({ kind: 'marked', interruption, options: { excludeFromLoadBalancers, isOutOfService } })
+      .then((outcome) => {
+        if (outcome !== 'done' || isOutOfService) return;
+        log.info({ node: cluster.node()?.name, kind: interruption.kind }, 'Node cordoned');
+        this.#account.cordoned();
+      });
   }
 
-  async #drainNode(): Promise<void> {
-    const { cluster, clock, log, policy, agentUid, publishNode } = this.#parts;
+  #publish(): void {
+    const { response } = this.#interruption;
+    this.#parts.publishNode(response === 'drain' ? 'interrupted' : 'at-risk', this.#interruption);
+  }
+
+  #startDrain(): void {
+    const { cluster, clock, log, agentUid } = this.#parts;
     const endByMs = this.#endByMs();
-    if (policy[this.#interruption.kind] !== 'drain' || endByMs === undefined) return;
-    this.#drain = new Drain({ cluster, clock, log, agentUid }, endByMs);
-    for (let isFirst = true; !this.#signal.aborted; isFirst = false) {
-      const outcome = await this.#drain.run(this.#signal);
-      if (this.#signal.aborted) break;
-      if (isFirst) publishNode('drained', this.#interruption);
-      if (isFirst) log.info(drainFields(outcome), 'Node drained');
+    if (this.#interruption.response !== 'drain' || endByMs === undefined) return;
+    const abort = new AbortController();
+    const signal = AbortSignal.any([this.#signal, abort.signal]);
+    const run = new Drain({ cluster, clock, log, agentUid, listener: this.#account }, endByMs);
+    this.#drain = { run, abort };
+    void this.#drainUntilStopped(run, signal);
+    void this.#closeAtEnd(run, signal);
+  }
+
+  #stopDrain(): void {
+    this.#drain?.abort.abort();
+    this.#drain = undefined;
+    this.#isDrained = false;
+  }
+
+  async #drainUntilStopped(run: Drain, signal: AbortSignal): Promise<void> {
+    const { cluster, clock, log, publishNode } = this.#parts;
+    while (!signal.aborted) {
+      if (!(await run.run(signal))) return;
+      if (!this.#isDrained) {
+        this.#isDrained = true;
+        log.info(this.#account.drainedFields(), 'Node drained');
+        publishNode('drained', this.#interruption);
+        this.#account.close('drained');
+        if (this.#parts.marksOutOfService) this.#mark();
+      }
       // A pod may still come: one that tolerates the taint, or that was bound in the same instant.
-      await Promise.race([cluster.changed(), clock.sleep(1000, this.#signal).catch(() => {})]);
+      await Promise.race([cluster.changed(), clock.sleep(1000, signal).catch(() => {})]);
+    }
+  }
+
+  /** The account is closed while the instance still lives, complete or not. */
+  async #closeAtEnd(run: Drain, signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#parts;
+    while (!signal.aborted && !this.#account.isClosed) {
+      if (clock.now() >= (this.#endByMs() ?? Number.POSITIVE_INFINITY)) {
+        log.warn({ left: run.left() }, 'Pods left at the end of the notice');
+        this.#account.close('incomplete');
+      }
+      await clock.sleep(watchEndMs, signal).catch(() => {});
     }
   }
 
   /** By when every pod has ended; undefined where the notice names no instant. */
   #endByMs(): number | undefined {
-    const { deadlineMs } = this.#interruption;
-    return deadlineMs === undefined ? undefined : deadlineMs - this.#parts.safetyMarginMs;
+    const { deadlineMs, firstSeenMs } = this.#interruption;
+    if (deadlineMs === undefined) return undefined;
+    const share = Math.max(0, deadlineMs - firstSeenMs) * largestMarginShare;
+    return deadlineMs - Math.min(this.#parts.safetyMarginMs, share);
   }
 }
 
-function drainFields({ pods, left }: DrainOutcome): object {
-  return { pods: Object.fromEntries(pods), left };
-}
-
-export function interruptionFields({ id, kind, action, deadlineMs, firstSeenMs }: Interruption): object {
+export function interruptionFields({
+  id,
+  kind,
+  action,
+  response,
+  deadlineMs,
+  firstSeenMs,
+}: PlannedInterruption): object {
   return {
     id,
     kind,
     action,
+    response,
     deadline: deadlineMs === undefined ? null : instant(deadlineMs),
     leftMs: deadlineMs === undefined ? null : deadlineMs - firstSeenMs,
   };

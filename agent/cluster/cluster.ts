@@ -6,7 +6,7 @@ export type EvictOutcome =
   | { readonly kind: 'accepted' }
   /** 404, or another pod of that name: the one we meant is gone. */
   | { readonly kind: 'gone' }
-  /** A budget says no (429), or two budgets make a decision impossible (500). */
+  /** A budget says no (429), or two budgets over one pod make a decision impossible (500). */
   | { readonly kind: 'refused'; readonly reason: string; readonly retryAfterMs: number | undefined }
   /** The API server is too busy to say (429 without a budget). */
   | { readonly kind: 'busy'; readonly retryAfterMs: number | undefined };
@@ -26,11 +26,14 @@ export type PatchOutcome =
 export interface Cluster {
   /** Undefined until it was seen for the first time. */
   node(): NodeView | undefined;
-  pods(): readonly PodView[];
+  /** Undefined until they were listed for the first time: not knowing them is not having none. */
+  pods(): readonly PodView[] | undefined;
   /** Resolves at the next change of the node or its pods after the call. */
   changed(): Promise<void>;
+  /** What the watch shows is older than what the caller knows: look again. */
+  doubt(): void;
   readNode(signal: AbortSignal): Promise<NodeView | undefined>;
-  /** A strategic merge patch. With `resourceVersion` it applies only to that state of the node. */
+  /** A strategic merge patch that applies only to that state of the node. */
   patchNode(patch: object, resourceVersion: string, signal: AbortSignal): Promise<PatchOutcome>;
   evict(pod: PodView, gracePeriodSeconds: number, signal: AbortSignal): Promise<EvictOutcome>;
   deletePod(pod: PodView, gracePeriodSeconds: number, signal: AbortSignal): Promise<DeleteOutcome>;

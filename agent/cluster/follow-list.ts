@@ -11,8 +11,12 @@ export interface FollowOptions<Item> {
   readonly key: (item: Item) => string;
   /** Called after each change with all that is there now. */
   readonly onItems: (items: ReadonlyMap<string, Item>) => void;
+  /** Aborts where what the watch shows is doubted: a new one is opened then, from the same place. */
+  readonly doubt?: () => AbortSignal;
   readonly clock: Clock;
   readonly log: Log;
+  /** The API server sent something that makes no sense. */
+  readonly onGarbage?: () => void;
   readonly random?: () => number;
 }
 
@@ -25,6 +29,14 @@ const backoff: Backoff = { firstMs: 200, longestMs: 5000 };
 /** The server ends a watch after this long; we come back with the last resourceVersion. */
 const watchSeconds = 240;
 const connectMs = 5000;
+
+class DoubtError extends Error {}
+class GarbageError extends Error {}
+
+/** Ends the watch that it was given for: what it shows is older than what we know. */
+export function doubtReason(): Error {
+  return new DoubtError('The watch lags behind');
+}
 
 /** What a watch continues from; lost where the server no longer knows it (410). */
 interface Place {
@@ -47,12 +59,12 @@ export async function followList<Item>(options: FollowOptions<Item>, signal: Abo
       await watch(options, items, place, signal);
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof KubeError && error.status === 410) {
-        place.resourceVersion = undefined;
-        continue;
-      }
+      if (error instanceof DoubtError) continue;
+      if (error instanceof GarbageError) options.onGarbage?.();
+      const isExpired = error instanceof KubeError && error.status === 410;
+      if (isExpired) place.resourceVersion = undefined;
       failures++;
-      if (failures === 1) log.warn({ path, err: errorText(error) }, 'Cannot follow the Kubernetes API');
+      if (failures === 1 && !isExpired) log.warn({ path, err: errorText(error) }, 'Cannot follow the Kubernetes API');
       await clock.sleep(backoffMs(backoff, failures, random), signal).catch(() => {});
     }
   }
@@ -66,22 +78,27 @@ async function list<Item>(
 ): Promise<void> {
   const { status, body } = await connection.request({ method: 'GET', path, signal });
   if (status !== 200) throw new KubeError(describeRefusal(`list ${path}`, status, body), { status });
-  const { items: objects, metadata } = body as { items?: object[]; metadata?: { resourceVersion?: string } };
+  const { items: objects, metadata } = Object(body) as { items?: object[]; metadata?: { resourceVersion?: string } };
+  // A list that is none must not be taken for an empty one: a drain would call itself done.
+  if (!Array.isArray(objects) || typeof metadata?.resourceVersion !== 'string')
+    throw new GarbageError(`Cannot list ${path}: the answer is no list`);
   items.clear();
-  for (const object of objects ?? []) {
+  for (const object of objects) {
     const item = read(object);
     if (item !== undefined) items.set(key(item), item);
   }
-  place.resourceVersion = metadata?.resourceVersion;
+  place.resourceVersion = metadata.resourceVersion;
   onItems(items);
 }
 
 async function watch<Item>(
-  { connection, path, read, key, onItems }: FollowOptions<Item>,
+  { connection, path, read, key, onItems, doubt }: FollowOptions<Item>,
   items: Map<string, Item>,
   place: Place,
   signal: AbortSignal,
 ): Promise<void> {
+  const doubted = doubt?.();
+  const until = doubted === undefined ? signal : AbortSignal.any([signal, doubted]);
   const query = new URLSearchParams({
     watch: 'true',
     allowWatchBookmarks: 'true',
@@ -89,8 +106,8 @@ async function watch<Item>(
     resourceVersion: place.resourceVersion ?? '',
   });
   const separator = path.includes('?') ? '&' : '?';
-  for await (const line of connection.lines(`${path}${separator}${query}`, connectMs, signal)) {
-    const { type, object } = JSON.parse(line) as WatchEvent;
+  for await (const line of connection.lines(`${path}${separator}${query}`, connectMs, until)) {
+    const { type, object } = parseEvent(line, path);
     if (type === 'ERROR')
       throw new KubeError(describeRefusal(`watch ${path}`, object.code ?? 500, object), { status: object.code ?? 500 });
     // A DELETED event has a resourceVersion of its own, newer than the object's last: the watch resumes from it.
@@ -102,4 +119,16 @@ async function watch<Item>(
     else items.set(key(item), item);
     onItems(items);
   }
+}
+
+function parseEvent(line: string, path: string): WatchEvent {
+  let event: Partial<WatchEvent>;
+  try {
+    event = Object(JSON.parse(line)) as Partial<WatchEvent>;
+  } catch (error) {
+    throw new GarbageError(`Cannot watch ${path}: a line is no JSON`, { cause: error });
+  }
+  if (typeof event.type !== 'string' || typeof event.object !== 'object' || event.object === null)
+    throw new GarbageError(`Cannot watch ${path}: a line is no event`);
+  return { type: event.type, object: event.object };
 }

@@ -4,7 +4,7 @@ import type { Log } from '../../shared/log.ts';
 import { type NodeView, readNode } from '../cordon/node-mark.ts';
 import { type PodView, podName, readPod } from '../drain/pod.ts';
 import type { Cluster, DeleteOutcome, EvictOutcome, PatchOutcome } from './cluster.ts';
-import { followList } from './follow-list.ts';
+import { doubtReason, followList } from './follow-list.ts';
 import {
   describeRefusal,
   type KubeAnswer,
@@ -18,13 +18,17 @@ export interface KubeClusterOptions {
   readonly nodeName: string;
   readonly clock: Clock;
   readonly log: Log;
+  readonly onGarbage?: () => void;
 }
 
 /** One node of a Kubernetes cluster, through its API server. */
 export class KubeCluster implements Cluster {
   readonly #options: KubeClusterOptions;
   #node: NodeView | undefined;
-  #pods: readonly PodView[] = [];
+  #pods: readonly PodView[] | undefined;
+  /** Pods that the API server called gone: the watch may show them a little longer. */
+  #gone: ReadonlySet<string> = new Set();
+  #doubt = new AbortController();
   #change = Promise.withResolvers<void>();
 
   constructor(options: KubeClusterOptions) {
@@ -33,8 +37,8 @@ export class KubeCluster implements Cluster {
 
   /** Keeps node and pods current until the signal aborts. */
   async follow(signal: AbortSignal): Promise<void> {
-    const { connection, nodeName, clock, log } = this.#options;
-    const common = { connection, clock, log };
+    const { connection, nodeName, clock, log, onGarbage } = this.#options;
+    const common = { connection, clock, log, doubt: () => this.#doubt.signal, ...(onGarbage && { onGarbage }) };
     const followNode = followList<NodeView>(
       {
         ...common,
@@ -51,7 +55,7 @@ export class KubeCluster implements Cluster {
         path: `/api/v1/pods?fieldSelector=${encodeURIComponent(`spec.nodeName=${nodeName}`)}`,
         read: (object) => readPod(object as V1Pod),
         key: ({ uid }) => uid,
-        onItems: (pods) => this.#see(this.#node, [...pods.values()]),
+        onItems: (pods) => this.#seePods([...pods.values()]),
       },
       signal,
     );
@@ -62,12 +66,17 @@ export class KubeCluster implements Cluster {
     return this.#node;
   }
 
-  pods(): readonly PodView[] {
+  pods(): readonly PodView[] | undefined {
     return this.#pods;
   }
 
   changed(): Promise<void> {
     return this.#change.promise;
+  }
+
+  doubt(): void {
+    this.#doubt.abort(doubtReason());
+    this.#doubt = new AbortController();
   }
 
   async readNode(signal: AbortSignal): Promise<NodeView | undefined> {
@@ -106,10 +115,10 @@ export class KubeCluster implements Cluster {
     const answer = await this.#options.connection.request({ method: 'POST', path, body, signal });
     const { status, retryAfterMs } = answer;
     if (status === 200 || status === 201) return { kind: 'accepted' };
-    if (isGone(answer)) return { kind: 'gone' };
-    // 429 is a budget's no only where the causes say so; otherwise the server is shedding load. 500: two budgets match.
-    if (status === 429 && !isBudget(answer)) return { kind: 'busy', retryAfterMs };
-    if (status === 429 || status === 500) return { kind: 'refused', reason: reasonOf(answer), retryAfterMs };
+    if (isGone(answer)) return this.#forget(pod);
+    if (isBudget(answer)) return { kind: 'refused', reason: reasonOf(answer), retryAfterMs };
+    // Without a budget's name the server is shedding load.
+    if (status === 429) return { kind: 'busy', retryAfterMs };
     throw refusal(`evict pod ${podName(pod)}`, answer);
   }
 
@@ -118,7 +127,7 @@ export class KubeCluster implements Cluster {
     const answer = await this.#options.connection.request({ method: 'DELETE', path: podPath(pod), body, signal });
     const { status, retryAfterMs } = answer;
     if (status === 200 || status === 202) return { kind: 'accepted' };
-    if (isGone(answer)) return { kind: 'gone' };
+    if (isGone(answer)) return this.#forget(pod);
     if (status === 429) return { kind: 'busy', retryAfterMs };
     throw refusal(`delete pod ${podName(pod)}`, answer);
   }
@@ -127,7 +136,25 @@ export class KubeCluster implements Cluster {
     return `/api/v1/nodes/${encodeURIComponent(this.#options.nodeName)}`;
   }
 
-  #see(node: NodeView | undefined, pods: readonly PodView[]): void {
+  #forget({ uid }: PodView): { readonly kind: 'gone' } {
+    this.#gone = new Set([...this.#gone, uid]);
+    this.#see(
+      this.#node,
+      this.#pods?.filter((pod) => pod.uid !== uid),
+    );
+    return { kind: 'gone' };
+  }
+
+  #seePods(pods: readonly PodView[]): void {
+    // Kept only as long as the watch shows them, so the set is never larger than the list.
+    this.#gone = new Set(pods.map(({ uid }) => uid).filter((uid) => this.#gone.has(uid)));
+    this.#see(
+      this.#node,
+      pods.filter(({ uid }) => !this.#gone.has(uid)),
+    );
+  }
+
+  #see(node: NodeView | undefined, pods: readonly PodView[] | undefined): void {
     this.#node = node;
     this.#pods = pods;
     this.#change.resolve();
@@ -151,9 +178,11 @@ function isGone({ status, body }: KubeAnswer): boolean {
   return status === 409 && details?.kind === 'Pod';
 }
 
-function isBudget({ body }: KubeAnswer): boolean {
-  const causes = (Object(body) as KubeStatus).details?.causes ?? [];
-  return causes.some(({ reason }) => reason === 'DisruptionBudget');
+/** A budget names itself in the causes of its 429; two of them over one pod are a 500 that only its message tells from others. */
+function isBudget({ status, body }: KubeAnswer): boolean {
+  const { details, message } = Object(body) as KubeStatus;
+  if (status === 500) return message?.includes('PodDisruptionBudget') === true;
+  return status === 429 && (details?.causes ?? []).some(({ reason }) => reason === 'DisruptionBudget');
 }
 
 function reasonOf({ status, body }: KubeAnswer): string {

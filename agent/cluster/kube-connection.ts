@@ -42,6 +42,9 @@ const defaultTimeoutMs = 5000;
 /** etcd stores no object above 1.5 MiB. */
 const longestLineChars = 4_194_304;
 
+/** How one call went: its method, the HTTP status (undefined without an answer), its time in milliseconds. */
+export type CallListener = (method: string, status: number | undefined, ms: number) => void;
+
 /**
  * Requests to the API server with the credentials of a KubeConfig (service account, kubeconfig, exec plugin), over one shared
  * dispatcher. The generated API classes are left out: they open a connection for each request, have no time limits and double
@@ -50,12 +53,14 @@ const longestLineChars = 4_194_304;
 export class KubeConnection {
   readonly #config: KubeConfig;
   readonly #server: string;
+  readonly #onCall: CallListener | undefined;
   #dispatcher: Dispatcher | undefined;
 
-  constructor(config: KubeConfig) {
+  constructor(config: KubeConfig, onCall?: CallListener) {
     const cluster = config.getCurrentCluster();
     if (cluster === null) throw new KubeError('Cannot find a Kubernetes cluster in the kubeconfig', {});
     this.#config = config;
+    this.#onCall = onCall;
     this.#server = cluster.server.replace(/\/$/, '');
   }
 
@@ -67,14 +72,19 @@ export class KubeConnection {
   async request({ timeoutMs = defaultTimeoutMs, signal, ...request }: KubeRequest): Promise<KubeAnswer> {
     const what = `${request.method} ${request.path}`;
     const limit = AbortSignal.timeout(timeoutMs);
+    const startMs = performance.now();
+    let status: number | undefined;
     try {
       const response = await this.#fetch(request, AbortSignal.any([signal, limit]));
-      const text = await response.text();
+      const text = await readText(response);
+      status = response.status;
       return { status: response.status, body: parseBody(text), retryAfterMs: retryAfterMs(response) };
     } catch (error) {
       signal.throwIfAborted();
       const because = limit.aborted ? `no answer within ${timeoutMs} ms` : errorText(error);
       throw new KubeError(`Cannot reach the Kubernetes API: ${what}: ${because}`, { cause: error });
+    } finally {
+      this.#onCall?.(request.method, status, performance.now() - startMs);
     }
   }
 
@@ -92,7 +102,7 @@ export class KubeConnection {
       const response = await this.#fetch({ method: 'GET', path }, AbortSignal.any([signal, abort.signal]));
       clearTimeout(timer);
       if (response.status !== 200) {
-        const text = await response.text();
+        const text = await readText(response);
         throw new KubeError(describeRefusal(`watch ${path}`, response.status, parseBody(text)), {
           status: response.status,
         });
@@ -137,6 +147,19 @@ export class KubeConnection {
 export function describeRefusal(act: string, status: number, body: unknown): string {
   const { reason, message } = (Object(body) ?? {}) as KubeStatus;
   return `Cannot ${act}: ${status}${reason ? ` ${reason}` : ''}${message ? `: ${message}` : ''}`;
+}
+
+/** A list of 250 pods of a hundred kilobytes each would be 25 MiB. */
+const longestBodyChars = 67_108_864;
+
+async function readText(response: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const chunk of response.body ?? []) {
+    text += decoder.decode(chunk as Uint8Array, { stream: true });
+    if (text.length > longestBodyChars) throw new KubeError('the answer is too long', {});
+  }
+  return text + decoder.decode();
 }
 
 function parseBody(text: string): unknown {

@@ -2,31 +2,40 @@ import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import type { Cluster, EvictOutcome } from '../cluster/cluster.ts';
-import { type DeleteReason, type PodAttempt, planDrain, type Step } from './plan-drain.ts';
+import { CallLimit } from './call-limit.ts';
+import { type DeleteReason, type PodAttempt, planDrain, type Step, untried } from './plan-drain.ts';
 import { type PodView, podName } from './pod.ts';
 import { podFilters, sparedBy } from './pod-filters.ts';
+
+/** How a pod was made to go; `itself` where it was going, or went, without us. */
+export type PodEnd = 'evicted' | `deleted-${DeleteReason}` | 'itself';
+
+/** Hears what happens to the pods, as it happens. */
+export interface DrainListener {
+  readonly onSeen: (pod: PodView) => void;
+  readonly onAsked: (pod: PodView, how: PodEnd, gracePeriodSeconds: number) => void;
+  readonly onRefused: (pod: PodView, reason: string) => void;
+  readonly onGone: (pod: PodView) => void;
+}
 
 export interface DrainParts {
   readonly cluster: Cluster;
   readonly clock: Clock;
   readonly log: Log;
+  readonly listener: DrainListener;
   readonly random?: () => number;
   /** The agent's own pod, which it never moves. */
   readonly agentUid: string | undefined;
 }
 
-/** How a pod was made to go; `itself` where it was going, or went, without us. */
-export type PodEnd = 'evicted' | `deleted-${DeleteReason}` | 'itself';
-
-export interface DrainOutcome {
-  readonly pods: ReadonlyMap<string, PodEnd>;
-  /** Pods that were still there when the drain ended. */
-  readonly left: readonly string[];
-}
-
-const backoff: Backoff = { firstMs: 100, longestMs: 2000 };
-/** Calls under way at once: enough for an API server that takes half a second for each, and no flood for a small one. */
-const mostCalls = 16;
+/** Refusals by a budget: it is asked again no more often than kubectl would. */
+const askAgain: Backoff = { firstMs: 100, longestMs: 5000 };
+/** What a budget that was not counted yet asks for; longer ones would spend the notice. */
+const longestRetryAfterMs = 10_000;
+/** Calls that failed: the pod is still to go, and time runs. */
+const tryAgain: Backoff = { firstMs: 100, longestMs: 1000 };
+/** The watch shows an accepted call within some milliseconds; where it has not by then, either of the two is wrong. */
+const settleMs = 3000;
 
 /**
  * Moves this node's pods until none is left or the signal aborts. Every pass plans again from the pods as they are, so
@@ -35,7 +44,8 @@ const mostCalls = 16;
 export class Drain {
   readonly #parts: Required<DrainParts>;
   readonly #attempts = new Map<string, PodAttempt>();
-  readonly #ends = new Map<string, PodEnd>();
+  readonly #seen = new Map<string, PodView>();
+  readonly #limit = new CallLimit();
   #wake = Promise.withResolvers<void>();
   #endByMs: number;
 
@@ -50,43 +60,68 @@ export class Drain {
     this.#wake.resolve();
   }
 
-  async run(signal: AbortSignal): Promise<DrainOutcome> {
+  /** Whether a pod still waits for its first answer. */
+  get isAsking(): boolean {
+    const pods = this.#movablePods();
+    return pods === undefined || pods.some(({ uid, goneByMs }) => goneByMs === undefined && !this.#attempts.has(uid));
+  }
+
+  /** Names of the pods that are still to go; undefined while the pods are not known. */
+  left(): readonly string[] | undefined {
+    return this.#movablePods()?.map(podName);
+  }
+
+  /** Resolves with whether no pod is left; false where the signal aborted first. */
+  async run(signal: AbortSignal): Promise<boolean> {
     const { cluster, clock } = this.#parts;
     while (!signal.aborted) {
-      const pods = this.#movablePods();
-      // Not before the node was seen: an empty list may only mean that the API server has not answered yet.
-      if (pods.length === 0 && cluster.node() !== undefined) break;
-      const { steps, nextMs } = planDrain({
-        pods,
-        attempts: this.#attempts,
-        endByMs: this.#endByMs,
-        nowMs: clock.now(),
-      });
+      const pods = this.#look();
+      if (pods?.length === 0) return true;
+      const nowMs = clock.now();
+      const attempts = this.#attempts;
+      const { steps, nextMs } = planDrain({ pods: pods ?? [], attempts, endByMs: this.#endByMs, nowMs });
       this.#wake = Promise.withResolvers();
-      for (const step of steps.slice(0, mostCalls - this.#callsUnderWay())) void this.#take(step, signal);
+      const free = this.#limit.free(nowMs);
+      for (const step of steps.slice(0, free)) void this.#take(step, signal);
+      const wakeMs = steps.length > free ? Math.min(nextMs, this.#limit.pausedUntilMs) : nextMs;
       const pause = new AbortController();
-      const sleep = clock.sleep(nextMs - clock.now(), AbortSignal.any([signal, pause.signal])).catch(() => {});
+      const sleep = clock.sleep(wakeMs - nowMs, AbortSignal.any([signal, pause.signal])).catch(() => {});
       await Promise.race([sleep, cluster.changed(), this.#wake.promise]);
       pause.abort();
     }
-    return { pods: this.#ends, left: this.#movablePods().map(podName) };
+    return false;
   }
 
-  #movablePods(): readonly PodView[] {
+  #movablePods(): readonly PodView[] | undefined {
     const filters = podFilters(this.#parts.agentUid);
-    const movable = this.#parts.cluster.pods().filter((pod) => sparedBy(filters, pod) === undefined);
-    for (const pod of movable) if (!this.#ends.has(podName(pod))) this.#ends.set(podName(pod), 'itself');
-    return movable;
+    return this.#parts.cluster.pods()?.filter((pod) => sparedBy(filters, pod) === undefined);
   }
 
-  #callsUnderWay(): number {
-    return [...this.#attempts.values()].filter(({ isInFlight }) => isInFlight).length;
+  /** Tells the listener which pods came and went since the last look, and forgets those that went. */
+  #look(): readonly PodView[] | undefined {
+    const { listener } = this.#parts;
+    const pods = this.#movablePods();
+    if (pods === undefined) return undefined;
+    const present = new Map(pods.map((pod) => [pod.uid, pod]));
+    for (const [uid, pod] of present) {
+      if (!this.#seen.has(uid)) listener.onSeen(pod);
+      this.#seen.set(uid, pod);
+    }
+    for (const [uid, pod] of this.#seen) {
+      if (present.has(uid)) continue;
+      this.#seen.delete(uid);
+      this.#attempts.delete(uid);
+      listener.onGone(pod);
+    }
+    return pods;
   }
 
   async #take(step: Step, signal: AbortSignal): Promise<void> {
-    const { cluster, log } = this.#parts;
+    const { cluster, log, clock } = this.#parts;
     const { pod, gracePeriodSeconds } = step;
+    if (this.#isDoubtful(pod)) cluster.doubt();
     this.#note(pod, { isInFlight: true });
+    this.#limit.begin();
     try {
       const outcome =
         step.kind === 'evict'
@@ -95,62 +130,62 @@ export class Drain {
       this.#record(step, outcome);
     } catch (error) {
       if (signal.aborted) return;
-      if (this.#failed(step, undefined) === 1)
-        log.warn({ pod: podName(pod), err: errorText(error) }, `Cannot ${step.kind} pod`);
+      const failures = this.#count(pod);
+      this.#note(pod, { untouchedUntilMs: clock.now() + backoffMs(tryAgain, failures, this.#parts.random) });
+      if (failures === 1) log.warn({ pod: podName(pod), err: errorText(error) }, `Cannot ${step.kind} pod`);
     } finally {
+      this.#limit.end();
       this.#note(pod, { isInFlight: false });
       this.#wake.resolve();
     }
   }
 
+  /** It was asked to go a while ago and was heard, and yet nothing shows it. */
+  #isDoubtful({ uid, goneByMs }: PodView): boolean {
+    const { untouchedUntilMs = 0, refusals = 0 } = this.#attempts.get(uid) ?? {};
+    return goneByMs === undefined && untouchedUntilMs > 0 && refusals === 0;
+  }
+
   #record(step: Step, outcome: EvictOutcome): void {
-    const { log, clock } = this.#parts;
-    const fields = { pod: podName(step.pod), gracePeriodSeconds: step.gracePeriodSeconds };
+    const { log, clock, random, listener } = this.#parts;
+    const { pod, gracePeriodSeconds } = step;
+    const fields = { pod: podName(pod), gracePeriodSeconds };
     switch (outcome.kind) {
       case 'accepted': {
-        const end: PodEnd = step.kind === 'evict' ? 'evicted' : `deleted-${step.why}`;
-        // A pod that we evicted and then hurried was still evicted.
-        if (end !== 'deleted-outlives' || this.#ends.get(podName(step.pod)) === 'itself')
-          this.#ends.set(podName(step.pod), end);
-        // The watch shows it in some milliseconds; until then it must not be asked again.
-        this.#note(step.pod, { evictNotBeforeMs: clock.now() + settleMs, deleteNotBeforeMs: clock.now() + settleMs });
-        log.info({ ...fields, how: end }, 'Pod asked to go');
+        const how: PodEnd = step.kind === 'evict' ? 'evicted' : `deleted-${step.why}`;
+        this.#limit.accepted();
+        this.#note(pod, { untouchedUntilMs: clock.now() + settleMs });
+        log.info({ ...fields, how }, 'Pod asked to go');
+        listener.onAsked(pod, how, gracePeriodSeconds);
         break;
       }
       case 'gone':
-        this.#note(step.pod, { evictNotBeforeMs: clock.now() + settleMs, deleteNotBeforeMs: clock.now() + settleMs });
         break;
-      case 'refused':
-        if (this.#failed(step, outcome.retryAfterMs) === 1)
-          log.info({ ...fields, reason: outcome.reason }, 'Budget refused eviction');
+      case 'refused': {
+        const refusals = this.#count(pod);
+        this.#note(pod, {
+          evictAfterMs:
+            clock.now() +
+            Math.max(Math.min(outcome.retryAfterMs ?? 0, longestRetryAfterMs), backoffMs(askAgain, refusals, random)),
+        });
+        if (refusals === 1) log.info({ ...fields, reason: outcome.reason }, 'Budget refused eviction');
+        listener.onRefused(pod, outcome.reason);
         break;
+      }
       case 'busy':
-        this.#failed(step, outcome.retryAfterMs);
+        this.#limit.busy(clock.now(), outcome.retryAfterMs);
         break;
     }
   }
 
-  /** Returns how often in all this pod could not be asked. */
-  #failed({ kind, pod }: Step, retryAfterMs: number | undefined): number {
-    const { clock, random } = this.#parts;
+  /** Returns how often in all this pod could not be moved. */
+  #count(pod: PodView): number {
     const refusals = (this.#attempts.get(pod.uid)?.refusals ?? 0) + 1;
-    const notBeforeMs = clock.now() + Math.max(retryAfterMs ?? 0, backoffMs(backoff, refusals, random));
-    this.#note(pod, {
-      refusals,
-      ...(kind === 'evict' ? { evictNotBeforeMs: notBeforeMs } : { deleteNotBeforeMs: notBeforeMs }),
-    });
+    this.#note(pod, { refusals });
     return refusals;
   }
 
   #note(pod: PodView, news: Partial<PodAttempt>): void {
-    const before = this.#attempts.get(pod.uid) ?? {
-      isInFlight: false,
-      refusals: 0,
-      evictNotBeforeMs: 0,
-      deleteNotBeforeMs: 0,
-    };
-    this.#attempts.set(pod.uid, { ...before, ...news });
+    this.#attempts.set(pod.uid, { ...(this.#attempts.get(pod.uid) ?? untried), ...news });
   }
 }
-
-const settleMs = 2000;

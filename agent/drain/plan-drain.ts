@@ -1,15 +1,16 @@
 import type { PodView } from './pod.ts';
-import { isGameServer } from './pod-filters.ts';
+import { isGameServer, isLastTier } from './pod-filters.ts';
 
 /** How the drain has fared with one pod so far. */
 export interface PodAttempt {
   /** A call about it is under way. */
   readonly isInFlight: boolean;
-  /** Evictions that were not accepted, whatever the reason. */
+  /** Calls that were answered with a no, or not at all. A server that is too busy to look has not said no. */
   readonly refusals: number;
-  /** Not to be evicted again before: epoch milliseconds. */
-  readonly evictNotBeforeMs: number;
-  readonly deleteNotBeforeMs: number;
+  /** Not to be evicted again before, unless only its grace is left: epoch milliseconds. */
+  readonly evictAfterMs: number;
+  /** Not to be touched before, whatever is left: its last call was accepted, or another one just failed. */
+  readonly untouchedUntilMs: number;
 }
 
 export type Step =
@@ -47,6 +48,9 @@ const outlivesByMs = 1000;
 /** With less time than this there is none left to ask a budget first. */
 const shortestAskMs = 2000;
 
+/** Longer pauses than any that a drain asks for are the work of a clock that was set back: nobody waits for them. */
+const longestWaitMs = 15_000;
+
 /** Clocks step and watches stall, so the plan is made anew at least this often. */
 const longestPauseMs = 1000;
 
@@ -55,6 +59,7 @@ const longestPauseMs = 1000;
  * agent need no special case. A pod is evicted while a budget may still agree, and deleted once only its own grace is left.
  */
 export function planDrain({ pods, attempts, endByMs, nowMs }: DrainState): DrainPlan {
+  const isLastTierOpen = pods.every((pod) => isLastTier(pod) || pod.isFinished);
   const steps: Step[] = [];
   let nextMs = nowMs + longestPauseMs;
   for (const pod of pods) {
@@ -62,14 +67,19 @@ export function planDrain({ pods, attempts, endByMs, nowMs }: DrainState): Drain
     if (attempt.isInFlight) continue;
     const step = nextStep(pod, attempt, endByMs, nowMs);
     if (step === undefined) continue;
-    const dueMs = whenDue(step, attempt, endByMs);
+    const dueMs = whenDue(step, believable(attempt, nowMs), isLastTierOpen, endByMs);
     if (dueMs <= nowMs) steps.push(step);
     else nextMs = Math.min(nextMs, dueMs);
   }
-  return { steps: steps.sort((a, b) => urgency(b) - urgency(a)), nextMs };
+  return { steps: steps.sort((a, b) => compare(slackMs(a, endByMs), slackMs(b, endByMs))), nextMs };
 }
 
-const untried: PodAttempt = { isInFlight: false, refusals: 0, evictNotBeforeMs: 0, deleteNotBeforeMs: 0 };
+export const untried: PodAttempt = { isInFlight: false, refusals: 0, evictAfterMs: 0, untouchedUntilMs: 0 };
+
+function believable({ evictAfterMs, untouchedUntilMs, ...attempt }: PodAttempt, nowMs: number): PodAttempt {
+  const believe = (untilMs: number) => (untilMs - nowMs > longestWaitMs ? 0 : untilMs);
+  return { ...attempt, evictAfterMs: believe(evictAfterMs), untouchedUntilMs: believe(untouchedUntilMs) };
+}
 
 function nextStep(pod: PodView, attempt: PodAttempt, endByMs: number, nowMs: number): Step | undefined {
   const leftSeconds = Math.max(shortestGraceSeconds, Math.floor((endByMs - nowMs) / 1000));
@@ -100,12 +110,28 @@ function escalationMs(pod: PodView, endByMs: number): number {
   return endByMs - pod.gracePeriodSeconds * 1000;
 }
 
-/** A refusal is waited out, but not past the moment at which the pod is deleted instead. */
-function whenDue({ kind, pod }: Step, { evictNotBeforeMs, deleteNotBeforeMs }: PodAttempt, endByMs: number): number {
-  return kind === 'evict' ? Math.min(evictNotBeforeMs, Math.max(escalationMs(pod, endByMs), 0)) : deleteNotBeforeMs;
+/** A refusal, or its tier, is waited out, but not past the moment at which the pod is deleted instead. */
+function whenDue(
+  { kind, pod }: Step,
+  { evictAfterMs, untouchedUntilMs }: PodAttempt,
+  isLastTierOpen: boolean,
+  endByMs: number,
+): number {
+  if (kind === 'delete') return untouchedUntilMs;
+  const wantedMs = isLastTier(pod) && !isLastTierOpen ? Number.POSITIVE_INFINITY : evictAfterMs;
+  return Math.max(untouchedUntilMs, Math.min(wantedMs, escalationMs(pod, endByMs)));
 }
 
-/** Deletions cannot wait; among evictions, pods that need long to end go first. */
-function urgency({ kind, pod }: Step): number {
-  return (kind === 'delete' ? 1e6 : 0) + pod.gracePeriodSeconds;
+/**
+ * How long a step may wait before its pod loses some of its grace. On a slow API server the calls are the scarce thing: what cannot wait
+ * goes first. A finished pod can always wait.
+ */
+function slackMs(step: Step, endByMs: number): number {
+  if (step.kind === 'evict') return escalationMs(step.pod, endByMs);
+  return step.why === 'finished' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+}
+
+/** Infinities have no difference. */
+function compare(a: number, b: number): number {
+  return a === b ? 0 : a < b ? -1 : 1;
 }

@@ -1,6 +1,7 @@
 import type { PodView } from './pod.ts';
 
 export const gameServerLabel = 'spotable.dev/game-server';
+/** `ignore`: the drain leaves the pod alone. `last`: it goes after all others, because it carries their traffic. */
 export const drainLabel = 'spotable.dev/drain';
 
 /** Why a drain leaves a pod alone. */
@@ -31,4 +32,9 @@ export function sparedBy(filters: readonly PodFilter[], pod: PodView): Spared | 
 
 export function isGameServer({ labels }: PodView): boolean {
   return labels[gameServerLabel] === 'true';
+}
+
+/** Pods of the last tier wait until no other is left, or only their own grace. */
+export function isLastTier({ labels }: PodView): boolean {
+  return labels[drainLabel] === 'last';
 }

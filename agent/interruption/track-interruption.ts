@@ -1,92 +1,125 @@
-import type { Interruption, Notice } from '../../shared/interruption/interruption.ts';
-import { isStricter, type Policy } from './policy.ts';
+import type { InterruptionKind, Notice } from '../../shared/interruption/interruption.ts';
+import { outranks, type PlannedInterruption, type Policy, planInterruption } from './policy.ts';
 
-/** What one look at the metadata service brought. */
+/** What one look at everything that announces interruptions brought. */
 export interface Observation {
   /** Everything that is announced now. */
   readonly notices: readonly Notice[];
-  /** Whether every source answered. Otherwise a notice that is missing may only have been out of sight. */
-  readonly isComplete: boolean;
+  /** Kinds that could not be seen in this look: a notice of theirs that is missing may only have been out of sight. */
+  readonly blindTo: ReadonlySet<InterruptionKind>;
 }
 
-export interface Tracked {
-  readonly interruption: Interruption | undefined;
-  /** Complete looks in a row in which the interruption's notice was absent. */
-  readonly absences: number;
-}
+/*
+ *            a notice                        the notice is gone, three looks in a row
+ *   quiet ──────────────▶ answered ──────────────────────────────────────────────────────▶ quiet
+ *     │                      ▲   ▲ │ other deadline, action, response; a notice that outranks it
+ *     │ the node is marked   │   └─┘
+ *     ▼                      │ the notice is there, or cannot be looked for and its deadline is ahead
+ *   remembered ──────────────┘
+ *     │ the notice is gone, three looks in a row: what an agent before us did is undone
+ *     └──────────────▶ quiet
+ */
+export type Tracked =
+  | { readonly state: 'quiet' }
+  /** An agent before us marked the node; whether that still holds is not known yet, and nothing is done. */
+  | { readonly state: 'remembered'; readonly interruption: PlannedInterruption; readonly absences: number }
+  /** `absences`: looks in a row in which the notice was not there. */
+  | { readonly state: 'answered'; readonly interruption: PlannedInterruption; readonly absences: number };
 
 export type Change =
   | { readonly kind: 'none' }
-  | { readonly kind: 'begun'; readonly interruption: Interruption }
-  /** The same interruption with another deadline or action, or a stricter one in its place: the work under way goes on. */
-  | { readonly kind: 'changed'; readonly interruption: Interruption; readonly before: Interruption }
-  | { readonly kind: 'cancelled'; readonly interruption: Interruption };
+  /** `isResumed`: an agent before us began it. */
+  | { readonly kind: 'begun'; readonly interruption: PlannedInterruption; readonly isResumed: boolean }
+  /** Another deadline, action or response, or an interruption that outranks it in its place: the work under way goes on. */
+  | { readonly kind: 'changed'; readonly interruption: PlannedInterruption; readonly before: PlannedInterruption }
+  | { readonly kind: 'cancelled'; readonly interruption: PlannedInterruption };
 
-export const nothingTracked: Tracked = { interruption: undefined, absences: 0 };
+export interface Tracking {
+  readonly tracked: Tracked;
+  readonly change: Change;
+}
+
+export const nothingTracked: Tracked = { state: 'quiet' };
 
 /** A notice counts as withdrawn after this many looks without it: one stray 404 must not call off a drain. */
 export const absencesUntilCancelled = 3;
 
-/**
- * Folds one observation into what is tracked. The same notice seen a thousand times is one interruption; an incomplete look
- * proves nothing absent.
- */
-export function trackInterruption(
-  { interruption, absences }: Tracked,
-  observation: Observation,
+/** Folds one look into what is tracked. The same notice seen a thousand times is one interruption. */
+export function trackInterruption(tracked: Tracked, observation: Observation, policy: Policy, nowMs: number): Tracking {
+  const announced = planAll(tracked, observation.notices, policy, nowMs);
+  if (tracked.state === 'quiet') {
+    const pressing = mostPressing(announced);
+    return pressing === undefined ? unchanged(tracked) : begun(pressing, false);
+  }
+  const { interruption } = tracked;
+  const same = announced.find(({ id }) => id === interruption.id);
+  const pressing = mostPressing(announced, same ?? interruption);
+  if (pressing === interruption) return countAbsence(tracked, announced, observation, nowMs);
+  if (tracked.state === 'remembered') return begun(pressing, pressing.id === interruption.id);
+  if (isEqual(pressing, interruption)) return unchanged({ state: 'answered', interruption, absences: 0 });
+  return changed(pressing, interruption);
+}
+
+function planAll(
+  tracked: Tracked,
+  notices: readonly Notice[],
   policy: Policy,
   nowMs: number,
-): { readonly tracked: Tracked; readonly change: Change } {
-  const notice = mostPressing(observation.notices, policy);
-  if (interruption === undefined) {
-    if (notice === undefined) return { tracked: nothingTracked, change: { kind: 'none' } };
-    const begun = { ...notice, firstSeenMs: nowMs };
-    return { tracked: { interruption: begun, absences: 0 }, change: { kind: 'begun', interruption: begun } };
-  }
-  const same = observation.notices.find(({ id }) => id === interruption.id);
-  const next =
-    notice !== undefined && notice.id !== interruption.id && replaces(notice, interruption, policy) ? notice : same;
-  if (next === undefined) return countAbsence({ interruption, absences }, observation, notice, nowMs);
-  const firstSeenMs = next.id === interruption.id ? interruption.firstSeenMs : nowMs;
-  const renewed = { ...next, firstSeenMs };
-  const isSame =
-    next.id === interruption.id && next.action === interruption.action && next.deadlineMs === interruption.deadlineMs;
-  if (isSame) return { tracked: { interruption, absences: 0 }, change: { kind: 'none' } };
-  return {
-    tracked: { interruption: renewed, absences: 0 },
-    change: { kind: 'changed', interruption: renewed, before: interruption },
-  };
+): readonly PlannedInterruption[] {
+  const known = tracked.state === 'quiet' ? undefined : tracked.interruption;
+  const planned = notices.map((notice) =>
+    planInterruption(notice, notice.id === known?.id ? known.firstSeenMs : nowMs, policy, nowMs),
+  );
+  return planned.filter(({ response }) => response !== 'ignore');
+}
+
+/** `current` stays unless another one outranks it: of two alike, the one at hand is not given up. */
+function mostPressing<Current extends PlannedInterruption | undefined>(
+  announced: readonly PlannedInterruption[],
+  current?: Current,
+): PlannedInterruption | Current {
+  let pressing: PlannedInterruption | undefined = current;
+  for (const candidate of announced) if (pressing === undefined || outranks(candidate, pressing)) pressing = candidate;
+  return pressing as PlannedInterruption | Current;
 }
 
 function countAbsence(
-  { interruption, absences }: { readonly interruption: Interruption; readonly absences: number },
-  { isComplete }: Observation,
-  other: Notice | undefined,
+  tracked: Exclude<Tracked, { state: 'quiet' }>,
+  announced: readonly PlannedInterruption[],
+  { blindTo }: Observation,
   nowMs: number,
-): { readonly tracked: Tracked; readonly change: Change } {
-  if (!isComplete) return { tracked: { interruption, absences }, change: { kind: 'none' } };
-  if (absences + 1 < absencesUntilCancelled)
-    return { tracked: { interruption, absences: absences + 1 }, change: { kind: 'none' } };
+): Tracking {
+  const { interruption } = tracked;
+  if (blindTo.has(interruption.kind)) {
+    const isAhead = (interruption.deadlineMs ?? Number.POSITIVE_INFINITY) > nowMs;
+    const mustAct = tracked.state === 'remembered' && tracked.absences === 0 && isAhead;
+    return mustAct ? begun(interruption, true) : unchanged(tracked);
+  }
+  const absences = tracked.absences + 1;
+  if (absences < absencesUntilCancelled) return unchanged({ ...tracked, absences });
+  const other = mostPressing(announced);
   if (other === undefined) return { tracked: nothingTracked, change: { kind: 'cancelled', interruption } };
-  const milder = { ...other, firstSeenMs: nowMs };
+  return tracked.state === 'remembered' ? begun(other, false) : changed(other, interruption);
+}
+
+function unchanged(tracked: Tracked): Tracking {
+  return { tracked, change: { kind: 'none' } };
+}
+
+function begun(interruption: PlannedInterruption, isResumed: boolean): Tracking {
   return {
-    tracked: { interruption: milder, absences: 0 },
-    change: { kind: 'changed', interruption: milder, before: interruption },
+    tracked: { state: 'answered', interruption, absences: 0 },
+    change: { kind: 'begun', interruption, isResumed },
   };
 }
 
-function mostPressing(notices: readonly Notice[], policy: Policy): Notice | undefined {
-  let pressing: Notice | undefined;
-  for (const notice of notices) {
-    if (policy[notice.kind] === 'ignore') continue;
-    if (pressing === undefined || replaces(notice, pressing, policy)) pressing = notice;
-  }
-  return pressing;
+function changed(interruption: PlannedInterruption, before: PlannedInterruption): Tracking {
+  return {
+    tracked: { state: 'answered', interruption, absences: 0 },
+    change: { kind: 'changed', interruption, before },
+  };
 }
 
-/** A stricter response wins; of two alike, the sooner deadline. */
-function replaces(candidate: Notice, current: Notice, policy: Policy): boolean {
-  if (isStricter(policy[candidate.kind], policy[current.kind])) return true;
-  if (isStricter(policy[current.kind], policy[candidate.kind])) return false;
-  return (candidate.deadlineMs ?? Number.POSITIVE_INFINITY) < (current.deadlineMs ?? Number.POSITIVE_INFINITY);
+function isEqual(a: PlannedInterruption, b: PlannedInterruption): boolean {
+  return a.id === b.id && a.action === b.action && a.deadlineMs === b.deadlineMs && a.response === b.response;
 }

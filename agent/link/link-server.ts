@@ -1,62 +1,91 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
+import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { exitStatus, FatalError } from '../../shared/exit-status.ts';
 import type { Interruption } from '../../shared/interruption/interruption.ts';
-import { type GameServerEvent, gameServerEvent, type InventoryEvent } from '../../shared/inventory/event.ts';
+import type { GameServerEvent, InventoryEvent } from '../../shared/inventory/event.ts';
 import type { RefusedEvent } from '../../shared/inventory/inventory.ts';
-import { checkInventoryEvent } from '../../shared/inventory/parse-event.ts';
-import { linkPath } from '../../shared/link/link-address.ts';
 import {
   type HelloMessage,
   interruptionMessage,
   linkProtocolVersion,
   type WrapperMessage,
 } from '../../shared/link/link-message.ts';
-import { errorText, type Log } from '../../shared/log.ts';
+import type { Log } from '../../shared/log.ts';
 import type { Instance } from '../../shared/metadata/instance.ts';
+import { bindLink } from './bind-link.ts';
+import { EventDesk } from './event-desk.ts';
+import type { Verdict } from './verify-hello.ts';
 import { WrapperPeer } from './wrapper-peer.ts';
 
 export interface LinkServerOptions {
-  /** `@name` or a path: see {@link linkPath}. */
+  /** `@name` or a path. */
   readonly address: string;
   readonly nodeName: string;
   readonly log: Log;
   readonly clock: Clock;
   /** What is known of the instance: wrappers then need not ask the metadata service. */
   readonly instance: () => Instance;
-  /** Whether this wrapper is a pod of our node. */
-  readonly isOwnPod: (hello: HelloMessage) => boolean;
+  /** Whether this wrapper is the pod it says it is, and a pod of our node. */
+  readonly verify: (hello: HelloMessage, signal: AbortSignal) => Promise<Verdict>;
   /** Takes an event to publish; absent where the agent has no queue. */
   readonly publish?: (event: InventoryEvent) => void;
+  readonly listener?: LinkListener;
+  readonly random?: () => number;
+}
+
+export interface LinkListener {
+  readonly onGarbage: () => void;
+  readonly onLost: () => void;
+  /** A game has ended, as its wrapper says. */
+  readonly onTerminated: (podUid: string, exitCode: number | undefined) => void;
+}
+
+/** How many wrappers were told, and when: epoch milliseconds. */
+export interface Announced {
+  readonly told: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
 }
 
 /** One node runs at most a few hundred pods. */
 const mostConnections = 1024;
-/** A wrapper sends an event a transition and a heartbeat now and then. */
-const mostUnpublished = 100;
+/** A wrapper says hello as soon as it is connected; who does not only takes a place. */
+const longestSilenceMs = 5000;
 /** A wrapper that lost its connection comes back within this; one that does not has died. */
 const comeBackMs = 1500;
-/** An agent that is being replaced frees the address within this. */
-const longestBindMs = 10_000;
+/** A wrapper waits 50 ms for its welcome before it starts its game. */
+const longestWelcomeMs = 30;
+const verifyAgain: Backoff = { firstMs: 500, longestMs: 30_000 };
 
 /** Tells the wrappers of this node what the agent learns, and takes the events they want published. */
 export class LinkServer {
   readonly #options: LinkServerOptions;
+  readonly #desk: EventDesk;
   readonly #peers = new Set<WrapperPeer>();
-  readonly #owners = new Map<string, WrapperPeer>();
   #current: { readonly interruption: Interruption; readonly endByMs: number | undefined } | undefined;
+  #isListening = false;
 
   constructor(options: LinkServerOptions) {
     this.#options = options;
+    this.#desk = new EventDesk(options.publish);
   }
 
-  /** Listens until the signal aborts. Rejects with a {@link FatalError} where the address cannot be had. */
+  get isListening(): boolean {
+    return this.#isListening;
+  }
+
+  get wrappers(): number {
+    return this.#greeted().length;
+  }
+
+  /** Listens until the signal aborts. Rejects with a FatalError where the address cannot be had. */
   async serve(signal: AbortSignal): Promise<void> {
-    const { address, log } = this.#options;
+    const { address, log, clock } = this.#options;
     const server = createServer((socket) => this.#accept(socket, signal));
     server.maxConnections = mostConnections;
-    await this.#bind(server, signal);
+    await bindLink(server, address, clock, signal);
     if (signal.aborted) return;
+    this.#isListening = true;
     log.info({ link: address }, 'Link listens');
     await new Promise<void>((resolve) => {
       const stop = () => {
@@ -65,63 +94,63 @@ export class LinkServer {
       };
       signal.addEventListener('abort', stop, { once: true });
     });
+    this.#isListening = false;
   }
 
-  /** Tells every wrapper at once, and each that connects later. Returns how many were told. */
-  announce(interruption: Interruption, endByMs: number | undefined): number {
+  /** Tells every wrapper at once, and each that connects later. */
+  announce(interruption: Interruption, endByMs: number | undefined): Announced {
+    const { clock } = this.#options;
     this.#current = { interruption, endByMs };
-    return this.#tellAll((peer) => peer.send(interruptionMessage(interruption, endByMs)));
+    const message = interruptionMessage(interruption, endByMs);
+    const peers = this.#greeted();
+    let firstMs: number | undefined;
+    for (const peer of peers) {
+      // A write to a Unix socket is in the reader's queue when it returns.
+      peer.send(message);
+      firstMs ??= clock.now();
+    }
+    const lastMs = clock.now();
+    return { told: peers.length, firstMs: firstMs ?? lastMs, lastMs };
   }
 
   cancel({ id }: Interruption): number {
     this.#current = undefined;
-    return this.#tellAll((peer) => peer.send({ type: 'cancelled', id }));
+    const peers = this.#greeted();
+    for (const peer of peers) peer.send({ type: 'cancelled', id });
+    return peers.length;
   }
 
   /** Passes on which events the queue has taken. */
   published(ids: readonly string[]): void {
-    for (const [peer, owned] of this.#byOwner(ids)) peer.send({ type: 'published', ids: owned });
+    this.#desk.published(ids);
   }
 
   refused(events: readonly RefusedEvent[]): void {
-    for (const [peer, owned] of this.#byOwner(events.map(({ id }) => id)))
-      peer.send({ type: 'refused', events: events.filter(({ id }) => owned.includes(id)) });
-  }
-
-  async #bind(server: Server, signal: AbortSignal): Promise<void> {
-    const { address } = this.#options;
-    const giveUpMs = this.#options.clock.now() + longestBindMs;
-    while (!signal.aborted) {
-      const { promise, resolve } = Promise.withResolvers<Error | undefined>();
-      server.once('error', resolve);
-      server.listen({ path: linkPath(address) }, () => resolve(undefined));
-      const error = await promise;
-      server.removeAllListeners('error');
-      if (error === undefined) return;
-      const isBusy = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-      if (!isBusy || this.#options.clock.now() > giveUpMs)
-        throw new FatalError(`Cannot listen on link ${address}: ${errorText(error)}`, {
-          status: exitStatus.unavailable,
-          cause: error,
-        });
-      await this.#options.clock.sleep(100, signal).catch(() => {});
-    }
+    this.#desk.refused(events);
   }
 
   #accept(socket: Socket, signal: AbortSignal): void {
+    const { log, clock, listener } = this.#options;
     const peer = new WrapperPeer(socket, {
       onMessage: (from, message) => this.#take(from, message),
-      onGarbage: (from, reason) =>
-        this.#options.log.warn({ gameServerId: from.hello?.game_server_id, reason }, 'Link connection closed: garbage'),
+      onGarbage: (from, reason) => {
+        listener?.onGarbage();
+        log.warn({ gameServerId: from.hello?.game_server_id, reason }, 'Link connection closed: garbage');
+      },
       onClose: (from) => this.#forget(from, signal),
     });
     this.#peers.add(peer);
+    void clock
+      .sleep(longestSilenceMs, peer.closed)
+      .then(() => peer.hello === undefined && peer.close())
+      .catch(() => {});
   }
 
   #take(peer: WrapperPeer, message: WrapperMessage): void {
     switch (message.type) {
       case 'hello':
-        this.#greet(peer, message);
+        if (peer.hello === undefined) void this.#greet(peer, message);
+        else peer.send({ type: 'error', message: 'Cannot take a second hello' });
         break;
       case 'state':
         break;
@@ -131,85 +160,90 @@ export class LinkServer {
     }
   }
 
-  #greet(peer: WrapperPeer, hello: HelloMessage): void {
-    const { isOwnPod, publish, nodeName, log } = this.#options;
+  /** A wrapper hears of an interruption at once, whoever it is; whether it may publish is found out meanwhile. */
+  async #greet(peer: WrapperPeer, hello: HelloMessage): Promise<void> {
+    const { log, clock } = this.#options;
     peer.hello = hello;
-    peer.isVerified = isOwnPod(hello);
-    const publishes = peer.isVerified && publish !== undefined;
+    if (this.#current !== undefined) peer.send(interruptionMessage(this.#current.interruption, this.#current.endByMs));
+    const verified = this.#verify(peer, hello);
+    await Promise.race([verified, clock.sleep(longestWelcomeMs, peer.closed).catch(() => {})]);
+    const wasVerified = peer.isVerified;
+    this.#welcome(peer);
+    const { game_server_id: gameServerId, pod } = hello;
+    log.info({ gameServerId, pod, verified: wasVerified }, 'Wrapper linked');
+    await verified;
+    if (!peer.isVerified || wasVerified) return;
+    this.#welcome(peer);
+    log.info({ gameServerId, pod }, 'Wrapper verified');
+  }
+
+  #welcome(peer: WrapperPeer): void {
+    const { nodeName, instance } = this.#options;
     peer.send({
       type: 'welcome',
       version: linkProtocolVersion,
-      publishes,
+      publishes: peer.isVerified && this.#desk.isOpen,
       node: nodeName,
-      instance: this.#options.instance(),
+      instance: instance(),
     });
-    if (this.#current !== undefined) peer.send(interruptionMessage(this.#current.interruption, this.#current.endByMs));
-    const { game_server_id: gameServerId, pod } = hello;
-    log.info({ gameServerId, pod, verified: peer.isVerified }, 'Wrapper linked');
+  }
+
+  /** Resolves when it is decided, or the peer has gone. */
+  async #verify(peer: WrapperPeer, hello: HelloMessage): Promise<void> {
+    const { verify, clock, log, random = Math.random } = this.#options;
+    for (let attempts = 1; !peer.closed.aborted; attempts++) {
+      const verdict = await verify(hello, peer.closed);
+      if (verdict.kind === 'own-pod' && !this.#isTaken(peer, hello)) peer.isVerified = true;
+      else if (verdict.kind === 'stranger')
+        log.warn(
+          { gameServerId: hello.game_server_id, pod: hello.pod, reason: verdict.reason },
+          'Wrapper not verified',
+        );
+      if (verdict.kind !== 'unknown') return;
+      await clock.sleep(backoffMs(verifyAgain, attempts, random), peer.closed).catch(() => {});
+    }
+  }
+
+  /** A pod that is what it says may still not speak for the game server of another one. */
+  #isTaken(peer: WrapperPeer, { game_server_id: id, pod_uid: uid }: HelloMessage): boolean {
+    return [...this.#peers].some(
+      (other) =>
+        other !== peer && other.isVerified && other.hello?.game_server_id === id && other.hello.pod_uid !== uid,
+    );
   }
 
   #takeEvent(peer: WrapperPeer, event: InventoryEvent): void {
-    const refusal = this.#refusalOf(peer, event);
+    const refusal = this.#desk.take(peer, event);
     if (refusal !== undefined) {
       peer.send({ type: 'error', message: `Cannot publish event: ${refusal}` });
       return;
     }
-    peer.latest = event as GameServerEvent;
-    peer.unpublished.add(event.id);
-    this.#owners.set(event.id, peer);
-    this.#options.publish?.(event);
-  }
-
-  #refusalOf(peer: WrapperPeer, event: InventoryEvent): string | undefined {
-    if (this.#options.publish === undefined) return 'the agent has no queue';
-    if (!peer.isVerified) return 'the wrapper is no pod of this node';
-    if (peer.unpublished.size >= mostUnpublished) return 'too many events wait';
-    const checked = checkInventoryEvent(event);
-    if ('refused' in checked) return checked.refused;
-    const isOwn = 'game_server_id' in event.data && event.data.game_server_id === peer.hello?.game_server_id;
-    return isOwn ? undefined : 'the event is not about this game server';
+    const uid = peer.hello?.pod_uid;
+    const { data } = event as GameServerEvent;
+    if (data.status === 'terminated' && uid !== undefined)
+      this.#options.listener?.onTerminated(uid, data.exit_code ?? undefined);
   }
 
   #forget(peer: WrapperPeer, signal: AbortSignal): void {
     this.#peers.delete(peer);
-    for (const id of peer.unpublished) this.#owners.delete(id);
+    this.#desk.forget(peer);
     const { latest } = peer;
-    if (latest === undefined || latest.data.status === 'terminated') return;
-    void this.#reportLost(latest, signal);
+    if (latest !== undefined && latest.data.status !== 'terminated') void this.#reportLost(latest, signal);
   }
 
-  /** Speaks for a wrapper that died without a word, unless it comes back. */
+  /** Unless the wrapper comes back. */
   async #reportLost(latest: GameServerEvent, signal: AbortSignal): Promise<void> {
+    const { clock, log, listener } = this.#options;
     const id = latest.data.game_server_id;
-    await this.#options.clock.sleep(comeBackMs, signal).catch(() => {});
+    await clock.sleep(comeBackMs, signal).catch(() => {});
     const isBack = [...this.#peers].some(({ hello }) => hello?.game_server_id === id);
     if (isBack || signal.aborted) return;
-    this.#options.log.warn({ gameServerId: id }, 'Game server lost');
-    const data = {
-      ...latest.data,
-      status: 'lost',
-      sequence: latest.data.sequence + 1,
-      lease_expires_at: null,
-      reason: 'wrapper-gone',
-    } as const;
-    this.#options.publish?.(gameServerEvent('lost', data, this.#options.clock.now()));
+    log.warn({ gameServerId: id }, 'Game server lost');
+    listener?.onLost();
+    this.#desk.reportLost(latest, clock.now());
   }
 
-  #byOwner(ids: readonly string[]): Map<WrapperPeer, string[]> {
-    const owned = new Map<WrapperPeer, string[]>();
-    for (const id of ids) {
-      const peer = this.#owners.get(id);
-      if (peer === undefined) continue;
-      this.#owners.delete(id);
-      peer.unpublished.delete(id);
-      owned.set(peer, [...(owned.get(peer) ?? []), id]);
-    }
-    return owned;
-  }
-
-  #tellAll(tell: (peer: WrapperPeer) => void): number {
-    const greeted = [...this.#peers].filter(({ hello }) => hello !== undefined);
-    for (const peer of greeted) tell(peer);
-    return greeted.length;
+  #greeted(): readonly WrapperPeer[] {
+    return [...this.#peers].filter(({ hello }) => hello !== undefined);
   }
 }

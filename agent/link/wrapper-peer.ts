@@ -23,6 +23,7 @@ export interface PeerListener {
 export class WrapperPeer {
   readonly #socket: Socket;
   readonly #lines = new LineDecoder();
+  readonly #closed = new AbortController();
   hello: HelloMessage | undefined;
   /** Whether it has proved to be the pod it says it is; only then it publishes through us. */
   isVerified = false;
@@ -43,7 +44,15 @@ export class WrapperPeer {
     });
     // A broken connection is a closed one: 'close' always follows.
     socket.on('error', () => {});
-    socket.once('close', () => onClose(this));
+    socket.once('close', () => {
+      this.#closed.abort();
+      onClose(this);
+    });
+  }
+
+  /** Aborts when the connection has gone. */
+  get closed(): AbortSignal {
+    return this.#closed.signal;
   }
 
   send(message: AgentMessage): void {

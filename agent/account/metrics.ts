@@ -1,0 +1,157 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { PodEnd } from '../drain/drain.ts';
+import type { PlannedInterruption } from '../interruption/policy.ts';
+import type { InterruptionReport } from './interruption-report.ts';
+
+/** Values that are read when somebody scrapes. */
+export interface Gauges {
+  readonly lastGoodPollAgeSeconds: () => number;
+  readonly linkedWrappers: () => number;
+  readonly inventoryWaiting: () => number;
+  readonly missingRights: () => number;
+}
+
+/** Who sent something that made no sense. */
+export type GarbageSource = 'metadata' | 'link' | 'kubernetes';
+
+const toldBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const drainBuckets = [0.5, 1, 2, 5, 10, 20, 30, 60, 90, 110, 120, 180];
+const leftBuckets = [-5, 0, 1, 2, 5, 10, 20, 30, 60, 90, 110];
+const callBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+/** prom-client's own default, 10 ms, wakes an idle process a hundred times a second. */
+const eventLoopPrecisionMs = 1000;
+
+/**
+ * The agent's figures for Prometheus. Every label has a handful of values known beforehand: ids, names of nodes and pods, and texts of
+ * errors go to the log, because each new value would be a new series for ever.
+ */
+export class AgentMetrics {
+  readonly registry: Registry = new Registry();
+  readonly #interruptions: Counter<'kind' | 'response'>;
+  readonly #ended: Counter<'kind' | 'outcome'>;
+  readonly #firstTold: Histogram<'kind'>;
+  readonly #lastTold: Histogram<'kind'>;
+  readonly #cordoned: Histogram<'kind'>;
+  readonly #lastPodGone: Histogram<'kind'>;
+  readonly #left: Histogram<'kind'>;
+  readonly #alive: Gauge<'kind'>;
+  readonly #asked: Counter<'how'>;
+  readonly #refused: Counter;
+  readonly #readings: Counter<'source' | 'outcome'>;
+  readonly #garbage: Counter<'source'>;
+  readonly #calls: Histogram<'method' | 'status'>;
+  readonly #published: Counter<'outcome'>;
+  readonly #lost: Counter;
+
+  constructor(version: string) {
+    const registers = [this.registry];
+    const seconds = <L extends string>(name: string, help: string, labelNames: L[], buckets: number[]) =>
+      new Histogram({ name: `spotable_${name}_seconds`, help, labelNames, buckets, registers });
+    const count = <L extends string>(name: string, help: string, labelNames: L[]) =>
+      new Counter({ name: `spotable_${name}_total`, help, labelNames, registers });
+    this.#interruptions = count('interruptions', 'Interruptions taken up or changed', ['kind', 'response']);
+    this.#ended = count('interruptions_ended', 'Interruptions that came to an end, by how', ['kind', 'outcome']);
+    this.#firstTold = seconds(
+      'notice_to_first_told',
+      'From the notice to the first wrapper told',
+      ['kind'],
+      toldBuckets,
+    );
+    this.#lastTold = seconds('notice_to_last_told', 'From the notice to the last wrapper told', ['kind'], toldBuckets);
+    this.#cordoned = seconds('notice_to_cordoned', 'From the notice to the cordon', ['kind'], toldBuckets);
+    this.#lastPodGone = seconds(
+      'notice_to_last_pod_gone',
+      'From the notice to the last pod gone',
+      ['kind'],
+      drainBuckets,
+    );
+    this.#left = seconds('left_at_end', 'Left until the deadline when the drain ended', ['kind'], leftBuckets);
+    this.#alive = new Gauge({
+      name: 'spotable_pods_alive_at_deadline',
+      help: 'Pods that were left when the time of the last interruption was up',
+      labelNames: ['kind'],
+      registers,
+    });
+    this.#asked = count('pods_asked_to_go', 'Evictions and deletions that were accepted', ['how']);
+    this.#refused = count('evictions_refused', 'Evictions that a budget refused', []);
+    this.#readings = count('notice_readings', 'Readings of the sources of notices', ['source', 'outcome']);
+    this.#garbage = count('garbage', 'Input that made no sense, by where it came from', ['source']);
+    this.#calls = seconds('kubernetes_request', 'Calls to the Kubernetes API', ['method', 'status'], callBuckets);
+    this.#published = count('inventory_events', 'Inventory events, by what the queue did with them', ['outcome']);
+    this.#lost = count('game_servers_lost', 'Game servers whose wrapper went without a word', []);
+    new Gauge({ name: 'spotable_agent_info', help: 'Version', labelNames: ['version'], registers }).set({ version }, 1);
+    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: eventLoopPrecisionMs });
+  }
+
+  /** Takes the values that are read at each scrape. */
+  watch({ lastGoodPollAgeSeconds, linkedWrappers, inventoryWaiting, missingRights }: Gauges): void {
+    const gauge = (name: string, help: string, read: () => number) =>
+      new Gauge({
+        name: `spotable_${name}`,
+        help,
+        registers: [this.registry],
+        collect() {
+          this.set(read());
+        },
+      });
+    gauge('last_good_poll_age_seconds', 'Since the spot notice could last be read', lastGoodPollAgeSeconds);
+    gauge('linked_wrappers', 'Wrappers connected to this agent', linkedWrappers);
+    gauge('inventory_events_waiting', 'Inventory events that the queue has not taken yet', inventoryWaiting);
+    gauge('missing_rights', 'Kubernetes rights that the agent needs and does not have', missingRights);
+  }
+
+  begun({ kind, response }: PlannedInterruption): void {
+    this.#interruptions.inc({ kind, response });
+  }
+
+  told({ kind }: PlannedInterruption, firstMs: number, lastMs: number): void {
+    this.#firstTold.observe({ kind }, firstMs / 1000);
+    this.#lastTold.observe({ kind }, lastMs / 1000);
+  }
+
+  cordoned({ kind }: PlannedInterruption, afterMs: number): void {
+    this.#cordoned.observe({ kind }, afterMs / 1000);
+  }
+
+  ended(
+    { kind }: PlannedInterruption,
+    { outcome, last_pod_gone_ms, seconds_left, pods_left }: InterruptionReport,
+  ): void {
+    this.#ended.inc({ kind, outcome });
+    if (outcome !== 'drained' && outcome !== 'incomplete') return;
+    if (last_pod_gone_ms !== null && outcome === 'drained')
+      this.#lastPodGone.observe({ kind }, last_pod_gone_ms / 1000);
+    if (seconds_left !== null) this.#left.observe({ kind }, seconds_left);
+    this.#alive.set({ kind }, pods_left.length);
+  }
+
+  asked(how: PodEnd): void {
+    this.#asked.inc({ how });
+  }
+
+  refused(): void {
+    this.#refused.inc();
+  }
+
+  reading(source: string, outcome: string): void {
+    this.#readings.inc({ source, outcome });
+  }
+
+  garbage(source: GarbageSource): void {
+    this.#garbage.inc({ source });
+  }
+
+  /** `status`: the answer's, `none` without one. */
+  called(method: string, status: number | undefined, ms: number): void {
+    this.#calls.observe({ method, status: status === undefined ? 'none' : `${Math.floor(status / 100)}xx` }, ms / 1000);
+  }
+
+  published(outcome: 'published' | 'refused', events: number): void {
+    this.#published.inc({ outcome }, events);
+  }
+
+  lost(): void {
+    this.#lost.inc();
+  }
+}

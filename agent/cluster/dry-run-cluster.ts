@@ -1,0 +1,55 @@
+import type { Log } from '../../shared/log.ts';
+import type { NodeView } from '../cordon/node-mark.ts';
+import { type PodView, podName } from '../drain/pod.ts';
+import type { Cluster, DeleteOutcome, EvictOutcome, PatchOutcome } from './cluster.ts';
+
+/** Reads the real cluster and changes nothing: it says what would be done, and pretends that it worked. */
+export class DryRunCluster implements Cluster {
+  readonly #cluster: Cluster;
+  readonly #log: Log;
+  /** Pods that would have been asked to go. */
+  readonly #gone = new Set<string>();
+
+  constructor(cluster: Cluster, log: Log) {
+    this.#cluster = cluster;
+    this.#log = log;
+  }
+
+  node(): NodeView | undefined {
+    return this.#cluster.node();
+  }
+
+  pods(): readonly PodView[] | undefined {
+    return this.#cluster.pods()?.filter(({ uid }) => !this.#gone.has(uid));
+  }
+
+  changed(): Promise<void> {
+    return this.#cluster.changed();
+  }
+
+  doubt(): void {}
+
+  readNode(signal: AbortSignal): Promise<NodeView | undefined> {
+    return this.#cluster.readNode(signal);
+  }
+
+  async patchNode(patch: object): Promise<PatchOutcome> {
+    this.#log.info({ patch }, 'Dry run: would patch node');
+    const node = this.#cluster.node();
+    return node === undefined ? { kind: 'gone' } : { kind: 'patched', node };
+  }
+
+  async evict(pod: PodView, gracePeriodSeconds: number): Promise<EvictOutcome> {
+    return this.#pretend(pod, gracePeriodSeconds, 'Dry run: would evict pod');
+  }
+
+  async deletePod(pod: PodView, gracePeriodSeconds: number): Promise<DeleteOutcome> {
+    return this.#pretend(pod, gracePeriodSeconds, 'Dry run: would delete pod');
+  }
+
+  #pretend(pod: PodView, gracePeriodSeconds: number, message: string): { readonly kind: 'gone' } {
+    this.#log.info({ pod: podName(pod), gracePeriodSeconds }, message);
+    this.#gone.add(pod.uid);
+    return { kind: 'gone' };
+  }
+}

@@ -1,0 +1,70 @@
+import type { TokenVerdict } from '../link/verify-hello.ts';
+import { describeRefusal, type KubeConnection, KubeError } from './kube-connection.ts';
+
+/** What a pod's projected token has to be made for: one that is stolen here opens nothing else, and others open nothing here. */
+export const tokenAudience = 'spotable';
+
+const path = '/apis/authentication.k8s.io/v1/tokenreviews';
+const attribute = 'authentication.kubernetes.io';
+/** Reviews under way at once: wrappers that all come back after a restart must not keep the API server from the drain. */
+const mostReviews = 4;
+
+interface ReviewStatus {
+  readonly authenticated?: boolean;
+  readonly audiences?: readonly string[];
+  readonly error?: string;
+  readonly user?: { readonly username?: string; readonly extra?: Readonly<Record<string, readonly string[]>> };
+}
+
+/** Asks the API server whose tokens are. */
+export class TokenReviewer {
+  readonly #connection: KubeConnection;
+  readonly #nodeName: string;
+  readonly #waiting: (() => void)[] = [];
+  #underWay = 0;
+
+  constructor(connection: KubeConnection, nodeName: string) {
+    this.#connection = connection;
+    this.#nodeName = nodeName;
+  }
+
+  /** Throws a KubeError where the API server does not say. */
+  async review(token: string, signal: AbortSignal): Promise<TokenVerdict> {
+    if (this.#underWay >= mostReviews) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#underWay++;
+    try {
+      signal.throwIfAborted();
+      return this.#verdictOn(await this.#ask(token, signal));
+    } finally {
+      this.#underWay--;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  async #ask(token: string, signal: AbortSignal): Promise<ReviewStatus> {
+    const body = {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenReview',
+      spec: { token, audiences: [tokenAudience] },
+    };
+    const { status, body: answer } = await this.#connection.request({ method: 'POST', path, body, signal });
+    if (status !== 201 && status !== 200)
+      throw new KubeError(describeRefusal('review a token', status, answer), { status });
+    return Object(Object(answer).status) as ReviewStatus;
+  }
+
+  #verdictOn({ authenticated, audiences, error, user }: ReviewStatus): TokenVerdict {
+    if (authenticated !== true) return { kind: 'refused', reason: error ?? 'its token is not valid' };
+    // An API server that knows nothing of audiences answers without them: its yes would be one to any token.
+    if (audiences?.includes(tokenAudience) !== true)
+      return { kind: 'refused', reason: 'its token is for another audience' };
+    const extra = (name: string) => user?.extra?.[`${attribute}/${name}`]?.[0];
+    const namespace = /^system:serviceaccount:([^:]+):[^:]+$/.exec(user?.username ?? '')?.[1];
+    const [podUid, podName, node] = [extra('pod-uid'), extra('pod-name'), extra('node-name')];
+    if (podUid === undefined || podName === undefined || namespace === undefined)
+      return { kind: 'refused', reason: 'its token is not bound to a pod' };
+    if (node !== undefined && node !== this.#nodeName)
+      return { kind: 'refused', reason: 'its token belongs to a pod of another node' };
+    return { kind: 'pod', podUid, podName, namespace };
+  }
+}

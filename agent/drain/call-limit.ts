@@ -1,0 +1,50 @@
+/** Calls under way at once: enough for an API server that takes half a second for each, and no flood for a small one. */
+const mostCalls = 16;
+const fewestCalls = 2;
+const defaultPauseMs = 500;
+/** A Retry-After of minutes would spend the notice: the server is asked again sooner, with few calls. */
+const longestPauseMs = 2000;
+
+/**
+ * How many calls may be under way: one more after each that was accepted, half as many and none for a while after one that the server was
+ * too busy for. What it sheds is shed for all pods alike, so the pause is for all.
+ */
+export class CallLimit {
+  #underWay = 0;
+  #most = mostCalls;
+  #pausedUntilMs = 0;
+
+  /** Epoch milliseconds; in the past while there is no pause. */
+  get pausedUntilMs(): number {
+    return this.#pausedUntilMs > 0 ? this.#pausedUntilMs : Number.POSITIVE_INFINITY;
+  }
+
+  /** How many calls may begin now. */
+  free(nowMs: number): number {
+    // A pause that is longer than any we make comes from a clock that was set back.
+    if (nowMs < this.#pausedUntilMs && this.#pausedUntilMs - nowMs <= longestPauseMs) return 0;
+    this.#pausedUntilMs = 0;
+    return Math.max(0, Math.floor(this.#most) - this.#underWay);
+  }
+
+  begin(): void {
+    this.#underWay++;
+  }
+
+  end(): void {
+    this.#underWay--;
+  }
+
+  accepted(): void {
+    this.#most = Math.min(mostCalls, this.#most + 1 / this.#most);
+  }
+
+  busy(nowMs: number, retryAfterMs: number | undefined): void {
+    // Calls that were under way together are shed together: that is one sign of overload, not many.
+    if (nowMs >= this.#pausedUntilMs) this.#most = Math.max(fewestCalls, this.#most / 2);
+    this.#pausedUntilMs = Math.max(
+      this.#pausedUntilMs,
+      nowMs + Math.min(retryAfterMs ?? defaultPauseMs, longestPauseMs),
+    );
+  }
+}

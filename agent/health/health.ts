@@ -1,0 +1,43 @@
+import type { RightsReview } from './review-rights.ts';
+
+/** What is known of the agent's own state. */
+export interface Vitals {
+  readonly pollIntervalMs: number;
+  /** Since the last look at the sources of notices ended, well or not. */
+  readonly stalledMs: number;
+  readonly isLinkListening: boolean;
+  readonly seesNode: boolean;
+  readonly seesPods: boolean;
+  readonly rights: RightsReview;
+}
+
+/** Why the agent is not well; empty where it is. */
+export type Complaints = readonly string[];
+
+/** A look takes a second at most, however the metadata service behaves: long silence means that the loop has stopped. */
+const longestSilenceMs = 30_000;
+
+/**
+ * Whether restarting would help. A metadata service or API server that is away is no reason: the next agent would be as blind, and what this
+ * one has under way would be lost.
+ */
+export function livenessComplaints({
+  pollIntervalMs,
+  stalledMs,
+}: Pick<Vitals, 'pollIntervalMs' | 'stalledMs'>): Complaints {
+  const limitMs = Math.max(longestSilenceMs, 5 * pollIntervalMs);
+  return stalledMs > limitMs ? [`polling has stalled: no look for ${Math.round(stalledMs / 1000)} s`] : [];
+}
+
+/** What keeps the agent from doing its work now. */
+export function readinessComplaints(vitals: Vitals): Complaints {
+  const { isLinkListening, seesNode, seesPods, rights } = vitals;
+  return [
+    ...livenessComplaints(vitals),
+    ...(isLinkListening ? [] : ['the link does not listen']),
+    ...(seesNode ? [] : ['the node was not seen yet']),
+    ...(seesPods ? [] : ['the pods were not seen yet']),
+    ...(rights.isComplete ? [] : ['own rights are not known yet']),
+    ...rights.missing.map((right) => `missing right: ${right}`),
+  ];
+}

@@ -1,0 +1,125 @@
+import { type Backoff, backoffMs } from '../../shared/backoff.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { errorText, type Log } from '../../shared/log.ts';
+import { describeRefusal, type KubeConnection, KubeError } from '../cluster/kube-connection.ts';
+
+export interface Right {
+  readonly verb: string;
+  readonly group?: string;
+  readonly resource: string;
+  readonly subresource?: string;
+  /** Without it the agent does its main work all the same. */
+  readonly isOptional?: true;
+}
+
+/** Everything that the agent asks of the Kubernetes API. */
+export const neededRights: readonly Right[] = [
+  { verb: 'get', resource: 'nodes' },
+  { verb: 'list', resource: 'nodes' },
+  { verb: 'watch', resource: 'nodes' },
+  { verb: 'patch', resource: 'nodes' },
+  { verb: 'list', resource: 'pods' },
+  { verb: 'watch', resource: 'pods' },
+  { verb: 'delete', resource: 'pods' },
+  { verb: 'create', resource: 'pods', subresource: 'eviction' },
+  { verb: 'create', resource: 'events', isOptional: true },
+  { verb: 'create', group: 'authentication.k8s.io', resource: 'tokenreviews', isOptional: true },
+];
+
+export interface RightsReview {
+  /** Whether the API server has answered for every right. */
+  readonly isComplete: boolean;
+  readonly missing: readonly string[];
+  readonly missingOptional: readonly string[];
+}
+
+export const notReviewed: RightsReview = { isComplete: false, missing: [], missingOptional: [] };
+
+const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+const afterFailure: Backoff = { firstMs: 500, longestMs: 15_000 };
+/** Somebody who repairs the role should not have to restart the agents. */
+const whileMissingMs = 15_000;
+/** Rights seldom change; ten small calls a node every ten minutes do not show on an API server. */
+const whileCompleteMs = 600_000;
+
+export interface ReviewRightsOptions {
+  readonly connection: KubeConnection;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** While this says yes, no review is made: the calls are needed for what cannot wait. */
+  readonly mustWait: () => boolean;
+  readonly random?: () => number;
+}
+
+/** Keeps asking what we may do, because a missing right shows itself only when it is too late. */
+export class RightsReviewer {
+  readonly #options: ReviewRightsOptions;
+  #review: RightsReview = notReviewed;
+
+  constructor(options: ReviewRightsOptions) {
+    this.#options = options;
+  }
+
+  get latest(): RightsReview {
+    return this.#review;
+  }
+
+  /** Runs until the signal aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, mustWait, random = Math.random } = this.#options;
+    for (let failures = 0; !signal.aborted; ) {
+      let pauseMs = whileCompleteMs;
+      try {
+        if (!mustWait()) this.#note(await this.#reviewAll(signal));
+        failures = 0;
+        const { isComplete, missing } = this.#review;
+        if (!isComplete || missing.length > 0) pauseMs = whileMissingMs;
+      } catch (error) {
+        if (signal.aborted) return;
+        failures++;
+        if (failures === 1) log.warn({ err: errorText(error) }, 'Cannot review own rights');
+        pauseMs = backoffMs(afterFailure, failures, random);
+      }
+      await clock.sleep(pauseMs, signal).catch(() => {});
+    }
+  }
+
+  #note(review: RightsReview): void {
+    const before = this.#review;
+    this.#review = review;
+    const { missing, missingOptional } = review;
+    const isNews = before.missing.join() !== missing.join() || before.missingOptional.join() !== missingOptional.join();
+    if (!isNews) return;
+    if (missing.length + missingOptional.length === 0) this.#options.log.info({}, 'Kubernetes rights complete');
+    else this.#options.log.error({ missing, missingOptional }, 'Kubernetes rights missing');
+  }
+
+  async #reviewAll(signal: AbortSignal): Promise<RightsReview> {
+    const missing: string[] = [];
+    const missingOptional: string[] = [];
+    for (const right of neededRights) {
+      if (await this.#isGranted(right, signal)) continue;
+      (right.isOptional === true ? missingOptional : missing).push(rightName(right));
+    }
+    return { isComplete: true, missing, missingOptional };
+  }
+
+  async #isGranted({ verb, group = '', resource, subresource }: Right, signal: AbortSignal): Promise<boolean> {
+    const resourceAttributes = { verb, group, resource, ...(subresource !== undefined && { subresource }) };
+    const body = {
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SelfSubjectAccessReview',
+      spec: { resourceAttributes },
+    };
+    const { status, body: answer } = await this.#options.connection.request({ method: 'POST', path, body, signal });
+    const { allowed } = Object(Object(answer).status) as { allowed?: unknown };
+    if ((status !== 201 && status !== 200) || typeof allowed !== 'boolean')
+      throw new KubeError(describeRefusal('review own rights', status, answer), { status });
+    return allowed;
+  }
+}
+
+/** `create pods/eviction`, `create tokenreviews.authentication.k8s.io`: as RBAC rules are read aloud. */
+export function rightName({ verb, group, resource, subresource }: Right): string {
+  return `${verb} ${resource}${subresource === undefined ? '' : `/${subresource}`}${group === undefined ? '' : `.${group}`}`;
+}

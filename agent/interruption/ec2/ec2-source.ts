@@ -1,0 +1,83 @@
+import { type Backoff, backoffMs } from '../../../shared/backoff.ts';
+import type { Clock } from '../../../shared/clock.ts';
+import type { Notice } from '../../../shared/interruption/interruption.ts';
+import { errorText, type Log } from '../../../shared/log.ts';
+import type { NoticeSource } from '../notice-source.ts';
+import { eventNotices, spotNotices } from './ec2-notices.ts';
+import type { Ec2Place } from './ec2-place.ts';
+
+export interface Ec2SourceOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** How long the metadata service has not answered, in milliseconds. */
+  readonly metadataSilentMs: () => number;
+  /** Which instance this is, as far as it can be known without the metadata service. */
+  readonly place: () => Ec2Place | undefined;
+  /** As the metadata service's notices have it. */
+  readonly identity: (signal: AbortSignal) => Promise<string>;
+  readonly bootedAtMs: () => number;
+  readonly random?: () => number;
+}
+
+/** A metadata service that is only restarting is back by then. */
+const patienceMs = 30_000;
+/** EC2 limits calls by account, which thousands of nodes share. */
+const everyMs = 15_000;
+const backoff: Backoff = { firstMs: 15_000, longestMs: 300_000 };
+
+/**
+ * EC2's API as the second source of notices, asked only while the metadata service has been silent for long. It announces, and never proves
+ * that something was withdrawn.
+ */
+export class Ec2Source {
+  readonly #options: Ec2SourceOptions;
+  #notices: readonly Notice[] = [];
+  #isAsking = false;
+
+  constructor(options: Ec2SourceOptions) {
+    this.#options = options;
+  }
+
+  /** What was found last, at once: EC2 answers too slowly to be waited for. */
+  get source(): NoticeSource {
+    return { name: 'ec2', kinds: [], everyLooks: 1, look: async () => this.#notices };
+  }
+
+  /** Asks while it is needed, until the signal aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, place, metadataSilentMs, random = Math.random } = this.#options;
+    let failures = 0;
+    while (!signal.aborted) {
+      const waitMs = patienceMs - metadataSilentMs();
+      if (waitMs > 0) {
+        // Whatever EC2 said, the metadata service says it better.
+        this.#notices = [];
+        this.#isAsking = false;
+        failures = 0;
+        await clock.sleep(waitMs, signal).catch(() => {});
+        continue;
+      }
+      if (!this.#isAsking) log.warn({ ...place() }, 'Metadata service silent: asking EC2');
+      this.#isAsking = true;
+      failures = (await this.#ask(failures, signal)) ? 0 : failures + 1;
+      const pauseMs = failures > 0 ? backoffMs(backoff, failures, random) : everyMs * (0.9 + 0.2 * random());
+      await clock.sleep(pauseMs, signal).catch(() => {});
+    }
+  }
+
+  async #ask(failures: number, signal: AbortSignal): Promise<boolean> {
+    const { log, place, identity, bootedAtMs } = this.#options;
+    const at = place();
+    try {
+      if (at === undefined) throw new Error('Cannot ask EC2: which instance this is, is not known');
+      const { askEc2 } = await import('./ec2-client.ts');
+      const { requests, events } = await askEc2(at.region, at.instanceId, signal);
+      this.#notices = [...spotNotices(requests, await identity(signal)), ...eventNotices(events, bootedAtMs())];
+      return true;
+    } catch (error) {
+      // Said once: an agent without rights on EC2 does without.
+      if (failures === 0 && !signal.aborted) log.warn({ err: errorText(error) }, 'Cannot ask EC2');
+      return false;
+    }
+  }
+}

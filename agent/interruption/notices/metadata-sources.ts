@@ -1,0 +1,55 @@
+import type { Clock } from '../../../shared/clock.ts';
+import type { InterruptionKind } from '../../../shared/interruption/interruption.ts';
+import { parseSpotNotice, spotNoticePath } from '../../../shared/interruption/parse-spot-notice.ts';
+import type { MetadataClient } from '../../../shared/metadata/metadata-client.ts';
+import { GarbageError, type NoticeSource } from '../notice-source.ts';
+import { lifecycleStatePath, parseLifecycleState } from './parse-lifecycle-state.ts';
+import { maintenancePath, parseMaintenance } from './parse-maintenance.ts';
+import { parseRebalance, rebalancePath } from './parse-rebalance.ts';
+import type { ParsedNotices } from './parsed-notices.ts';
+
+export interface MetadataSourcesOptions {
+  readonly metadata: MetadataClient;
+  readonly clock: Clock;
+  /** Stands for the instance in the identity of its notices. */
+  readonly identity: (signal: AbortSignal) => Promise<string>;
+  readonly rebalanceTtlMs: number;
+  /** When the machine booted: epoch milliseconds. */
+  readonly bootedAtMs: () => number;
+}
+
+/** The spot notice gives two minutes; the others give more, and AWS asks for no more than a look every five seconds. */
+const slowEveryLooks = 5;
+
+/** Everything that the instance metadata service announces. */
+export function metadataSources(options: MetadataSourcesOptions): readonly NoticeSource[] {
+  const { metadata, clock, identity, rebalanceTtlMs, bootedAtMs } = options;
+  const source = (
+    kind: InterruptionKind,
+    path: string,
+    everyLooks: number,
+    parse: (body: string, instanceId: string) => ParsedNotices,
+  ): NoticeSource => ({
+    name: path,
+    kinds: [kind],
+    everyLooks,
+    look: async (signal) => {
+      const answer = await metadata.get(path, signal);
+      if (answer.kind === 'absent') return [];
+      const parsed = parse(answer.body, await identity(signal));
+      if ('garbage' in parsed) throw new GarbageError(`Cannot read notice ${path}: ${parsed.garbage}`);
+      return parsed.notices;
+    },
+  });
+  return [
+    source('spot-termination', spotNoticePath, 1, (body, instanceId) => {
+      const parsed = parseSpotNotice(body, instanceId);
+      return 'notice' in parsed ? { notices: [parsed.notice] } : parsed;
+    }),
+    source('rebalance', rebalancePath, slowEveryLooks, (body, instanceId) =>
+      parseRebalance(body, instanceId, rebalanceTtlMs, clock.now()),
+    ),
+    source('maintenance', maintenancePath, slowEveryLooks, (body) => parseMaintenance(body, bootedAtMs())),
+    source('asg-termination', lifecycleStatePath, slowEveryLooks, parseLifecycleState),
+  ];
+}

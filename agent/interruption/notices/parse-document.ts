@@ -1,0 +1,30 @@
+const longestQuote = 120;
+
+/** Any value, short enough for a log line. */
+export function quote(value: unknown): string {
+  return (JSON.stringify(value) ?? 'undefined').slice(0, longestQuote);
+}
+
+export function parseObject(
+  body: string,
+): { readonly fields: Readonly<Record<string, unknown>> } | { readonly garbage: string } {
+  const { value, garbage } = parseJson(body);
+  if (garbage !== undefined) return { garbage };
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return { garbage: `not an object: ${quote(body)}` };
+  return { fields: value as Readonly<Record<string, unknown>> };
+}
+
+export function parseArray(body: string): { readonly items: readonly unknown[] } | { readonly garbage: string } {
+  const { value, garbage } = parseJson(body);
+  if (garbage !== undefined) return { garbage };
+  return Array.isArray(value) ? { items: value } : { garbage: `not an array: ${quote(body)}` };
+}
+
+function parseJson(body: string): { readonly value?: unknown; readonly garbage?: string } {
+  try {
+    return { value: JSON.parse(body) };
+  } catch {
+    return { garbage: `not JSON: ${quote(body)}` };
+  }
+}

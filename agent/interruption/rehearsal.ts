@@ -1,0 +1,59 @@
+import { formatDuration, parseDuration } from '../../shared/duration.ts';
+import type { NodeView } from '../cordon/node-mark.ts';
+import type { Observation, Tracked } from './track-interruption.ts';
+
+/** Shorter ones would end pods before their preStop hooks, and teach nothing about two minutes. */
+export const shortestRehearsalMs = 10_000;
+/** A forgotten rehearsal must not keep a node for a day. */
+export const longestRehearsalMs = 3_600_000;
+
+export interface Rehearsed {
+  readonly observation: Observation;
+  /** Why the request on the node is turned down; undefined where there is none, or it is granted. */
+  readonly refusal: string | undefined;
+}
+
+/**
+ * Adds the rehearsal that somebody asked for with an annotation on the node (`spotable.dev/rehearse=90s`) to what was seen. It is announced
+ * until its deadline or until the annotation goes, and only while nothing real is pending.
+ */
+export function withRehearsal(
+  observation: Observation,
+  node: NodeView | undefined,
+  tracked: Tracked,
+  nowMs: number,
+): Rehearsed {
+  const current = tracked.state === 'quiet' ? undefined : tracked.interruption;
+  if (current?.kind === 'rehearsal') {
+    const { id, kind, action, deadlineMs } = current;
+    if (deadlineMs === undefined || nowMs >= deadlineMs) return { observation, refusal: undefined };
+    if (node === undefined) return { observation: blind(observation), refusal: undefined };
+    const isAsked = node.rehearse !== undefined;
+    return {
+      observation: isAsked ? add(observation, { id, kind, action, deadlineMs }) : observation,
+      refusal: undefined,
+    };
+  }
+  if (node?.rehearse === undefined) return { observation, refusal: undefined };
+  const refusal = current === undefined ? refusalOf(node.rehearse) : `${current.id} is pending`;
+  if (refusal !== undefined) return { observation, refusal };
+  const deadlineMs = nowMs + (parseDuration(node.rehearse) ?? 0);
+  // The state of the node in which it was asked for tells two rehearsals apart.
+  const id = `${node.uid}/rehearsal/${node.resourceVersion}`;
+  return { observation: add(observation, { id, kind: 'rehearsal', action: 'none', deadlineMs }), refusal: undefined };
+}
+
+function refusalOf(text: string): string | undefined {
+  const ms = parseDuration(text);
+  if (ms === undefined) return 'expected a duration such as 90s or 2m';
+  if (ms >= shortestRehearsalMs && ms <= longestRehearsalMs) return undefined;
+  return `expected a duration from ${formatDuration(shortestRehearsalMs)} to ${formatDuration(longestRehearsalMs)}`;
+}
+
+function add({ notices, blindTo }: Observation, notice: Observation['notices'][number]): Observation {
+  return { notices: [...notices, notice], blindTo };
+}
+
+function blind({ notices, blindTo }: Observation): Observation {
+  return { notices, blindTo: new Set([...blindTo, 'rehearsal'] as const) };
+}

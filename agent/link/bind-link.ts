@@ -1,0 +1,50 @@
+import { unlink } from 'node:fs/promises';
+import { connect, type Server } from 'node:net';
+import type { Clock } from '../../shared/clock.ts';
+import { exitStatus, FatalError } from '../../shared/exit-status.ts';
+import { linkPath } from '../../shared/link/link-address.ts';
+import { errorText } from '../../shared/log.ts';
+
+/** An agent that is being replaced frees the address within this. */
+const longestBindMs = 10_000;
+const retryMs = 100;
+
+/** Listens on the link's address. Rejects with a {@link FatalError} where it cannot be had. */
+export async function bindLink(server: Server, address: string, clock: Clock, signal: AbortSignal): Promise<void> {
+  const giveUpMs = clock.now() + longestBindMs;
+  while (!signal.aborted) {
+    const error = await listen(server, address);
+    if (error === undefined) return;
+    const isBusy = error.code === 'EADDRINUSE';
+    if (!isBusy || clock.now() > giveUpMs)
+      throw new FatalError(`Cannot listen on link ${address}: ${errorText(error)}`, {
+        status: exitStatus.unavailable,
+        cause: error,
+      });
+    // A killed agent leaves the file of its socket behind; the kernel frees an abstract address by itself.
+    if (!address.startsWith('@') && !(await isAlive(address))) await unlink(address).catch(() => {});
+    else await clock.sleep(retryMs, signal).catch(() => {});
+  }
+}
+
+async function listen(server: Server, address: string): Promise<NodeJS.ErrnoException | undefined> {
+  const { promise, resolve } = Promise.withResolvers<NodeJS.ErrnoException | undefined>();
+  server.once('error', resolve);
+  // Games run as users of their own: who may reach a socket file is said by its directory, and who may publish by a token.
+  const isForAll = !address.startsWith('@');
+  const options = { path: linkPath(address), ...(isForAll && { readableAll: true, writableAll: true }) };
+  server.listen(options, () => resolve(undefined));
+  const error = await promise;
+  server.removeAllListeners('error');
+  return error;
+}
+
+async function isAlive(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ path });
+  socket.once('connect', () => resolve(true));
+  socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
+  const isListening = await promise;
+  socket.destroy();
+  return isListening;
+}
