@@ -1,0 +1,150 @@
+import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { basename, join, relative } from 'node:path';
+import { build, formatMessages, type Plugin } from 'esbuild';
+import { inlinePageAssets } from '../inventory/serve/inline-page-assets.ts';
+import { packageFolders, thirdPartyText } from './third-party.ts';
+
+/** Each process, and the module it starts with. */
+export const programs = {
+  agent: 'agent/main.ts',
+  wrapper: 'wrapper/main.ts',
+  fanout: 'wrapper/fanout/main.ts',
+  inventory: 'inventory/main.ts',
+} as const;
+export type ProgramName = keyof typeof programs;
+
+export interface BundledFile {
+  /** Name in the output folder. */
+  readonly file: string;
+  readonly bytes: number;
+  /** What went into it, relative to the project. */
+  readonly modules: readonly string[];
+}
+
+const root = join(import.meta.dirname, '..');
+
+/** What the file of a lazily loaded module is called after its program's name; the module's own name where none stands here. */
+const partNames: Readonly<Record<string, string>> = {
+  'agent/interruption/ec2/ec2-client.ts': 'ec2',
+  'wrapper/inventory/publish-alone.ts': 'sqs',
+  'wrapper/metadata-watch.ts': 'metadata',
+  'node_modules/@kubernetes/client-node/dist/index.js': 'kubernetes',
+};
+
+interface Part {
+  readonly file: string;
+  /** Absolute path of the module it starts with. */
+  readonly entry: string;
+  readonly isProgram: boolean;
+}
+
+/**
+ * Writes one program into `folder` as files that Node runs by themselves: `NAME.cjs`, and `NAME-PART.cjs` for each module that
+ * our code imports dynamically, so that it costs memory only once it is needed. Throws an esbuild BuildFailure.
+ */
+export async function bundle(name: ProgramName, folder: string): Promise<readonly BundledFile[]> {
+  const parts: Part[] = [{ file: `${name}.cjs`, entry: join(root, programs[name]), isProgram: true }];
+  const written: BundledFile[] = [];
+  const lazyPart = (entry: string): string => {
+    const module = relative(root, entry);
+    const file = `${name}-${partNames[module] ?? basename(module).replace(/\.[^.]+$/, '')}.cjs`;
+    const known = parts.find((part) => part.file === file);
+    if (known === undefined) parts.push({ file, entry, isProgram: false });
+    else if (known.entry !== entry) throw new Error(`Cannot name the file of ${module}: ${file} is of ${known.entry}`);
+    return file;
+  };
+  // Grows while it is walked: a part may have lazy parts of its own.
+  for (const part of parts) written.push(await writePart(part, folder, lazyPart));
+  return written;
+}
+
+async function writePart(
+  { file, entry, isProgram }: Part,
+  folder: string,
+  lazyPart: (entry: string) => string,
+): Promise<BundledFile> {
+  const outfile = join(folder, file);
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    metafile: true,
+    platform: 'node',
+    target: 'node24',
+    // Not ESM: there an import of node:http also loads the undici that Node brings, for 14 MiB and 18 ms a process.
+    format: 'cjs',
+    // The ES modules of the AWS SDK, of which esbuild leaves out what nobody uses.
+    mainFields: ['module', 'main'],
+    // import() would go through the ESM loader; what it becomes here is a late require().
+    supported: { 'dynamic-import': false },
+    define: { 'import.meta.dirname': '__dirname' },
+    // Names stay, for stacks that can be read without a source map, which would cost every process its memory.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    charset: 'utf8',
+    legalComments: 'none',
+    logLevel: 'silent',
+    ...(isProgram ? { banner: { js: '#!/usr/bin/env node' } } : {}),
+    plugins: [inlinePageAssets, lazyParts(lazyPart)],
+  });
+  if (isProgram) await chmod(outfile, 0o755);
+  const [output] = Object.values(metafile.outputs);
+  return { file, bytes: output?.bytes ?? 0, modules: Object.keys(metafile.inputs) };
+}
+
+/** Marks the plugin's own questions to esbuild, which it must not answer itself. */
+const isResolving = Symbol('resolving');
+
+/** esbuild splits no CommonJS: what our code imports dynamically is left out here, and required from the file beside this one. */
+function lazyParts(fileOf: (entry: string) => string): Plugin {
+  return {
+    name: 'lazy-parts',
+    setup({ onResolve, resolve }) {
+      onResolve({ filter: /.*/ }, async ({ path, kind, importer, resolveDir, pluginData }) => {
+        const isOurs = kind === 'dynamic-import' && !importer.includes('/node_modules/');
+        if (!isOurs || path.startsWith('node:') || pluginData === isResolving) return null;
+        const resolved = await resolve(path, { kind, importer, resolveDir, pluginData: isResolving });
+        if (resolved.errors.length > 0 || resolved.external) return resolved;
+        return { path: `./${fileOf(resolved.path)}`, external: true };
+      });
+    },
+  };
+}
+
+/** Bundles every program and prints a table. One that cannot be bundled is told at the end and does not keep the others from it. */
+async function main(folder: string): Promise<number> {
+  await mkdir(folder, { recursive: true });
+  const written: BundledFile[] = [];
+  const problems: string[] = [];
+  for (const name of Object.keys(programs) as ProgramName[]) {
+    try {
+      written.push(...(await bundle(name, folder)));
+    } catch (error) {
+      problems.push(`Cannot bundle ${name} from ${programs[name]}: ${await buildErrorText(error)}`);
+    }
+  }
+  await removeStale(folder, written);
+  const folders = packageFolders(written.flatMap(({ modules }) => modules));
+  await writeFile(join(folder, 'THIRD-PARTY.txt'), await thirdPartyText(root, folders));
+  console.log(`${'file'.padEnd(28)}${'KiB'.padStart(8)}${'modules'.padStart(9)}`);
+  for (const { file, bytes, modules } of written)
+    console.log(`${file.padEnd(28)}${(bytes / 1024).toFixed(0).padStart(8)}${String(modules.length).padStart(9)}`);
+  for (const problem of problems) console.error(problem);
+  return problems.length === 0 ? 0 : 1;
+}
+
+/** Files of an earlier build that this one has no part for. Other files in the folder are somebody else's. */
+async function removeStale(folder: string, written: readonly BundledFile[]): Promise<void> {
+  const current = new Set(written.map(({ file }) => file));
+  const files = await readdir(folder);
+  for (const file of files) if (file.endsWith('.cjs') && !current.has(file)) await rm(join(folder, file));
+}
+
+async function buildErrorText(error: unknown): Promise<string> {
+  const { errors = [] } = error as { errors?: Parameters<typeof formatMessages>[0] };
+  if (errors.length === 0) return String(error);
+  return (await formatMessages(errors, { kind: 'error' })).join('').trim();
+}
+
+if (import.meta.main) process.exitCode = await main(join(root, 'dist'));
