@@ -45,7 +45,7 @@ export class PodReporter {
     this.#start();
   }
 
-  /** The pod was deleted and has ended. */
+  /** The pod was deleted and has ended, and its final status was reported before. */
   confirm(): void {
     if (this.#confirm !== 'no') return;
     this.#confirm = 'wanted';

@@ -56,6 +56,7 @@ describe('a kubelet whose API server fails', { concurrency: 4 }, () => {
     await using cluster = await startCluster({ server: wire.url }, scene);
     await cluster.run('gs', `trap "" TERM; echo up; ${idle}`);
     await cluster.events.line('gs', 'up');
+    await cluster.podWhen('gs', 'is Running', ({ status }) => status?.phase === 'Running');
     await cluster.kube.remove(`${podsPath}/gs`, { gracePeriodSeconds: 2 });
     await cluster.events.next('container-signalled', 'gs');
     wire.cut();
