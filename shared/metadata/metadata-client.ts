@@ -133,6 +133,8 @@ export class MetadataClient {
     const url = new URL(path, this.#endpoint);
     if (url.protocol !== 'http:') throw metadataError('connection', path, `${url.origin} is no http address`);
     const outgoing = request(url, { method, headers, agent: this.#connections });
+    // An agent with a limit would hand this connection on to a request that waits for its turn.
+    outgoing.shouldKeepAlive = false;
     const onAbort = () => reject(signal?.reason);
     const timer = setTimeout(
       () => reject(metadataError('timeout', path, `no answer within ${this.#timeoutMs} ms`)),
