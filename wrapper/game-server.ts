@@ -40,7 +40,11 @@ export class GameServer {
     const { config, ports, surroundings } = options;
     this.#options = options;
     this.#address = config.advertise;
-    this.#agent = new AgentSide({ ...options, onChange: () => this.#agentChanged() });
+    this.#agent = new AgentSide({
+      ...options,
+      onLink: () => this.#writeState(),
+      onRisk: () => this.#tellRisk(),
+    });
     this.#whereabouts = new Whereabouts(config, this.#agent, surroundings);
     this.#reporter = openReporter({ config, ports, agent: this.#agent, surroundings });
     this.#files = this.#createFiles();
@@ -146,7 +150,7 @@ export class GameServer {
     this.#writeState();
   }
 
-  #agentChanged(): void {
+  #tellRisk(): void {
     this.#writeState();
     this.#options.happenings.push({ kind: 'heartbeat-due' });
   }

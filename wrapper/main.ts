@@ -28,8 +28,13 @@ function onSignal(listener: (signal: ForwardedSignal) => void): void {
   for (const name of Object.keys(forwardedSignals) as ForwardedSignal[]) process.on(name, () => listener(name));
 }
 
+/** Node reaps only the children that it has started itself. */
+const firstProcess = 1;
+
 async function run(config: WrapperConfig, command: readonly string[]): Promise<number> {
   const gameServerId = nameGameServer(config.podName ?? hostname(), Math.random);
+  const log = jsonLog({ write, now: Date.now, name: 'wrapper', fields: { gameServerId } });
+  if (process.pid === firstProcess) log.warn({}, 'Running as PID 1: nobody reaps orphans; put tini in front');
   const { life, restarts } = await serveGame(config, command, {
     gameServerId,
     env: process.env,
@@ -37,7 +42,7 @@ async function run(config: WrapperConfig, command: readonly string[]): Promise<n
     pid: process.pid,
     ppid: process.ppid,
     clock: systemClock,
-    log: jsonLog({ write, now: Date.now, name: 'wrapper', fields: { gameServerId } }),
+    log,
     random: Math.random,
     upMs: () => performance.now(),
     onSignal,

@@ -33,8 +33,11 @@ export interface GameServerEnd {
   readonly restarts: boolean;
 }
 
-/** The agent is on the same machine: it answers within a millisecond or two, or it is not there. */
-const welcomeLimitMs = 50;
+/**
+ * The agent is on the same machine: where there is none the connection is refused at once, and one that is there answers in a millisecond
+ * or two. Only a node whose cores are all busy takes longer, and there a game that starts in vain hurts most.
+ */
+const welcomeLimitMs = 250;
 
 /** One game server's life, from its ports to its last event. Throws a FatalError where it cannot begin. */
 export async function serveGame(

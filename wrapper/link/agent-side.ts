@@ -17,8 +17,10 @@ export interface AgentSideOptions {
   readonly ports: readonly LeasedPort[];
   readonly happenings: Happenings;
   readonly surroundings: Surroundings;
-  /** The link came, went, or told of a risk. */
-  readonly onChange: () => void;
+  /** The link came or went. */
+  readonly onLink: () => void;
+  /** What AWS warns of has changed. */
+  readonly onRisk: () => void;
 }
 
 /** The agent as the wrapper sees it: it tells of interruptions and may publish our events. */
@@ -70,13 +72,14 @@ export class AgentSide {
   #listener({
     config,
     happenings,
-    onChange,
+    onLink,
+    onRisk,
   }: AgentSideOptions): ConstructorParameters<typeof AgentLink>[0]['listener'] {
     return {
-      onWelcome: onChange,
+      onWelcome: onLink,
       onBroken: () => {
         this.#inventory?.reset('the link broke');
-        onChange();
+        onLink();
       },
       onRefusal: (reason) => this.#inventory?.reset(reason),
       onSettled: (outcome) => this.#inventory?.settle(outcome),
@@ -84,11 +87,11 @@ export class AgentSide {
         const cause = endCauseOf(message, config.safetyMarginMs);
         if (cause !== undefined) happenings.push({ kind: 'end-announced', cause });
         else this.#risks.set(message.id, message.kind);
-        if (cause === undefined) onChange();
+        if (cause === undefined) onRisk();
       },
       onCancelled: (id) => {
         happenings.push({ kind: 'end-cancelled', id });
-        if (this.#risks.delete(id)) onChange();
+        if (this.#risks.delete(id)) onRisk();
       },
     };
   }

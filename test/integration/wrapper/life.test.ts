@@ -272,7 +272,13 @@ function isAliveAndNoZombie(pid: number): boolean {
 suite('A wrapper that cannot begin', parallel, () => {
   const wrong: [string, string[], string[], number, RegExp][] = [
     ['a game that is not there', [], ['no-such-game'], 127, /Cannot start game no-such-game: not found/],
-    ['a game that is no program', [], [join(import.meta.dirname, 'life.test.ts')], 126, /Cannot start game .*: not executable/],
+    [
+      'a game that is no program',
+      [],
+      [join(import.meta.dirname, 'life.test.ts')],
+      126,
+      /Cannot start game .*: not executable/,
+    ],
     ['no game at all', [], [], 64, /Missing the game/],
     ['an unknown flag', ['--prot', 'A=udp'], ['true'], 64, /Unknown flag "--prot": see --help/],
     [

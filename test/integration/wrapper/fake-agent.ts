@@ -1,0 +1,112 @@
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { InventoryEvent } from '../../../shared/inventory/event.ts';
+import { decodeWrapperLine } from '../../../shared/link/decode-line.ts';
+import { LineDecoder } from '../../../shared/link/line-decoder.ts';
+import {
+  type AgentMessage,
+  encodeLine,
+  type HelloMessage,
+  type InterruptionMessage,
+} from '../../../shared/link/link-message.ts';
+import { type Instance, unknownInstance } from '../../../shared/metadata/instance.ts';
+import { type Afterwards, eventually, temporaryFolder } from './wrapper-process.ts';
+
+export interface FakeAgentOptions {
+  readonly publishes?: boolean;
+  /** Whether events are acknowledged as they come. */
+  readonly acknowledges?: boolean;
+  readonly instance?: Instance;
+  /** Sent right behind the welcome. */
+  readonly interruption?: InterruptionMessage;
+  /** Where to listen; a socket of its own when not given. */
+  readonly path?: string;
+}
+
+/** What a node's agent does on its end of the link, told by the test. */
+export class FakeAgent {
+  readonly path: string;
+  readonly hellos: HelloMessage[] = [];
+  readonly states: string[] = [];
+  readonly events: InventoryEvent[] = [];
+  readonly #sockets = new Set<Socket>();
+  readonly #options: FakeAgentOptions;
+  readonly #server = createServer((socket) => this.#accept(socket));
+
+  private constructor(path: string, options: FakeAgentOptions) {
+    this.path = path;
+    this.#options = options;
+  }
+
+  static async listen(t: Afterwards, options: FakeAgentOptions = {}): Promise<FakeAgent> {
+    const agent = new FakeAgent(options.path ?? join(temporaryFolder(t), 'link'), options);
+    agent.#server.listen({ path: agent.path });
+    await once(agent.#server, 'listening');
+    t.after(() => agent.close());
+    return agent;
+  }
+
+  tell(message: AgentMessage): void {
+    this.write(encodeLine(message));
+  }
+
+  write(text: string): void {
+    for (const socket of this.#sockets) socket.write(text);
+  }
+
+  acknowledge(...events: InventoryEvent[]): void {
+    this.tell({ type: 'published', ids: events.map(({ id }) => id) });
+  }
+
+  /** The first event of this type. */
+  event(name: string): Promise<InventoryEvent> {
+    return eventually(`the agent gets ${name}; it got ${this.names().join()}`, () =>
+      this.events.find(({ type }) => type === `dev.spotable.gameserver.${name}.v1`),
+    );
+  }
+
+  names(): string[] {
+    return this.events.map(({ type }) => type.split('.').at(-2) ?? '');
+  }
+
+  /** Ends every connection and stops listening, as a dying agent does. */
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    if (!this.#server.listening) return;
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    const lines = new LineDecoder();
+    socket.on('error', () => {});
+    socket.on('close', () => this.#sockets.delete(socket));
+    socket.on('data', (chunk: Buffer) => {
+      for (const line of lines.push(chunk)) this.#take(line, socket);
+    });
+  }
+
+  #take(line: string, socket: Socket): void {
+    const decoded = decodeWrapperLine(line);
+    if (decoded.kind !== 'message') throw new Error(`The wrapper sent ${line}`);
+    const { message } = decoded;
+    const { publishes = true, acknowledges = true, instance = unknownInstance, interruption } = this.#options;
+    switch (message.type) {
+      case 'hello': {
+        this.hellos.push(message);
+        const welcome = encodeLine({ type: 'welcome', version: 1, publishes, node: 'node-1', instance });
+        socket.write(interruption === undefined ? welcome : welcome + encodeLine(interruption));
+        break;
+      }
+      case 'state':
+        this.states.push(message.state);
+        break;
+      case 'event':
+        this.events.push(message.event);
+        if (acknowledges) this.acknowledge(message.event);
+        break;
+    }
+  }
+}

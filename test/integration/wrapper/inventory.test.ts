@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type QueueService, startQueueService } from '../../../sandbox/sqs/queue-service.ts';
+import type { GameServerEvent, InventoryEvent } from '../../../shared/inventory/event.ts';
+import { checkInventoryEvent } from '../../../shared/inventory/parse-event.ts';
+import { FakeAgent } from './fake-agent.ts';
+import { type Afterwards, eventually, fixture, temporaryFolder, WrapperProcess } from './wrapper-process.ts';
+
+const parallel = { concurrency: 4 };
+const queue = 'events.fifo';
+
+async function startQueue(t: Afterwards): Promise<QueueService> {
+  const service = await startQueueService({ queues: [{ name: queue }] });
+  t.after(() => service.close());
+  return service;
+}
+
+function toQueue(service: QueueService): { env: Record<string, string> } {
+  const keys = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1' };
+  return { env: { ...keys, QUEUE_URL: service.queueUrl(queue), AWS_ENDPOINT_URL_SQS: service.endpoint } };
+}
+
+async function received(service: QueueService): Promise<GameServerEvent[]> {
+  const messages = await service.messages(queue);
+  return messages.map(({ body }) => JSON.parse(body) as GameServerEvent);
+}
+
+const names = (events: readonly InventoryEvent[]) => events.map(({ type }) => type.split('.').at(-2));
+
+suite('A wrapper without an agent', parallel, () => {
+  test('publishes its whole life to the queue by itself, in sequence', async (t) => {
+    const service = await startQueue(t);
+    const options = toQueue(service);
+    const env = { ...options.env, POD_NAME: 'arena-1', NODE_NAME: 'node-1', LABELS: 'team=red map=dm6' };
+    const wrapper = new WrapperProcess(
+      t,
+      ['--type', 'arena', '--advertise', 'play.example.org'],
+      fixture('udp-game.ts'),
+      { env },
+    );
+    await eventually('it is ready for others', async () => names(await received(service)).includes('ready'));
+    wrapper.signal('SIGTERM');
+    assert.equal(await wrapper.status(), 3);
+    const events = await received(service);
+    assert.deepEqual(names(events), ['starting', 'ready', 'terminating', 'terminated']);
+    for (const event of events) assert.deepEqual(checkInventoryEvent(event), { event });
+    const [, ready, terminating, terminated] = events.map(({ data }) => data);
+    assert.deepEqual(ready?.labels, { team: 'red', map: 'dm6' });
+    assert.deepEqual(
+      [ready?.type, ready?.public_hostname, ready?.node, ready?.pod],
+      ['arena', 'play.example.org', 'node-1', 'arena-1'],
+    );
+    assert.equal(terminating?.reason, 'sigterm');
+    assert.deepEqual([terminated?.exit_code, terminated?.lease_expires_at], [3, null]);
+  });
+
+  test('sends heartbeats with a lease that outlasts them, and what the game writes into its status file', async (t) => {
+    const service = await startQueue(t);
+    const file = `${temporaryFolder(t)}/status.json`;
+    const flags = ['--ready', 'delay:10ms', '--heartbeat', '200ms', '--lease', '5s', '--status-file', file];
+    const status = JSON.stringify({ players: 4, allocated: true, labels: { map: 'ctf' } });
+    const script = `echo '${status}' > "$SPOTABLE_STATUS_FILE"; trap 'exit 0' TERM; while :; do sleep 0.1; done`;
+    const wrapper = new WrapperProcess(t, flags, ['sh', '-c', script], toQueue(service));
+    const event = await eventually('it is allocated', async () =>
+      (await received(service)).find(({ data }) => data.status === 'allocated' && data.players === 4),
+    );
+    assert.deepEqual(event.data.labels, { map: 'ctf' });
+    const beats = await eventually('three heartbeats', async () => {
+      const found = (await received(service)).filter(({ type }) => type.includes('heartbeat'));
+      return found.length >= 3 && found;
+    });
+    for (const { time, data } of beats) assert.equal(Date.parse(data.lease_expires_at ?? '') - Date.parse(time), 5000);
+    wrapper.signal('SIGTERM');
+    assert.equal(await wrapper.status(), 0);
+  });
+
+  test('whose game dies before it is ready says terminated with its status, and never ready', async (t) => {
+    const service = await startQueue(t);
+    const wrapper = new WrapperProcess(t, [], ['sh', '-c', 'exit 9'], toQueue(service));
+    assert.equal(await wrapper.status(), 9);
+    const events = await received(service);
+    assert.deepEqual(names(events), ['starting', 'terminated']);
+    assert.deepEqual([events[1]?.data.exit_code, events[1]?.data.reason], [9, 'game-exited']);
+  });
+
+  test('brings all events in order, none twice, after the queue was down', async (t) => {
+    const service = await startQueue(t);
+    service.faults.add({ fault: { kind: 'status', status: 503 } });
+    const wrapper = new WrapperProcess(
+      t,
+      ['--heartbeat', '100ms', '--lease', '10s'],
+      fixture('udp-game.ts', '--save-ms', '3000'),
+      toQueue(service),
+    );
+    await wrapper.said('Cannot publish inventory events');
+    await wrapper.said('Game ready');
+    wrapper.signal('SIGTERM');
+    await wrapper.said('Game told');
+    service.faults.clear();
+    assert.equal(await wrapper.status(), 3);
+    const events = await received(service);
+    assert.deepEqual(
+      names(events).filter((name) => name !== 'heartbeat'),
+      ['starting', 'ready', 'terminating', 'terminated'],
+    );
+    const sequences = events.map(({ data }) => data.sequence);
+    assert.deepEqual(
+      sequences,
+      sequences.toSorted((a, b) => a - b),
+    );
+    assert.equal(new Set(events.map(({ id }) => id)).size, events.length);
+    assert.equal(wrapper.log.filter(({ msg }) => msg === 'Cannot publish inventory events').length, 1);
+  });
+
+  for (const [what, fault] of [
+    ['answers errors', { kind: 'status', status: 500 }],
+    ['hangs', { kind: 'hang' }],
+  ] as const)
+    test(`ends at most about a second after its game where the queue ${what} for good, and names what was lost`, async (t) => {
+      const service = await startQueue(t);
+      service.faults.add({ fault });
+      const wrapper = new WrapperProcess(t, [], fixture('udp-game.ts'), toQueue(service));
+      await wrapper.said('Game ready');
+      wrapper.signal('SIGTERM');
+      assert.equal(await wrapper.status(), 3);
+      const ended = await wrapper.said('Game server ended');
+      const lateMs = ended.time - (await wrapper.said('Game ended')).time;
+      assert.ok(lateMs < 1500, `${lateMs} ms after the game`);
+      const { events } = (await wrapper.said('Inventory events lost')) as unknown as { events: string[] };
+      assert.deepEqual(
+        events.map((id) => id.split('/')[2]),
+        ['starting', 'ready', 'terminating', 'terminated'],
+      );
+      assert.equal(ended['unsentEvents'], 4);
+    });
+
+  test('runs its game where the queue does not exist, and says so once', async (t) => {
+    const service = await startQueue(t);
+    const { env } = toQueue(service);
+    const options = { env: { ...env, QUEUE_URL: service.queueUrl('nobody.fifo') } };
+    const wrapper = new WrapperProcess(t, [], fixture('udp-game.ts'), options);
+    await wrapper.said('Game ready');
+    assert.match(String((await wrapper.said('Cannot publish inventory events'))['err']), /queue/i);
+    wrapper.signal('SIGTERM');
+    assert.equal(await wrapper.status(), 3);
+  });
+
+  test("sends the seed's shape where that is wanted", async (t) => {
+    const service = await startQueue(t);
+    const wrapper = new WrapperProcess(
+      t,
+      ['--format', 'seed', '--type', 'arena'],
+      ['sh', '-c', 'exit 0'],
+      toQueue(service),
+    );
+    assert.equal(await wrapper.status(), 0);
+    const bodies = (await service.messages(queue)).map(({ body }) => JSON.parse(body) as Record<string, unknown>[]);
+    assert.deepEqual(
+      bodies.map(([first]) => Object.keys(first ?? {})),
+      Array(2).fill(['public_hostname', 'public_port', 'region', 'status', 'type']),
+    );
+    assert.deepEqual(
+      bodies.map(([first]) => first?.['status']),
+      ['starting', 'terminated'],
+    );
+  });
+
+  test('ends its game right without Kubernetes, agent, EC2 and SQS, and says in one line what is missing', async (t) => {
+    const blackHole = createServer(() => {}).listen(0, '127.0.0.1');
+    t.after(() => blackHole.closeAllConnections());
+    t.after(() => blackHole.close());
+    await sleep(0);
+    const { port } = blackHole.address() as AddressInfo;
+    const flags = ['--link', '/none/link', '--metadata-endpoint', `http://127.0.0.1:${port}`];
+    const wrapper = new WrapperProcess(t, flags, fixture('udp-game.ts'));
+    await wrapper.said('Game ready');
+    await wrapper.said('Instance metadata unavailable');
+    assert.match(
+      String((await wrapper.said('Cannot publish inventory events'))['err']),
+      /no agent that publishes, and no --queue-url/,
+    );
+    wrapper.signal('SIGTERM');
+    assert.equal(await wrapper.status(), 3);
+    for (const msg of ['No agent on this node', 'Instance metadata unavailable', 'Cannot publish inventory events'])
+      assert.equal(wrapper.log.filter((line) => line.msg === msg).length, 1, msg);
+    const lateMs = (await wrapper.said('Game server ended')).time - (await wrapper.said('Game ended')).time;
+    assert.ok(lateMs < 500, `${lateMs} ms after the game, with nowhere to send anything`);
+  });
+});
+
+suite('A wrapper whose agent does not publish', parallel, () => {
+  test('publishes by itself', async (t) => {
+    const service = await startQueue(t);
+    const agent = await FakeAgent.listen(t, { publishes: false });
+    const wrapper = new WrapperProcess(t, ['--link', agent.path], ['sh', '-c', 'exit 0'], toQueue(service));
+    assert.equal(await wrapper.status(), 0);
+    assert.deepEqual(names(await received(service)), ['starting', 'terminated']);
+    assert.deepEqual(agent.events, []);
+  });
+
+  test('takes over when the agent dies, so that its last words are heard', async (t) => {
+    const service = await startQueue(t);
+    const agent = await FakeAgent.listen(t);
+    const wrapper = new WrapperProcess(t, ['--link', agent.path], fixture('udp-game.ts'), toQueue(service));
+    await agent.event('ready');
+    await agent.close();
+    await wrapper.said('Agent link lost');
+    wrapper.signal('SIGTERM');
+    assert.equal(await wrapper.status(), 3);
+    assert.deepEqual(names(await received(service)).slice(-2), ['terminating', 'terminated']);
+  });
+});

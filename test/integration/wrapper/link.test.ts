@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { suite, test } from 'node:test';
+import { checkInventoryEvent } from '../../../shared/inventory/parse-event.ts';
+import type { InterruptionMessage } from '../../../shared/link/link-message.ts';
+import { unknownInstance } from '../../../shared/metadata/instance.ts';
+import { FakeAgent } from './fake-agent.ts';
+import { eventually, fixture, temporaryFolder, WrapperProcess } from './wrapper-process.ts';
+
+const parallel = { concurrency: 4 };
+
+function interruption(inMs: number, marginMs = 1000): InterruptionMessage {
+  const deadline = Date.now() + inMs;
+  return {
+    type: 'interruption',
+    id: 'i-1/spot-termination',
+    kind: 'spot-termination',
+    action: 'terminate',
+    deadline: new Date(deadline).toISOString(),
+    end_by: new Date(deadline - marginMs).toISOString(),
+  };
+}
+
+const stubborn = ['sh', '-c', 'trap "" TERM; echo up; while :; do sleep 0.1; done'];
+
+suite('A wrapper on a node with an agent', parallel, () => {
+  test('tells who it is, hears of the interruption, tells its game, and hands over all its events', async (t) => {
+    const agent = await FakeAgent.listen(t, {
+      instance: { ...unknownInstance, region: 'eu-west-1', instanceId: 'i-1', publicIpv4: '192.0.2.9' },
+    });
+    const env = { POD_NAME: 'arena-1', POD_NAMESPACE: 'games', POD_UID: 'uid-1' };
+    const wrapper = new WrapperProcess(t, ['--link', agent.path], fixture('udp-game.ts'), { env });
+    await agent.event('ready');
+    const notice = interruption(20_000);
+    agent.tell(notice);
+    assert.equal(await wrapper.status(), 3);
+    const { namespace, pod, pod_uid: uid, pid, ports } = agent.hellos[0] ?? assert.fail();
+    assert.deepEqual([namespace, pod, uid, pid], ['games', 'arena-1', 'uid-1', wrapper.pid]);
+    assert.deepEqual(Object.keys(ports), ['SERVER_PORT', 'RCON_PORT']);
+    assert.deepEqual(agent.names(), ['starting', 'ready', 'terminating', 'terminated']);
+    assert.deepEqual(agent.states, ['starting', 'ready', 'terminating', 'terminated']);
+    assert.deepEqual(
+      agent.events.map(({ data }) => data.sequence),
+      [1, 2, 3, 4],
+    );
+    for (const event of agent.events) assert.deepEqual(checkInventoryEvent(event), { event });
+    const { data } = await agent.event('terminating');
+    assert.ok('reason' in data);
+    assert.deepEqual(
+      [data.reason, data.deadline, data.public_hostname, data.node],
+      ['spot-termination', notice.deadline, '192.0.2.9', 'node-1'],
+    );
+    assert.ok(
+      wrapper.output.includes(`told ${notice.deadline}`),
+      'the deadline was not in its file when the game was told',
+    );
+    assert.equal((await wrapper.said('Game server ended'))['unsentEvents'], 0);
+  });
+
+  test('kills a game that will not go one second before the end that the agent named', async (t) => {
+    const agent = await FakeAgent.listen(t);
+    const wrapper = new WrapperProcess(t, ['--link', agent.path], stubborn);
+    await wrapper.printed(/up/);
+    const notice = interruption(5000);
+    agent.tell(notice);
+    assert.equal(await wrapper.status(), 137);
+    const leftMs = Date.parse(notice.end_by ?? '') - (await wrapper.said('Game killed')).time;
+    assert.ok(leftMs > 0 && leftMs <= 1000, `killed ${leftMs} ms before the end`);
+    assert.deepEqual(agent.names(), ['starting', 'terminating', 'terminated']);
+  });
+
+  test('keeps to the interruption when SIGTERM follows, and moves with a sooner end', async (t) => {
+    const agent = await FakeAgent.listen(t);
+    const wrapper = new WrapperProcess(t, ['--link', agent.path, '--grace-period', '1s'], stubborn);
+    await wrapper.printed(/up/);
+    agent.tell(interruption(60_000));
+    await wrapper.said('Game told');
+    wrapper.signal('SIGTERM');
+    const sooner = interruption(4000);
+    agent.tell(sooner);
+    await wrapper.said('Interruption moved');
+    assert.equal(await wrapper.status(), 137);
+    const leftMs = Date.parse(sooner.end_by ?? '') - (await wrapper.said('Game killed')).time;
+    assert.ok(leftMs > 0 && leftMs <= 1000, `killed ${leftMs} ms before the end`);
+  });
+
+  test('does not start a game that would only be ended, and starts it when the interruption is cancelled', async (t) => {
+    const notice = interruption(60_000);
+    const agent = await FakeAgent.listen(t, { interruption: notice });
+    const wrapper = new WrapperProcess(t, ['--link', agent.path], ['sh', '-c', 'exit 6']);
+    await wrapper.said('Game held back: an interruption is under way');
+    assert.ok(!wrapper.hasSaid('Game started'));
+    agent.tell({ type: 'cancelled', id: notice.id });
+    assert.equal(await wrapper.status(), 6);
+  });
+
+  test('that holds its game ends with 0 at SIGTERM, and by itself at the end', async (t) => {
+    const agent = await FakeAgent.listen(t, { interruption: interruption(60_000) });
+    const ended = new WrapperProcess(t, ['--link', agent.path], ['true']);
+    await ended.said('Game held back: an interruption is under way');
+    ended.signal('SIGTERM');
+    assert.equal(await ended.status(), 0);
+    const soon = await FakeAgent.listen(t, { interruption: interruption(2000) });
+    const expired = new WrapperProcess(t, ['--link', soon.path], ['true']);
+    assert.equal(await expired.status(), 0);
+    assert.ok(!expired.hasSaid('Game started') && expired.hasSaid('Game was never started'));
+  });
+
+  test('takes a cancelled interruption back as long as its game plays on', async (t) => {
+    const agent = await FakeAgent.listen(t);
+    const wrapper = new WrapperProcess(t, ['--link', agent.path, '--stop-at', '20s'], fixture('udp-game.ts'));
+    await agent.event('ready');
+    const notice = interruption(60_000);
+    agent.tell(notice);
+    await agent.event('terminating');
+    agent.tell({ type: 'cancelled', id: notice.id });
+    await eventually('it is ready again', () => agent.names().at(-1) === 'ready' && agent.names().length === 4);
+    assert.ok(!wrapper.hasSaid('Game told'));
+  });
+
+  test('goes on under a risk without a deadline, and says so in its labels', async (t) => {
+    const agent = await FakeAgent.listen(t);
+    const wrapper = new WrapperProcess(t, ['--link', agent.path], fixture('udp-game.ts'));
+    await agent.event('ready');
+    agent.tell({
+      type: 'interruption',
+      id: 'i-1/rebalance',
+      kind: 'rebalance',
+      action: 'none',
+      deadline: null,
+      end_by: null,
+    });
+    const event = await eventually('the label is there', () =>
+      agent.events.find(({ data }) => 'labels' in data && data.labels['spotable.dev/at-risk'] === 'rebalance'),
+    );
+    assert.equal(event.data.status, 'ready');
+    agent.tell({ type: 'cancelled', id: 'i-1/rebalance' });
+    await eventually('the label is gone', () => {
+      const last = agent.events.at(-1)?.data;
+      return last !== undefined && 'labels' in last && Object.keys(last.labels).length === 0;
+    });
+    assert.ok(!wrapper.hasSaid('Game told'));
+  });
+
+  test('says hello again to an agent that comes back, and repeats what was not acknowledged', async (t) => {
+    const agent = await FakeAgent.listen(t, { acknowledges: false });
+    const wrapper = new WrapperProcess(t, ['--link', agent.path], fixture('udp-game.ts'));
+    const starting = await agent.event('starting');
+    await wrapper.said('Game ready');
+    await agent.close();
+    await wrapper.said('Agent link lost');
+    const next = await FakeAgent.listen(t, { path: agent.path });
+    const repeated = await next.event('starting');
+    assert.deepEqual(repeated, starting);
+    await next.event('ready');
+    assert.equal(next.hellos.length, 1);
+    assert.ok(next.states.includes('ready'));
+    wrapper.signal('SIGTERM');
+    assert.equal(await wrapper.status(), 3);
+    assert.deepEqual(
+      next.names().filter((name) => name !== 'heartbeat'),
+      ['starting', 'ready', 'terminating', 'terminated'],
+    );
+  });
+
+  test('finds an agent that starts later', async (t) => {
+    const path = `${temporaryFolder(t)}/link`;
+    const wrapper = new WrapperProcess(t, ['--link', path], fixture('udp-game.ts'));
+    await wrapper.said('No agent on this node');
+    await wrapper.said('Game ready');
+    const agent = await FakeAgent.listen(t, { path });
+    await agent.event('ready');
+    agent.tell(interruption(20_000));
+    assert.equal(await wrapper.status(), 3);
+  });
+
+  test('leaves an agent that talks garbage, keeps its game, and comes back', async (t) => {
+    const agent = await FakeAgent.listen(t);
+    const wrapper = new WrapperProcess(t, ['--link', agent.path], fixture('udp-game.ts'));
+    await agent.event('ready');
+    agent.write('{"type":"from the future","x":1}\n');
+    agent.write('no json\n');
+    assert.match(String((await wrapper.said('Agent link lost'))['reason']), /not JSON/);
+    await eventually('it says hello again', () => agent.hellos.length === 2);
+    agent.write('x'.repeat(100_000));
+    await eventually('it says hello a third time', () => agent.hellos.length === 3);
+    agent.tell(interruption(20_000));
+    assert.equal(await wrapper.status(), 3);
+  });
+
+  test('starts its game though the agent accepts and says nothing', async (t) => {
+    const path = `${temporaryFolder(t)}/link`;
+    const sockets: Socket[] = [];
+    const server = createServer((socket) => sockets.push(socket)).listen({ path });
+    t.after(() => server.close());
+    t.after(() => sockets.map((socket) => socket.destroy()));
+    const wrapper = new WrapperProcess(t, ['--link', path], ['true']);
+    assert.equal(await wrapper.status(), 0);
+  });
+
+  test('writes its link and its state into the state file', async (t) => {
+    const agent = await FakeAgent.listen(t);
+    const wrapper = new WrapperProcess(
+      t,
+      ['--link', agent.path],
+      ['sh', '-c', 'echo "file $SPOTABLE_STATE_FILE"; sleep 1000'],
+    );
+    const file = (await wrapper.printed(/^file /)).slice(5);
+    await eventually(
+      'it is linked',
+      () => (JSON.parse(readFileSync(file, 'utf8')) as { link: string }).link === 'linked',
+    );
+    await agent.close();
+    await eventually('it is not', () => (JSON.parse(readFileSync(file, 'utf8')) as { link: string }).link === 'none');
+  });
+});
