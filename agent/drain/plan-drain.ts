@@ -48,6 +48,9 @@ const outlivesByMs = 1000;
 /** With less time than this there is none left to ask a budget first. */
 const shortestAskMs = 2000;
 
+/** The last tier begins at least so long before the end, however short its graces are: it too is to be asked first. */
+const lastTierMs = 5000;
+
 /** Longer pauses than any that a drain asks for are the work of a clock that was set back: nobody waits for them. */
 const longestWaitMs = 15_000;
 
@@ -118,8 +121,8 @@ function whenDue(
   endByMs: number,
 ): number {
   if (kind === 'delete') return untouchedUntilMs;
-  const wantedMs = isLastTier(pod) && !isLastTierOpen ? Number.POSITIVE_INFINITY : evictAfterMs;
-  return Math.max(untouchedUntilMs, Math.min(wantedMs, escalationMs(pod, endByMs)));
+  const openMs = isLastTier(pod) && !isLastTierOpen ? endByMs - lastTierMs : 0;
+  return Math.max(untouchedUntilMs, Math.min(Math.max(evictAfterMs, openMs), escalationMs(pod, endByMs)));
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { InterruptionAction, Notice } from '../../../shared/interruption/interruption.ts';
+import { maintenanceAction } from '../notices/parse-maintenance.ts';
 
 /** The parts of EC2's answers that announce interruptions, as its SDK names them. */
 export interface SpotRequestView {
@@ -15,23 +16,15 @@ export interface ScheduledEventView {
 /** A spot instance is taken two minutes after its request was marked. */
 const spotNoticeMs = 120_000;
 
-const spotActions: Readonly<Record<string, InterruptionAction>> = {
-  'marked-for-termination': 'terminate',
-  'marked-for-stop': 'stop',
-};
-
-const eventActions: Readonly<Record<string, InterruptionAction>> = {
-  'instance-reboot': 'reboot',
-  'system-reboot': 'reboot',
-  'system-maintenance': 'none',
-  'instance-retirement': 'terminate',
-  'instance-stop': 'stop',
-};
+const spotActions: ReadonlyMap<string | undefined, InterruptionAction> = new Map([
+  ['marked-for-termination', 'terminate'],
+  ['marked-for-stop', 'stop'],
+]);
 
 /** The same notice as the metadata service would show, under the same identity, so that both together are one interruption. */
 export function spotNotices(requests: readonly SpotRequestView[], identity: string): readonly Notice[] {
   return requests.flatMap(({ Status: status }) => {
-    const action = spotActions[status?.Code ?? ''];
+    const action = spotActions.get(status?.Code);
     const markedMs = status?.UpdateTime?.getTime();
     if (action === undefined || markedMs === undefined || Number.isNaN(markedMs)) return [];
     return [
@@ -43,7 +36,7 @@ export function spotNotices(requests: readonly SpotRequestView[], identity: stri
 /** EC2 goes on listing an event that is over, with a word in brackets in front of its description. */
 export function eventNotices(events: readonly ScheduledEventView[], bootedAtMs: number): readonly Notice[] {
   return events.flatMap(({ InstanceEventId: id, Code: code, Description: description, NotBefore: notBefore }) => {
-    const action = eventActions[code ?? ''];
+    const action = maintenanceAction(code);
     const deadlineMs = notBefore?.getTime();
     if (id === undefined || action === undefined || deadlineMs === undefined) return [];
     if (/^\[(completed|canceled)\]/i.test(description ?? '')) return [];

@@ -6,12 +6,12 @@ import type { ParsedNotices } from './parsed-notices.ts';
 export const lifecycleStatePath = '/latest/meta-data/autoscaling/target-lifecycle-state';
 
 /** States in which the group is about to take the instance, and how. A warm pool stops or hibernates it and brings it back. */
-const actionOfState: Readonly<Record<string, InterruptionAction | undefined>> = {
-  Terminated: 'terminate',
-  'Warmed:Terminated': 'terminate',
-  'Warmed:Stopped': 'stop',
-  'Warmed:Hibernated': 'stop',
-};
+const actionOfState: ReadonlyMap<string, InterruptionAction> = new Map([
+  ['Terminated', 'terminate'],
+  ['Warmed:Terminated', 'terminate'],
+  ['Warmed:Stopped', 'stop'],
+  ['Warmed:Hibernated', 'stop'],
+]);
 
 const longestState = 64;
 
@@ -23,7 +23,7 @@ export function parseLifecycleState(body: string, instanceId: string): ParsedNot
   const state = body.trim();
   if (!/^[A-Za-z]+(:[A-Za-z]+)?$/.test(state) || state.length > longestState)
     return { garbage: `no lifecycle state: ${quote(state)}` };
-  const action = Object.hasOwn(actionOfState, state) ? actionOfState[state] : undefined;
+  const action = actionOfState.get(state);
   if (action === undefined) return { notices: [] };
   return { notices: [{ id: `${instanceId}/asg-termination`, kind: 'asg-termination', action, deadlineMs: undefined }] };
 }

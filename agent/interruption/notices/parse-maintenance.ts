@@ -6,13 +6,18 @@ import type { ParsedNotices } from './parsed-notices.ts';
 export const maintenancePath = '/latest/meta-data/events/maintenance/scheduled';
 
 /** What becomes of the instance. A retired one is stopped or terminated for good, which is the same to its pods. */
-const actionOfCode: Readonly<Record<string, InterruptionAction>> = {
-  'instance-reboot': 'reboot',
-  'system-reboot': 'reboot',
-  'system-maintenance': 'none',
-  'instance-retirement': 'terminate',
-  'instance-stop': 'stop',
-};
+const actionOfCode: ReadonlyMap<unknown, InterruptionAction> = new Map([
+  ['instance-reboot', 'reboot'],
+  ['system-reboot', 'reboot'],
+  ['system-maintenance', 'none'],
+  ['instance-retirement', 'terminate'],
+  ['instance-stop', 'stop'],
+]);
+
+/** undefined: no code of a scheduled event. */
+export function maintenanceAction(code: unknown): InterruptionAction | undefined {
+  return actionOfCode.get(code);
+}
 
 /**
  * Reads the scheduled events of an instance that booted at `bootedAtMs`. Completed and cancelled ones are none any more, and
@@ -36,7 +41,7 @@ function readEvent(item: unknown, bootedAtMs: number): Notice | string | undefin
   if (state === 'completed' || state === 'canceled') return undefined;
   if (state !== 'active') return `unknown State ${quote(state)}`;
   if (typeof eventId !== 'string' || eventId === '') return `EventId is no name: ${quote(eventId)}`;
-  const action = typeof code === 'string' ? actionOfCode[code] : undefined;
+  const action = maintenanceAction(code);
   if (action === undefined) return `unknown Code ${quote(code)}`;
   const deadlineMs = parseEventTime(event.NotBefore);
   if (deadlineMs === undefined) return `NotBefore is no instant: ${quote(event.NotBefore)}`;

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { V1Pod } from '@kubernetes/client-node';
+import { CallLimit } from '../../../agent/drain/call-limit.ts';
+import { readPod } from '../../../agent/drain/pod.ts';
+import { podFilters, sparedBy } from '../../../agent/drain/pod-filters.ts';
+import { noon, pod } from './agent-values.ts';
+
+describe('a drain', () => {
+  const table = [
+    ['moves an ordinary pod', pod(), undefined],
+    ['moves a pod that nobody owns', pod({ controllerKind: undefined }), undefined],
+    ['moves a finished pod', pod({ isFinished: true }), undefined],
+    ['leaves a mirror pod to the kubelet', pod({ isMirror: true }), 'mirror'],
+    [
+      'leaves the pods of DaemonSets, from their ownerReferences alone',
+      pod({ controllerKind: 'DaemonSet' }),
+      'daemonset',
+    ],
+    ['never moves its own pod', pod({ name: 'me' }), 'agent'],
+    ['leaves a pod that opted out', pod({ labels: { 'spotable.dev/drain': 'ignore' } }), 'opted-out'],
+    ['moves a pod of the last tier', pod({ labels: { 'spotable.dev/drain': 'last' } }), undefined],
+  ] as const;
+  for (const [name, view, spared] of table)
+    test(name, () => {
+      assert.equal(sparedBy(podFilters('uid-me'), view), spared);
+    });
+
+  test('takes no pod for its own while it does not know its own', () => {
+    assert.equal(sparedBy(podFilters(undefined), pod()), undefined);
+  });
+});
+
+describe('reading a pod', () => {
+  const metadata = { namespace: 'arena', name: 'gs-1', uid: 'uid-gs-1' };
+
+  test('takes what a drain needs from what the API server sends', () => {
+    const object = {
+      metadata: {
+        ...metadata,
+        labels: { a: 'b' },
+        deletionTimestamp: '2026-04-24T12:00:30Z',
+        ownerReferences: [
+          { kind: 'Thing', controller: false },
+          { kind: 'ReplicaSet', controller: true },
+        ],
+      },
+      spec: { terminationGracePeriodSeconds: 0 },
+      status: { phase: 'Running' },
+    } as unknown as V1Pod;
+    assert.deepEqual(readPod(object), pod({ labels: { a: 'b' }, gracePeriodSeconds: 0, goneByMs: noon + 30_000 }));
+  });
+
+  test('knows mirror pods, finished pods and the default grace', () => {
+    const object = {
+      metadata: { ...metadata, annotations: { 'kubernetes.io/config.mirror': 'x' } },
+      status: { phase: 'Failed' },
+    } as unknown as V1Pod;
+    assert.deepEqual(readPod(object), pod({ isMirror: true, isFinished: true, controllerKind: undefined }));
+  });
+
+  test('is undefined for what cannot be addressed', () => {
+    assert.equal(readPod({ metadata: { name: 'x' } }), undefined);
+    assert.equal(readPod({}), undefined);
+  });
+});
+
+describe('the limit on calls', () => {
+  test('is sixteen calls under way', () => {
+    const limit = new CallLimit();
+    for (let begun = 0; begun < 16; begun++) {
+      assert.equal(limit.free(noon), 16 - begun);
+      limit.begin();
+    }
+    assert.equal(limit.free(noon), 0);
+    limit.end();
+    assert.equal(limit.free(noon), 1);
+  });
+
+  test('pauses for all pods when the server is too busy, and comes back with half as many', () => {
+    const limit = new CallLimit();
+    limit.busy(noon, 1000);
+    assert.equal(limit.free(noon + 999), 0);
+    assert.equal(limit.free(noon + 1000), 8);
+  });
+
+  test('takes calls that were shed together for one sign of overload', () => {
+    const limit = new CallLimit();
+    for (let shed = 0; shed < 16; shed++) limit.busy(noon + shed, 1000);
+    assert.equal(limit.free(noon + 2000), 8);
+  });
+
+  test('never falls below two calls, and grows again with each that is accepted', () => {
+    const limit = new CallLimit();
+    for (let at = noon; at < noon + 20_000; at += 2000) limit.busy(at, 1000);
+    assert.equal(limit.free(noon + 30_000), 2);
+    for (let accepted = 0; accepted < 200; accepted++) limit.accepted();
+    assert.equal(limit.free(noon + 30_000), 16);
+  });
+
+  test('does not sit out a Retry-After that would spend the notice', () => {
+    const limit = new CallLimit();
+    limit.busy(noon, 60_000);
+    assert.equal(limit.free(noon + 2000), 8);
+  });
+
+  test('does not wait for a clock that was set back', () => {
+    const limit = new CallLimit();
+    limit.busy(noon, 1000);
+    assert.equal(limit.free(noon - 3_600_000), 8);
+  });
+});
