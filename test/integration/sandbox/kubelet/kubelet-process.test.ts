@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { describe, test } from 'node:test';
@@ -16,8 +15,8 @@ interface KubeletProcess {
   child: ChildProcessByStdio<Writable, Readable, Readable>;
   events: EventLog;
   stderr(): string;
-  /** Exit code, or the signal's name. */
-  ended: Promise<number | NodeJS.Signals | null>;
+  /** Exit code, or the signal's name; throws after 30 s. */
+  ended(): Promise<number | NodeJS.Signals>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -29,7 +28,11 @@ function startProcess(...flags: string[]): KubeletProcess {
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
-  const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals | null);
+  let end: number | NodeJS.Signals | undefined;
+  child.once('close', (code, signal) => {
+    end = code ?? signal ?? undefined;
+  });
+  const ended = (): Promise<number | NodeJS.Signals> => until('the end of the kubelet', () => end);
   return {
     child,
     events,
@@ -37,7 +40,7 @@ function startProcess(...flags: string[]): KubeletProcess {
     ended,
     async [Symbol.asyncDispose]() {
       child.kill('SIGUSR2');
-      await ended;
+      await ended().finally(() => child.kill('SIGKILL'));
     },
   };
 }
@@ -60,7 +63,7 @@ describe('the kubelet as a process', { concurrency: 4 }, () => {
     const begunAtMs = performance.now();
     kubelet.child.kill('SIGTERM');
     kubelet.child.kill('SIGINT');
-    assert.equal(await kubelet.ended, 0);
+    assert.equal(await kubelet.ended(), 0);
     const tookMs = performance.now() - begunAtMs;
     assert.ok(tookMs >= 1_900 && tookMs < 10_000, `${tookMs} ms`);
     assert.deepEqual(await findByArgument(word), []);
@@ -80,7 +83,7 @@ describe('the kubelet as a process', { concurrency: 4 }, () => {
     const before = writes();
     const begunAtMs = performance.now();
     kubelet.child.kill('SIGUSR2');
-    assert.equal(await kubelet.ended, 137);
+    assert.equal(await kubelet.ended(), 137);
     assert.ok(performance.now() - begunAtMs < 1_900, 'no grace');
     assert.deepEqual(await findByArgument(word), []);
     assert.equal(writes(), before);
@@ -97,7 +100,7 @@ describe('the kubelet as a process', { concurrency: 4 }, () => {
     kubelet.child.kill('SIGTERM');
     await kubelet.events.next('container-signalled', 'gs');
     kubelet.child.kill('SIGUSR2');
-    assert.equal(await kubelet.ended, 137);
+    assert.equal(await kubelet.ended(), 137);
     assert.deepEqual(await findByArgument(word), []);
   });
 
@@ -109,7 +112,7 @@ describe('the kubelet as a process', { concurrency: 4 }, () => {
     await scene.kube.create(podsPath, stubbornPod('gs', word));
     await kubelet.events.line('gs', 'up');
     kubelet.child.stdin.end();
-    assert.equal(await kubelet.ended, 137);
+    assert.equal(await kubelet.ended(), 137);
     assert.deepEqual(await findByArgument(word), []);
   });
 
@@ -128,7 +131,7 @@ describe('the kubelet as a process', { concurrency: 4 }, () => {
       (await getPod(scene.kube, 'gs'))?.status?.phase === 'Running' ? true : undefined,
     );
     first.child.kill('SIGKILL');
-    assert.equal(await first.ended, 'SIGKILL');
+    assert.equal(await first.ended(), 'SIGKILL');
     for (const pid of left) assert.equal(await isAlive(pid), true, 'a killed kubelet leaves its pods');
     await using second = startProcess(...flags);
     assert.ok((await second.events.next('kubelet-started')).leftoversKilled >= 2);
@@ -148,7 +151,7 @@ describe('the kubelet as a process', { concurrency: 4 }, () => {
     await using first = startProcess(...flags);
     await first.events.next('kubelet-started');
     await using second = startProcess(...flags);
-    assert.equal(await second.ended, 69);
+    assert.equal(await second.ended(), 69);
     assert.equal(second.stderr(), `kubelet: Cannot use root ${scene.root}: another kubelet runs on it\n`);
     assert.equal(first.child.exitCode, null);
   });
@@ -156,7 +159,7 @@ describe('the kubelet as a process', { concurrency: 4 }, () => {
   test('a wrong command line is one line on stderr and exit 64', async () => {
     for (const flags of [['--nope'], ['--server', 'x', '--node', 'n1'], ['--server', 'http://127.0.0.1:1']]) {
       await using kubelet = startProcess(...flags);
-      assert.equal(await kubelet.ended, 64, flags.join(' '));
+      assert.equal(await kubelet.ended(), 64, flags.join(' '));
       assert.match(kubelet.stderr(), /^kubelet: .+\n$/);
     }
   });
@@ -179,7 +182,7 @@ describe('the kubelet as a process', { concurrency: 4 }, () => {
     await first.events.line('one', 'up');
     await second.events.line('two', 'up');
     first.child.kill('SIGUSR2');
-    await first.ended;
+    await first.ended();
     const [started] = second.events.of('container-started', 'two');
     assert.equal(await isAlive(started?.pid ?? 0), true);
     assert.deepEqual(second.events.of('pod-seen', 'one'), []);
