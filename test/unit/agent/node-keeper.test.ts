@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { PatchOutcome } from '../../../agent/cluster/cluster.ts';
+import { NodeKeeper, type NodeKeeperParts, type Wanted } from '../../../agent/cordon/node-keeper.ts';
+import { interruptionTaint, type NodeView } from '../../../agent/cordon/node-mark.ts';
+import type { Clock } from '../../../shared/clock.ts';
+import { silentLog } from '../../../shared/log.ts';
+import { node, planned, rebalance, spot } from './agent-values.ts';
+
+/** Sleeps that are over at once. */
+const hurriedClock: Clock = { now: () => 0, sleep: () => new Promise((resolve) => setImmediate(resolve)) };
+
+const marked = (interruption = planned(spot)): Wanted => ({
+  kind: 'marked',
+  interruption,
+  options: { excludeFromLoadBalancers: false, isOutOfService: false },
+});
+
+type Answer = PatchOutcome | Error | Promise<PatchOutcome>;
+
+/** A node whose patches are answered by a script; after it every patch succeeds. */
+class ScriptedNode {
+  readonly patches: { readonly patch: unknown; readonly resourceVersion: string }[] = [];
+  reads = 0;
+  current: NodeView | undefined = node();
+  watched: NodeView | undefined = node();
+  readonly #answers: Answer[];
+
+  constructor(...answers: Answer[]) {
+    this.#answers = answers;
+  }
+
+  readonly cluster: NodeKeeperParts['cluster'] = {
+    node: () => this.watched,
+    readNode: async () => {
+      this.reads++;
+      return this.current;
+    },
+    patchNode: async (patch, resourceVersion) => {
+      this.patches.push({ patch, resourceVersion });
+      const answer = await this.#answers.shift();
+      if (answer instanceof Error) throw answer;
+      return answer ?? { kind: 'patched', node: node() };
+    },
+  };
+}
+
+async function keeping(scripted: ScriptedNode, act: (keeper: NodeKeeper) => Promise<void>): Promise<void> {
+  const stop = new AbortController();
+  const keeper = new NodeKeeper({ cluster: scripted.cluster, clock: hurriedClock, log: silentLog, random: () => 0.5 });
+  const running = keeper.run(stop.signal);
+  try {
+    await act(keeper);
+  } finally {
+    stop.abort();
+    await running;
+  }
+}
+
+describe('the keeper of the node', () => {
+  test('patches the node as the watch has it, without reading it first', async () => {
+    const scripted = new ScriptedNode();
+    await keeping(scripted, async (keeper) => {
+      assert.equal(await keeper.want(marked()), 'done');
+    });
+    assert.equal(scripted.patches.length, 1);
+    assert.equal(scripted.patches[0]?.resourceVersion, '7');
+    assert.equal(scripted.reads, 0);
+  });
+
+  test('reads and patches again after a conflict, and keeps the taint that the other one wrote', async () => {
+    const scripted = new ScriptedNode({ kind: 'conflict' }, { kind: 'conflict' });
+    const foreign = { key: 'dedicated', value: 'games', effect: 'NoSchedule' };
+    scripted.current = node({ resourceVersion: '8', taints: [foreign] });
+    await keeping(scripted, async (keeper) => {
+      assert.equal(await keeper.want(marked()), 'done');
+    });
+    const { patch, resourceVersion } = scripted.patches.at(-1) ?? {};
+    assert.equal(resourceVersion, '8');
+    const { taints } = (patch as { spec: { taints: { key: string }[] } }).spec;
+    assert.deepEqual(
+      taints.map(({ key }) => key),
+      ['dedicated', interruptionTaint],
+    );
+  });
+
+  test('tries again after failures until it is done', async () => {
+    const scripted = new ScriptedNode(...Array.from({ length: 20 }, () => new Error('503')));
+    await keeping(scripted, async (keeper) => {
+      assert.equal(await keeper.want(marked()), 'done');
+    });
+    assert.equal(scripted.patches.length, 21);
+  });
+
+  test('never writes an older wish after a newer one', async () => {
+    const first = Promise.withResolvers<PatchOutcome>();
+    const scripted = new ScriptedNode(first.promise);
+    await keeping(scripted, async (keeper) => {
+      const held = keeper.want(marked(planned(rebalance)));
+      while (scripted.patches.length === 0) await hurriedClock.sleep(0);
+      const drained = keeper.want(marked(planned(spot)));
+      first.resolve({ kind: 'conflict' });
+      assert.equal(await held, 'replaced');
+      assert.equal(await drained, 'done');
+    });
+    assert.match(JSON.stringify(scripted.patches.at(-1)), /spot-termination/);
+  });
+
+  test('costs no call where the node looks as wanted', async () => {
+    const scripted = new ScriptedNode();
+    await keeping(scripted, async (keeper) => {
+      assert.equal(await keeper.want({ kind: 'unmarked' }), 'done');
+      assert.equal(keeper.isBusy, false);
+    });
+    assert.equal(scripted.patches.length, 0);
+  });
+
+  test('says so where there is no such node any more', async () => {
+    const scripted = new ScriptedNode({ kind: 'gone' });
+    await keeping(scripted, async (keeper) => {
+      assert.equal(await keeper.want(marked()), 'gone');
+      scripted.watched = undefined;
+      scripted.current = undefined;
+      assert.equal(await keeper.want(marked()), 'gone');
+    });
+  });
+
+  test('settles what is still wanted when it ends', async () => {
+    const scripted = new ScriptedNode(new Promise<PatchOutcome>(() => {}));
+    const stop = new AbortController();
+    const keeper = new NodeKeeper({ cluster: scripted.cluster, clock: hurriedClock, log: silentLog });
+    stop.abort();
+    const wanted = keeper.want(marked());
+    await keeper.run(stop.signal);
+    assert.equal(await wanted, 'replaced');
+  });
+});
