@@ -81,6 +81,7 @@ function describe(of: Resource): Record<string, unknown>[] {
     kind,
     verbs,
     ...(shortNames.length === 0 ? {} : { shortNames }),
+    ...(inAll.has(plural) ? { categories: ['all'] } : {}),
   };
   const below = of.subresources.map((name) => ({
     name: `${plural}/${name}`,
@@ -91,6 +92,9 @@ function describe(of: Resource): Record<string, unknown>[] {
   }));
   return [own, ...below];
 }
+
+/** What `kubectl get all` shows. */
+const inAll: ReadonlySet<string> = new Set(['pods', 'services', 'daemonsets', 'deployments', 'replicasets']);
 
 const writable = { verbs: ['get', 'patch', 'update'] };
 

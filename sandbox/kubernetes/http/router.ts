@@ -125,7 +125,8 @@ async function routeResource(
   const mediaType = mediaTypeOf(request);
   const act = actOf(verb, at, subresource, of.namespaced);
   if (verb === 'patch' && !patchTypes.has(mediaType)) throw new Refusal(unsupportedPatch());
-  if (verb === 'create' || verb === 'update') requireJsonBody(request);
+  // Typed clients written in Go may send protobuf, which is not read here.
+  if (verb !== 'get' && verb !== 'patch') requireJsonBody(request);
   const body = verb === 'get' ? '' : await readBody(request);
   const call: Call = { registry, of, at, query, mediaType, body, representation, user };
   return { kind: 'answer', answer: act(call, routing) };

@@ -3,9 +3,10 @@ import { type KubeObject, type ObjectMeta, timestamp } from '../objects.ts';
 import { alreadyExists, type Cause, conflict, forbidden, invalid, notFound, Refusal } from '../status-errors.ts';
 import type { Store } from '../storage/store.ts';
 import { type DeleteOptions, decideDeletion, isReadyToGo } from './deletion.ts';
+import { dependentsOf } from './dependents.ts';
 import { generatedSuffix, generatedUid, nameRequired, updatedMetadata, validateMetadata } from './metadata.ts';
 import type { Resource } from './resource.ts';
-import { namespaces } from './table.ts';
+import { namespaces, resources } from './table.ts';
 
 export interface WriteOptions {
   /** Answer as if it were done, and write nothing. */
@@ -92,11 +93,22 @@ export class Registry {
     const decision = decideDeletion(of, current, options, this.now());
     if (decision.kind === 'unchanged') return { object: current, gone: false };
     if (options.dryRun === true) return { object: decision.object, gone: false };
+    if (options.propagationPolicy === 'Orphan') this.#orphan(current.metadata.uid);
     if (decision.kind === 'remove') return { object: this.store.remove(of, decision.object), gone: true };
     const marked = this.store.put(of, decision.object);
     // A kubelet may have been waiting for this very state: it is seen as a change of its own before the end.
     if (decision.kind === 'mark-and-remove') return { object: this.store.remove(of, marked), gone: true };
     return { object: marked, gone: false };
+  }
+
+  /** Before the owner goes: who collects what it owned must not find it. */
+  #orphan(uid: string): void {
+    for (const { of, object } of dependentsOf(this.store, resources, uid)) {
+      const { ownerReferences = [], ...metadata } = object.metadata;
+      const left = ownerReferences.filter((owner) => owner.uid !== uid);
+      const owners = left.length === 0 ? {} : { ownerReferences: left };
+      this.store.put(of, { ...object, metadata: { ...metadata, ...owners } });
+    }
   }
 
   #newMetadata(of: Resource<KubeObject>, given: Partial<ObjectMeta>, name: string): ObjectMeta {
