@@ -52,12 +52,12 @@ function distinct(causes: readonly unknown[]): unknown[] {
 }
 
 function sorted(items: readonly unknown[]): unknown[] {
-  const texts = items.map((item) => JSON.stringify(item, byKey)).sort();
+  const texts = items.map((item) => JSON.stringify(item, sortedKeys)).sort();
   return texts.map((text) => JSON.parse(text) as unknown);
 }
 
-/** The same text for the same object, in whatever order its fields came. */
-function byKey(_: string, value: unknown): unknown {
+/** A replacer that gives the same text for the same object, in whatever order its fields came. */
+export function sortedKeys(_: string, value: unknown): unknown {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -162,16 +162,12 @@ export const podScenes: readonly (readonly [Scene, number])[] = [
   [
     {
       file: '05-pods-watch',
-      options: { controllers: [] },
+      options: { controllers: [], bookmarkPeriodMs: 100 },
       seed(stage) {
         for (const name of ['arena', 'arena2']) createNamespace(stage, name);
         stage.server.store.forgetHistory();
       },
-      rewrite: {
-        // Twenty seconds say no more than three.
-        0: (request) => ({ ...request, path: request.path.replace('timeoutSeconds=20', 'timeoutSeconds=3') }),
-        5: (request) => ({ ...request, path: request.path.replace('timeoutSeconds=4', 'timeoutSeconds=1') }),
-      },
+      endedHere: [0, 5],
       before: {
         1: (stage) => enact(stage, 0),
         5: (stage) => stage.finishWatches(),
