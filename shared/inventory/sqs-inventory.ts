@@ -18,7 +18,7 @@ export interface SqsInventoryOptions {
   readonly endpoint: string | undefined;
   /** Connect and answer, each, of one attempt; the SDK has no limit of its own. */
   readonly timeoutMs?: number;
-  /** What stands in a message, for consumers that expect another form; the event as JSON where it is not given. */
+  /** A message's text, in JSON, for consumers that expect another form; the event itself where it is not given. */
   readonly body?: (event: InventoryEvent) => string;
 }
 
@@ -78,7 +78,7 @@ export class SqsInventory implements Inventory {
   #message(event: InventoryEvent): Omit<SendMessageBatchRequestEntry, 'Id'> {
     const fifo = { MessageGroupId: fifoText(messageGroup(event)), MessageDeduplicationId: fifoText(event.id) };
     return {
-      MessageBody: withoutNonCharacters(this.#body(event)),
+      MessageBody: escapeRare(this.#body(event)),
       // With these a consumer filters (EventBridge Pipes, Lambda) without parsing the body.
       MessageAttributes: {
         type: attribute(event.type),
@@ -135,9 +135,12 @@ function refusal({ id }: InventoryEvent, error: unknown): RefusedEvent {
   return { id, reason: errorText(error) };
 }
 
-/** SQS refuses U+FFFE and U+FFFF, which JSON lets stand as they are; all else that it refuses JSON escapes by itself. */
-function withoutNonCharacters(json: string): string {
-  return json.replace(/[\ufffe\uffff]/g, (character) => `\\u${character.charCodeAt(0).toString(16)}`);
+/**
+ * SQS refuses U+FFFE and U+FFFF, and some that speak its protocol all beyond U+FFFF: JSON can say these by escapes. Everything
+ * else that SQS refuses JSON escapes by itself.
+ */
+function escapeRare(json: string): string {
+  return json.replace(/[\ud800-\udfff\ufffe\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16)}`);
 }
 
 function attribute(text: string): { DataType: 'String'; StringValue: string } {
