@@ -143,11 +143,18 @@ export class GameServer {
 
   #publish(name: Report['name']): void {
     const { players } = this.#status;
-    if (name === 'ready') this.#options.surroundings.log.info({}, 'Game ready');
+    this.#logState(name);
     this.#reporter.report(reportOf(name, this.#facts()));
     if (name === 'heartbeat') return;
     this.#agent.tellState({ type: 'state', state: statusOf(this.#life), ...(players === null ? {} : { players }) });
     this.#writeState();
+  }
+
+  #logState(name: Report['name']): void {
+    const { log } = this.#options.surroundings;
+    if (name === 'ready') log.info({}, 'Game ready');
+    if (this.#life.phase === 'serving' && this.#life.problem !== undefined && name !== 'heartbeat')
+      log.warn({ problem: this.#life.problem }, 'Game unhealthy');
   }
 
   #tellRisk(): void {

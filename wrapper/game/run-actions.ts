@@ -6,7 +6,7 @@ import { fillIn, type Placeholders } from './placeholders.ts';
 import type { Game } from './start-game.ts';
 
 export interface ActionSurroundings {
-  readonly game: Pick<Game, 'signal' | 'writeLine' | 'pid'>;
+  readonly game: Pick<Game, 'signal' | 'console' | 'pid'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -51,7 +51,7 @@ async function runAction(action: Action, surroundings: ActionSurroundings, signa
       if (game.signal(action.signal)) onDone(describeAction(action));
       return;
     case 'stdin':
-      if (!game.writeLine(fillIn(action.text, placeholders()))) throw new Error("the game's input is closed");
+      await game.console.writeLine(fillIn(action.text, placeholders()));
       onDone(describeAction(action));
       return;
     case 'exec':

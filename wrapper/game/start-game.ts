@@ -2,9 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fstatSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
+import type { Clock } from '../../shared/clock.ts';
 import { FatalError } from '../../shared/exit-status.ts';
 import type { GameExit } from '../lifecycle.ts';
 import { hasCode } from '../system-error.ts';
+import { GameConsole } from './game-console.ts';
 import { LineMatcher } from './line-matcher.ts';
 
 export interface GameCommand {
@@ -15,6 +17,7 @@ export interface GameCommand {
   readonly needsStdin: boolean;
   /** Wait for an output line that matches; the output then passes through us. */
   readonly logPattern: RegExp | undefined;
+  readonly clock: Clock;
 }
 
 /** The supervised program. It leads a process group and a session of its own. */
@@ -24,8 +27,7 @@ export interface Game {
   readonly exited: Promise<GameExit>;
   /** A line of output has matched. */
   hasLogged(): boolean;
-  /** False: the game's input is closed, or is not ours. */
-  writeLine(text: string): boolean;
+  readonly console: GameConsole;
   /** To the whole process group. False: nobody is left in it. */
   signal(signal: NodeJS.Signals): boolean;
 }
@@ -44,7 +46,7 @@ export async function startGame(options: GameCommand): Promise<Game> {
     pid,
     exited: output === undefined ? exited : exited.then((exit) => output.drained().then(() => exit)),
     hasLogged: () => output?.hasMatched() ?? false,
-    writeLine: (text) => writeLine(child.stdin, text),
+    console: new GameConsole(child.stdin, options.clock),
     signal: (signal) => signalGroup(pid, signal),
   };
 }
@@ -74,12 +76,6 @@ function exitOf(child: ChildProcess): Promise<GameExit> {
   const { promise, resolve } = Promise.withResolvers<GameExit>();
   child.once('exit', (code, signal) => resolve(signal === null ? { code: code ?? 0 } : { signal }));
   return promise;
-}
-
-function writeLine(input: Writable | null, text: string): boolean {
-  if (input?.writable !== true) return false;
-  input.write(`${text}\n`);
-  return true;
 }
 
 /** False: nobody is left in the group. */

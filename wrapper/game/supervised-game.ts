@@ -68,6 +68,7 @@ export class SupervisedGame implements GameTree {
       args: args.map((arg) => fillIn(arg, names)),
       env: { ...environmentOf(options), ...mark },
       needsStdin: [...config.stop, ...config.warn].some(({ kind }) => kind === 'stdin'),
+      clock,
       logPattern: config.ready.kind === 'log' ? config.ready.pattern : undefined,
     });
     log.info({ pid: game.pid, startMs: Math.round(upMs() * 10) / 10 }, 'Game started');

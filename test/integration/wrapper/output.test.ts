@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { suite, test } from 'node:test';
+import { eventually, fixture, temporaryFolder, WrapperProcess } from './wrapper-process.ts';
+
+const parallel = { concurrency: 4 };
+
+/** What the kernel counts as this process's own memory. */
+function residentMiB(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}
+
+suite('The output of a game', parallel, () => {
+  for (const [what, flags] of [
+    ['as it is', ['--ready', 'delay:10ms']],
+    ['past a wrapper that looks for a line in it', ['--ready', 'log:^70000 ']],
+  ] as const)
+    test(`comes through byte for byte ${what}`, async (t) => {
+      const bytes = 6_000_000;
+      const wrapper = new WrapperProcess(t, flags, fixture('flood.ts', String(bytes)), { stdout: 'unread' });
+      const hash = createHash('sha256');
+      let seen = 0;
+      for await (const chunk of wrapper.child.stdout as AsyncIterable<Buffer>) {
+        hash.update(chunk);
+        seen += chunk.length;
+      }
+      assert.equal(await wrapper.status(), 0);
+      let expected = '';
+      for (let line = 0; expected.length < bytes; line++) expected += `${line} ${'x'.repeat((line + 1) % 97)}\n`;
+      assert.equal(seen, expected.length);
+      assert.equal(hash.digest('hex'), createHash('sha256').update(expected).digest('hex'));
+    });
+
+  test('that nobody reads stops the game and not the wrapper, which does not grow and ends it in time', async (t) => {
+    const flags = ['--ready', 'log:^70000 ', '--grace-period', '1500ms', '--stop', 'signal:SIGWINCH'];
+    const wrapper = new WrapperProcess(t, flags, fixture('flood.ts'), { stdout: 'unread' });
+    await wrapper.said('Game started');
+    const early = residentMiB(wrapper.pid);
+    const steady = { at: 0, times: 0 };
+    await eventually('the flood has come to a standstill', () => {
+      const now = Math.round(residentMiB(wrapper.pid));
+      steady.times = now === steady.at ? steady.times + 1 : 0;
+      steady.at = now;
+      return steady.times >= 10;
+    });
+    assert.ok(steady.at - early < 48, `grew by ${steady.at - early} MiB`);
+    wrapper.signal('SIGTERM');
+    assert.equal(await wrapper.status(), 137);
+  });
+});
+
+suite('A game that is watched', parallel, () => {
+  const quick = ['--port', 'SERVER_PORT=udp', '--liveness', '150ms'];
+
+  test('and loses its port is told of as not ready', async (t) => {
+    const wrapper = new WrapperProcess(t, quick, fixture('udp-game.ts', '--unbind-after', '500'));
+    await wrapper.said('Game ready');
+    const line = await wrapper.said('Game unhealthy');
+    assert.match(String(line['problem']), /SERVER_PORT \(udp \d+\) is not bound/);
+    assert.ok(!wrapper.hasSaid('Game told'));
+  });
+
+  test('is ended for that where it is wanted', async (t) => {
+    const wrapper = new WrapperProcess(
+      t,
+      [...quick, '--unhealthy', 'end'],
+      fixture('udp-game.ts', '--unbind-after', '500'),
+    );
+    assert.equal(await wrapper.status(), 3);
+    assert.equal((await wrapper.said('Interruption learned'))['kind'], 'unhealthy');
+  });
+
+  test('starts again as a new game server in the same process where that is wanted', async (t) => {
+    const wrapper = new WrapperProcess(
+      t,
+      [...quick, '--unhealthy', 'restart'],
+      fixture('udp-game.ts', '--unbind-after', '500'),
+    );
+    const second = await wrapper.said(
+      'Game ready',
+      ({ gameServerId }) => gameServerId !== wrapper.log[0]?.gameServerId,
+    );
+    const ended = wrapper.log.filter(({ msg }) => msg === 'Game server ended');
+    assert.deepEqual(
+      ended.map(({ gameServerId }) => gameServerId !== second.gameServerId),
+      [true],
+    );
+    wrapper.signal('SIGTERM');
+    assert.equal(await wrapper.status(), 3);
+  });
+
+  test('is not ready while somebody else has its port', async (t) => {
+    const folder = temporaryFolder(t);
+    const script = 'echo "$SERVER_PORT" > "$0/port"; while [ ! -e "$0/taken" ]; do sleep 0.05; done; sleep 1000';
+    const wrapper = new WrapperProcess(
+      t,
+      ['--port', 'SERVER_PORT=tcp', '--ready-timeout', '1s'],
+      ['sh', '-c', script, folder],
+    );
+    const port = await eventually(
+      'the port is known',
+      () => existsSync(`${folder}/port`) && Number(readFileSync(`${folder}/port`, 'utf8')),
+    );
+    const stranger = createServer().listen(port, '127.0.0.1');
+    t.after(() => stranger.close());
+    await once(stranger, 'listening');
+    writeFileSync(`${folder}/taken`, '');
+    assert.equal(await wrapper.status(), 143);
+    assert.ok(!wrapper.hasSaid('Game ready'));
+    assert.equal((await wrapper.said('Interruption learned'))['kind'], 'not-ready');
+  });
+
+  const rules: [string, string[], string[]][] = [
+    [
+      'TCP',
+      ['--port', 'SERVER_PORT=tcp', '--ready', 'tcp'],
+      fixture('udp-game.ts', '--protocol', 'tcp', '--bind-after', '300'),
+    ],
+    [
+      'a bound TCP port',
+      ['--port', 'SERVER_PORT=tcp', '--ready', 'bound:SERVER_PORT'],
+      fixture('udp-game.ts', '--protocol', 'tcp'),
+    ],
+    ['a line', ['--ready', 'log:^bound [0-9]+$'], fixture('udp-game.ts', '--bind-after', '300')],
+    ['time', ['--ready', 'delay:200ms'], ['sleep', '1000']],
+  ];
+  for (const [what, flags, game] of rules)
+    test(`is ready by ${what}`, async (t) => {
+      const wrapper = new WrapperProcess(t, flags, game);
+      await wrapper.said('Game ready');
+    });
+
+  test('is ready by a file that it writes, and not by one of an earlier run', async (t) => {
+    const folder = temporaryFolder(t);
+    writeFileSync(`${folder}/ready`, 'old');
+    const script = 'while [ ! -e "$0/go" ]; do sleep 0.02; done; echo new > "$0/ready"; sleep 1000';
+    const wrapper = new WrapperProcess(t, ['--ready', `file:${folder}/ready`], ['sh', '-c', script, folder]);
+    await wrapper.said('Game started');
+    assert.ok(!wrapper.hasSaid('Game ready'));
+    writeFileSync(`${folder}/go`, '');
+    await wrapper.said('Game ready');
+  });
+});

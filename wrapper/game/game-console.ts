@@ -1,0 +1,34 @@
+import type { Writable } from 'node:stream';
+import type { Clock } from '../../shared/clock.ts';
+
+/**
+ * Between two lines. Games that wait for their console with select() and then read it through a buffer (OpenTTD does) see only the first
+ * of two lines that come together, and the second one when a third comes: each line has to find them waiting again.
+ */
+const pauseMs = 100;
+
+/** The game's standard input, for orders. */
+export class GameConsole {
+  readonly #input: Writable | null;
+  readonly #clock: Clock;
+  #isFree: Promise<void> = Promise.resolve();
+
+  constructor(input: Writable | null, clock: Clock) {
+    this.#input = input;
+    this.#clock = clock;
+  }
+
+  /** Writes a line, after those that were given before. Throws where the game's input is closed, or is not ours. */
+  async writeLine(text: string): Promise<void> {
+    const isFree = this.#isFree;
+    const next = Promise.withResolvers<void>();
+    this.#isFree = next.promise;
+    await isFree;
+    try {
+      if (this.#input?.writable !== true) throw new Error("Cannot write to the game's console: it is closed");
+      this.#input.write(`${text}\n`);
+    } finally {
+      void this.#clock.sleep(pauseMs).then(next.resolve);
+    }
+  }
+}
