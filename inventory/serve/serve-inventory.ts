@@ -57,8 +57,10 @@ export async function serveInventory(options: ServeOptions): Promise<InventorySe
     changed: (changes) => stream.publish(changes),
     close: async () => {
       stream.close();
+      const closed = new Promise((resolve) => server.close(resolve));
+      // After it has stopped to listen: clients come back at once.
       server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await closed;
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { GameServerState } from '../../shared/inventory/event.ts';
 import type { GameServerRow, NodeRow } from '../fold/rows.ts';
+import { shortNodeName } from '../short-node-name.ts';
 import type { TimelineEntry } from '../timeline.ts';
 import { fitText, safeText } from './safe-text.ts';
 
@@ -93,7 +94,7 @@ function renderNodes(nodes: readonly NodeRow[], { nowMs, hasColor, columns: widt
     .toSorted((one, other) => compareText(one.deadline ?? '~', other.deadline ?? '~'));
   const mostNodes = 5;
   const lines = troubled.slice(0, mostNodes).map((node) => {
-    const name = safeText(shortName(node.node ?? node.key));
+    const name = safeText(shortNodeName(node.node ?? node.key));
     const when = node.deadline === null ? '' : ` taken in ${timeLeft(node.deadline, nowMs)}`;
     const text = `▲ ${name} ${node.status}${when} (${safeText(node.kind)})`;
     return paint(fitText(text, width).trimEnd(), node.status === 'interrupted' ? '1;33' : '33', hasColor);
@@ -111,7 +112,7 @@ function rowCells(row: GameServerRow, nowMs: number): string[] {
     row.public_port === null ? host : `${host}:${row.public_port}`,
     ports.join(' ') || '-',
     row.players === null ? '-' : String(row.players),
-    shortName(row.node ?? row.instance_id ?? '-'),
+    shortNodeName(row.node ?? row.instance_id ?? '-'),
     row.deadline === null || row.status !== 'terminating' ? '' : timeLeft(row.deadline, nowMs),
     row.reason ?? '',
   ].map(safeText);
@@ -151,11 +152,6 @@ function columnWidths(lines: readonly (readonly string[])[], width: number): num
   return widths;
 }
 
-/** `ip-10-0-1-17` of `ip-10-0-1-17.eu-west-1.compute.internal`: the rest is the same for all. */
-function shortName(node: string): string {
-  return node.split('.', 1)[0] || node;
-}
-
 function renderTimeline(timeline: readonly TimelineEntry[], most: number, size: TableSize): string[] {
   const lines = most > 1 ? timeline.slice(-(most - 1)).map((entry) => renderEntry(entry, size)) : [];
   return lines.length > 0 ? ['', ...lines] : [];
@@ -165,10 +161,10 @@ function renderTimeline(timeline: readonly TimelineEntry[], most: number, size: 
 export function renderEntry(entry: TimelineEntry, { columns: width }: Pick<TableSize, 'columns'>): string {
   const { atMs, subject, id, before, after, node, reason, deadline } = entry;
   const what = before === null ? after : `${before} -> ${after}`;
-  const where = subject === 'game-server' && node !== null ? ` on ${shortName(node)}` : '';
+  const where = subject === 'game-server' && node !== null ? ` on ${shortNodeName(node)}` : '';
   const why = reason === null ? '' : `: ${reason}`;
   const until = deadline === null ? '' : `, by ${clockTime(Date.parse(deadline))}`;
-  const name = subject === 'node' ? `node ${shortName(id)}` : id;
+  const name = subject === 'node' ? `node ${shortNodeName(id)}` : id;
   return fitText(safeText(`${clockTime(atMs)} ${name} ${what}${where}${why}${until}`), width).trimEnd();
 }
 

@@ -1,4 +1,5 @@
 import type { NodeRow } from '../../fold/rows.ts';
+import { shortNodeName } from '../../short-node-name.ts';
 import { countdown, isGoing } from './countdown.ts';
 import { element, stateBadge } from './elements.ts';
 import type { NodeBox, ShownRow } from './fleet.ts';
@@ -12,11 +13,11 @@ export function renderDetails(box: NodeBox | undefined, node: NodeRow | undefine
     return [
       element('p', { class: 'facts' }, 'Choose a node, with the mouse or the arrow keys, to see its game servers.'),
     ];
-  const facts = [box.key === box.name ? '' : box.key, box.instanceType, box.zone].filter(Boolean).join(' · ');
+  const facts = [box.key.startsWith('node/') ? '' : box.key, box.instanceType, box.zone].filter(Boolean).join(' · ');
   const parts: Node[] = [
     element('h2', {}, 'Node'),
-    element('h3', {}, box.name),
-    element('p', { class: 'facts' }, facts.replace(/^node\//, '')),
+    element('h3', { title: box.name }, shortNodeName(box.name)),
+    element('p', { class: 'facts' }, facts),
   ];
   if (node !== undefined) parts.push(element('p', { class: 'fate' }, describeFate(node, nowMs)));
   parts.push(gameServerTable(box.gameServers));
@@ -47,14 +48,16 @@ function gameServerTable(rows: readonly ShownRow[]): HTMLElement {
     ...['State', 'Game server', 'Address', 'Players'].map((title) => element('th', { scope: 'col' }, title)),
   );
   const body = rows.slice(0, mostRows).map((row) => {
-    const host = row.public_hostname ?? row.public_ip ?? '';
-    const address = row.public_port === null ? host : `${host}:${row.public_port}`;
+    // The address is short enough for the column; what players are given stands in its title.
+    const host = row.public_ip ?? row.public_hostname ?? '';
+    const port = row.public_port === null ? '' : `:${row.public_port}`;
+    const title = `${row.public_hostname ?? host}${port}`;
     return element(
       'tr',
       {},
       element('td', {}, stateBadge(row.status)),
       element('td', {}, row.game_server_id),
-      element('td', {}, address),
+      element('td', { title }, `${host}${port}`),
       element('td', {}, row.players === null ? '' : String(row.players)),
     );
   });

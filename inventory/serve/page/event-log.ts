@@ -1,3 +1,4 @@
+import { shortNodeName } from '../../short-node-name.ts';
 import type { LogEntry } from './connection.ts';
 import { element } from './elements.ts';
 
@@ -37,7 +38,9 @@ function line({ at, subject, id, before, after, node, reason, deadline }: LogEnt
   const isNode = subject === 'node';
   const what = before === null ? after : `${before} → ${after}`;
   const until = deadline === null ? '' : `by ${clockTime(deadline)}`;
-  const why = [isNode || node === null ? '' : `on ${node}`, reason ?? '', until].filter(Boolean).join(', ');
+  const why = [isNode || node === null ? '' : `on ${shortNodeName(node)}`, reason ?? '', until]
+    .filter(Boolean)
+    .join(', ');
   return element(
     'li',
     {},
@@ -45,7 +48,7 @@ function line({ at, subject, id, before, after, node, reason, deadline }: LogEnt
     element(
       'span',
       {},
-      element('span', isNode ? { class: 'is-node' } : {}, `${id} ${what}`),
+      element('span', isNode ? { class: 'is-node' } : {}, `${isNode ? shortNodeName(id) : id} ${what}`),
       element('span', { class: 'why' }, why === '' ? '' : ` ${why}`),
     ),
   );

@@ -1,5 +1,6 @@
 import type { GameServerState } from '../../../shared/inventory/event.ts';
 import type { NodeRow } from '../../fold/rows.ts';
+import { shortNodeName } from '../../short-node-name.ts';
 import { connect } from './connection.ts';
 import { countdown, isGoing } from './countdown.ts';
 import { describeBox, describeFate, renderDetails } from './details.ts';
@@ -79,8 +80,7 @@ function drawCounts(): void {
   const counts = fleet.counts();
   for (const state of stateNames) {
     const count = parts.counts.querySelector(`button[data-state="${state}"] b`);
-    const text = (counts.get(state) ?? 0).toLocaleString();
-    if (count !== null && count.textContent !== text) count.textContent = text;
+    setText(count, (counts.get(state) ?? 0).toLocaleString());
   }
   document.title = `${fleet.size} game servers`;
 }
@@ -96,23 +96,50 @@ function drawAlarms(): void {
   const interrupted = interruptedBoxes().sort((one, other) =>
     (one.node.deadline ?? '~') < (other.node.deadline ?? '~') ? -1 : 1,
   );
-  const shown = interrupted.slice(0, mostAlarms).map(({ box, node }) => {
-    const left = node.deadline === null ? 'going' : countdown(node.deadline, nowMs());
-    const button = element('button', { type: 'button', class: 'alarm' }, element('b', {}, left), box.name);
-    button.addEventListener('click', () => select(box.key));
-    return button;
-  });
+  const shown = interrupted.slice(0, mostAlarms);
+  const keys = shown.map(({ box }) => box.key).join();
+  // Buttons stay as long as they can: somebody may be about to press one.
+  if (parts.alarms.dataset['keys'] !== keys) {
+    parts.alarms.dataset['keys'] = keys;
+    parts.alarms.replaceChildren(...shown.map(({ box }) => alarmButton(box)), element('span', { class: 'more' }));
+  }
+  for (const [index, { node }] of shown.entries())
+    setText(
+      parts.alarms.children[index]?.firstElementChild,
+      node.deadline === null ? 'going' : countdown(node.deadline, nowMs()),
+    );
   const more = interrupted.length - shown.length;
-  parts.alarms.replaceChildren(
-    ...shown,
-    ...(more > 0 ? [element('span', { class: 'more' }, `and ${more} more (n goes to the next)`)] : []),
-  );
+  setText(parts.alarms.lastElementChild, more > 0 ? `and ${more} more (n goes to the next)` : '');
   parts.alarms.hidden = interrupted.length === 0;
 }
 
+function alarmButton({ key, name }: NodeBox): HTMLElement {
+  const attributes = { type: 'button', class: 'alarm', title: name };
+  const button = element('button', attributes, element('b', {}), shortNodeName(name));
+  button.addEventListener('click', () => select(key));
+  return button;
+}
+
+function setText(target: Element | null | undefined, text: string): void {
+  if (target != null && target.textContent !== text) target.textContent = text;
+}
+
+function selectedBox(): NodeBox | undefined {
+  return fleet.boxes().find(({ key }) => key === selectedKey);
+}
+
 function drawDetails(): void {
-  const box = fleet.boxes().find(({ key }) => key === selectedKey);
+  const box = selectedBox();
   parts.details.replaceChildren(...renderDetails(box, box && fleet.nodeOf(box), nowMs()));
+}
+
+/** What moves while nothing changes. */
+function drawCountdowns(): void {
+  drawAlarms();
+  const box = selectedBox();
+  const node = box && fleet.nodeOf(box);
+  if (node !== undefined) setText(parts.details.querySelector('.fate'), describeFate(node, nowMs()));
+  askForFrame();
 }
 
 function select(key: string): void {
@@ -122,9 +149,9 @@ function select(key: string): void {
   if (box === undefined) return;
   const { y } = boxPlace(layout, index);
   const { scrollTop, clientHeight } = parts.fleet;
-  if (y < scrollTop) parts.fleet.scrollTop = y - 10;
-  else if (y + layout.boxHeight > scrollTop + clientHeight)
-    parts.fleet.scrollTop = y + layout.boxHeight + 10 - clientHeight;
+  const isInView = y >= scrollTop && y + layout.boxHeight <= scrollTop + clientHeight;
+  // Into the middle, so that what stands around it is seen too.
+  if (!isInView) parts.fleet.scrollTop = y - (clientHeight - layout.boxHeight) / 2;
   parts.spoken.textContent = describeBox(box, fleet.nodeOf(box), nowMs());
   drawDetails();
   askForFrame();
@@ -252,10 +279,7 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
   askForFrame();
 });
 setInterval(() => {
-  if (parts.alarms.hidden) return;
-  drawAlarms();
-  drawDetails();
-  askForFrame();
+  if (!parts.alarms.hidden) drawCountdowns();
 }, tickMs);
 follow();
 askForFrame();

@@ -1,4 +1,5 @@
 import type { NodeRow } from '../../fold/rows.ts';
+import { shortNodeName } from '../../short-node-name.ts';
 import { countdown, isGoing, shareLeft } from './countdown.ts';
 import { type Filter, type Fleet, isWanted, type NodeBox } from './fleet.ts';
 import { boxesInView, boxPlace, cellPlace, type FleetLayout } from './layout.ts';
@@ -112,7 +113,7 @@ export class Painter {
     }
     context.font = '600 12px system-ui, sans-serif';
     context.fillStyle = colors.text;
-    context.fillText(fit(context, box.name, room), 10, 17);
+    context.fillText(fit(context, shortNodeName(box.name), room), 10, 17);
     context.font = '11px system-ui, sans-serif';
     context.fillStyle = colors.quiet;
     const facts = [box.zone, box.instanceType].filter((fact) => fact !== null).join(' · ');
