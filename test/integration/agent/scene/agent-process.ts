@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { eventually } from './eventually.ts';
+
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string; readonly time: number };
+
+const entry = new URL('../../../../agent/main.ts', import.meta.url).pathname;
+
+/** An agent as a process of its own, and what it says. */
+export class AgentProcess {
+  readonly #child: ChildProcess;
+  /** Every line of its log. */
+  readonly lines: LogLine[] = [];
+  /** Lines on stderr that are no log. */
+  readonly complaints: string[] = [];
+
+  constructor(
+    env: Readonly<Record<string, string>>,
+    args: readonly string[] = [],
+    command: readonly string[] = [entry],
+  ) {
+    this.#child = spawn(process.execPath, [...command, ...args], {
+      // Nothing of the surroundings, so that no credentials or settings of this machine decide a test.
+      env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    if (this.#child.stderr === null) throw new Error('The agent has no stderr');
+    createInterface({ input: this.#child.stderr }).on('line', (line) => {
+      if (line.startsWith('{')) this.lines.push(JSON.parse(line) as LogLine);
+      else this.complaints.push(line);
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get hasExited(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  said(msg: string): readonly LogLine[] {
+    return this.lines.filter((line) => line.msg === msg);
+  }
+
+  /** The first such line, as soon as it is there. */
+  says(msg: string, matches: (line: LogLine) => boolean = () => true, withinMs?: number): Promise<LogLine> {
+    const story = () =>
+      `agent says ${msg}; it said:\n${this.lines.map((line) => JSON.stringify(line)).join('\n')}${this.complaints.join('\n')}`;
+    return eventually(story, () => this.said(msg).find(matches), withinMs);
+  }
+
+  /** The port of its metrics. */
+  async port(): Promise<number> {
+    return Number((await this.says('Metrics listen'))['port']);
+  }
+
+  async get(path: string): Promise<{ readonly status: number; readonly text: string }> {
+    const response = await fetch(`http://127.0.0.1:${await this.port()}${path}`, { signal: AbortSignal.timeout(5000) });
+    return { status: response.status, text: await response.text() };
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Its exit code, or the signal that ended it. */
+  async exit(): Promise<number | NodeJS.Signals> {
+    if (!this.hasExited) await once(this.#child, 'exit');
+    return this.#child.exitCode ?? this.#child.signalCode ?? 'SIGKILL';
+  }
+
+  async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<number | NodeJS.Signals> {
+    this.#child.kill(signal);
+    return this.exit();
+  }
+}
