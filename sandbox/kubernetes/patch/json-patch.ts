@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isMap, type JsonMap, type JsonValue, own, set } from './merge-patch.ts';
+import { isMap, type JsonMap, type JsonValue, set } from './merge-patch.ts';
 
 export interface JsonPatchOperation {
   readonly op: string;
@@ -58,7 +58,7 @@ function read(from: JsonValue, path: readonly string[]): JsonValue | typeof abse
       if (index === undefined || index >= value.length) return absent;
       value = value[index];
     } else if (isMap(value) && Object.hasOwn(value, part)) {
-      value = own(value, part);
+      value = value[part];
     } else {
       return absent;
     }

@@ -11,14 +11,9 @@ export function mergePatch(target: JsonValue, patch: JsonValue): JsonValue {
   const result: JsonMap = isMap(target) ? { ...target } : {};
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete result[key];
-    else set(result, key, mergePatch(own(result, key), value));
+    else set(result, key, mergePatch(result[key], value));
   }
   return result;
-}
-
-/** A member of the map itself: a key such as "constructor" must not find what objects inherit. */
-export function own(map: JsonMap, key: string): JsonValue {
-  return Object.hasOwn(map, key) ? map[key] : undefined;
 }
 
 /** Sets a member even where its name is "__proto__", which an assignment would take for the prototype. */

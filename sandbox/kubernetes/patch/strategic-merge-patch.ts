@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { fieldsOf, goName, type Shape } from '../schema/schema.ts';
 import { internalError, Refusal } from '../status-errors.ts';
 import { isReplacedAsWhole, listStrategy } from './merge-keys.ts';
-import { isMap, type JsonMap, type JsonValue, own, set } from './merge-patch.ts';
+import { isMap, type JsonMap, type JsonValue, set } from './merge-patch.ts';
 
 const directive = '$patch';
 const orderPrefix = '$setElementOrder/';
@@ -41,7 +41,7 @@ interface Field {
 }
 
 function mergeField(result: JsonMap, key: string, value: JsonValue, { owner, shape, order }: Field): void {
-  const current = own(result, key);
+  const current = result[key];
   if (isMap(value)) {
     const base = isMap(current) && !isReplacedAsWhole(owner, key) ? current : {};
     const merged = mergeObject(shape?.kind === 'object' ? shape.model : undefined, base, value);
@@ -131,7 +131,7 @@ function retained(target: JsonMap, keep: JsonValue): JsonMap {
 }
 
 function removeFromSet(result: JsonMap, key: string, values: JsonValue): void {
-  const current = own(result, key);
+  const current = result[key];
   if (!Array.isArray(current) || !Array.isArray(values)) return;
   set(
     result,

@@ -22,9 +22,8 @@ async function unreadWatch(url: string): Promise<{ readToTheEnd(): Promise<numbe
     response.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
     });
-    const closed = new Promise<void>((resolve) => response.once('close', resolve));
     response.resume();
-    await closed;
+    await eventually('the server has ended it', () => response.closed).finally(() => response.destroy());
     return bytes;
   };
   return { readToTheEnd };
@@ -120,6 +119,21 @@ describe('A watch', () => {
     assert.ok((await slow.readToTheEnd()) < writes * 250_000, 'the slow one did not get all of it');
     assert.equal(quick.end, undefined);
     quick.close();
+  });
+
+  it('from a version of the future is silent until that is reached', async () => {
+    await using server = await startApiServer(idle);
+    const future = server.store.resourceVersion + 3;
+    const patient = await watch(server, `/api/v1/nodes?watch=1&resourceVersion=${future}`);
+    const other = await watch(server, '/api/v1/nodes?watch=1&resourceVersion=1');
+    for (const name of ['a', 'b', 'c', 'd']) createNode(server, name);
+    await eventually('everything has come', () => other.events.length === 4 && patient.events.length > 0);
+    assert.deepEqual(
+      patient.events.map(({ object }) => object.metadata['name']),
+      ['d'],
+    );
+    patient.close();
+    other.close();
   });
 
   it('ends cleanly when the server closes', async () => {
