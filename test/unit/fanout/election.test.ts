@@ -144,6 +144,16 @@ test('a primary that goes later is left when its time has come, as planned', () 
   });
 });
 
+test('a replica that has just come back is chosen after one that has lived all along', () => {
+  const inputs = [
+    upstreams(upstream('a'), upstream('b'), upstream('c')),
+    condition('a', 'alive'),
+    condition('c', 'alive'),
+  ];
+  const later = elect(after(inputs), condition('b', 'alive'), 1000, rules).election;
+  assert.equal(elect(later, condition('a', 'refused'), 2000, rules).election.primaryId, 'c');
+});
+
 test('a refusal is not planned: nothing more is to be waited for', () => {
   const election = after([upstreams(upstream('a'), upstream('b')), condition('a', 'alive')]);
   const { change } = elect(election, condition('a', 'refused'), 0, rules);

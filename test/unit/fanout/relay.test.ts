@@ -20,6 +20,7 @@ class RecordingPath implements Path<Packet, string, TestLeg> {
   readonly dropped = new Map<TestLeg, number>();
   readonly opened: TestLeg[] = [];
   readonly closed: TestLeg[] = [];
+  readonly samplesDeaf = true;
   hasSockets = true;
   open(leg: TestLeg): TestLeg | undefined {
     if (!this.hasSockets) return undefined;

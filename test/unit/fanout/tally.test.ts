@@ -71,3 +71,13 @@ test('counts that cannot be true give none', () => {
     assert.equal(isOneForOne(tally), false);
   }
 });
+
+test('a datagram that was lost is not owed for ever', () => {
+  const tally = lockstep(20);
+  for (let turn = 0; turn < 200; turn++) {
+    countSend(tally);
+    countReply(tally);
+  }
+  assert.ok(tally.owed <= 4, `${tally.owed} owed`);
+  assert.equal(isOneForOne(tally), true);
+});

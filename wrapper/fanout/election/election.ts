@@ -15,8 +15,9 @@ export type Condition = 'untried' | 'alive' | 'silent' | 'refused';
 
 export interface Replica {
   readonly upstream: Upstream;
-  readonly joinedAtMs: number;
   readonly condition: Condition;
+  /** When it joined, or its condition last changed. */
+  readonly sinceMs: number;
   /** What the health probe said last; true where there is none. */
   readonly isHealthy: boolean;
 }
@@ -102,23 +103,26 @@ function isLeaving({ readiness, deadlineMs }: Upstream, nowMs: number, rules: El
   return nowMs >= deadlineMs - rules.leaveBeforeDeadlineMs;
 }
 
-/** Among equals the one that lasts longest, then the one that has been with us longest: it knows the most of the match. */
+/** Among equals the one that lasts longest, then the one that has been as it is for longest: it has not just come back. */
 function bestOf(
   replicas: readonly Replica[],
   nowMs: number,
   rules: ElectionRules,
 ): { replica?: Replica; rank: number } {
-  const lasts = ({ upstream }: Replica) =>
-    upstream.readiness === 'terminating' ? (upstream.deadlineMs ?? 0) : Number.POSITIVE_INFINITY;
   let best: Replica | undefined;
   let bestRank = unfit;
   for (const replica of replicas) {
     const candidate = rank(replica, nowMs, rules);
-    const isBetter =
-      candidate < bestRank || (candidate === bestRank && best !== undefined && lasts(replica) > lasts(best));
+    const isBetter = candidate < bestRank || (candidate === bestRank && best !== undefined && isBefore(replica, best));
     if (candidate < unfit && isBetter) [best, bestRank] = [replica, candidate];
   }
   return best === undefined ? { rank: unfit } : { replica: best, rank: bestRank };
+}
+
+function isBefore(one: Replica, other: Replica): boolean {
+  const lasts = ({ upstream }: Replica) =>
+    upstream.readiness === 'terminating' ? (upstream.deadlineMs ?? 0) : Number.POSITIVE_INFINITY;
+  return lasts(one) === lasts(other) ? one.sinceMs < other.sinceMs : lasts(one) > lasts(other);
 }
 
 function reasonOf(
@@ -141,7 +145,7 @@ function applyInput(replicas: readonly Replica[], input: ElectionInput, nowMs: n
     case 'upstreams':
       return mergeUpstreams(replicas, input.upstreams, nowMs);
     case 'condition':
-      return update(replicas, input.id, { condition: input.condition });
+      return update(replicas, input.id, { condition: input.condition, sinceMs: nowMs });
     case 'health':
       return update(replicas, input.id, { isHealthy: input.isHealthy });
     case 'tick':
@@ -168,6 +172,6 @@ function mergeUpstreams(
     merged.push({ ...replica, upstream });
   }
   for (const upstream of wanted.values())
-    merged.push({ upstream, joinedAtMs: nowMs, condition: 'untried', isHealthy: true });
+    merged.push({ upstream, sinceMs: nowMs, condition: 'untried', isHealthy: true });
   return merged;
 }

@@ -13,6 +13,10 @@ export interface DgramPeer {
 export interface DgramHandle {
   readonly socket: Socket;
   readonly onSent: (error: Error | null) => void;
+  /** Sends that Node has not finished. */
+  underWay: number;
+  /** What waited in the socket while it was not read is being read now, and is too old to pass on. */
+  isStale: boolean;
 }
 
 export type DgramLeg = Leg<Buffer, DgramPeer, DgramHandle>;
@@ -22,14 +26,21 @@ export type DgramPathOptions = Pick<PlaneOptions, 'listen' | 'isShared' | 'upstr
 
 /** Asked for; the kernel gives at most `net.core.rmem_max`. Rides out a burst of about 5,000 small datagrams. */
 const publicBufferBytes = 4 * 1024 * 1024;
-/** Datagrams that wait in Node because the kernel takes no more: above it the newest are dropped. */
-const mostQueuedBytes = 1024 * 1024;
+/** Datagrams of one socket that wait in Node because the kernel takes no more: above it the newest are dropped. */
+const mostUnderWay = 64;
+/** The same of the public socket, which all players share. */
+const mostAnswersUnderWay = 1024;
 /** Every so many datagrams the way through this process is timed. */
 const timedEvery = 128;
 
+/** The kernel makes of it the least it knows: room for two or three small datagrams. */
+const deafBufferBytes = 1;
+const heardBufferBytes = 256 * 1024;
+
 /** Addresses need no resolving, and Node's own lookup costs a turn of the thread pool for each socket. */
 function literal(host: string, _options: unknown, done: (error: null, address: string, family: number) => void): void {
-  done(null, host, isIPv6(host) ? 6 : 4);
+  // Asked for each answer that is sent: a look for the colon, where isIPv6 costs a long regular expression.
+  done(null, host, host.includes(':') ? 6 : 4);
 }
 
 /** The sockets of one worker on node:dgram, which every machine has. */
@@ -38,6 +49,7 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
   readonly #public: Socket;
   #relay: DgramRelay | undefined;
   #sinceTimed = 0;
+  #underWay = 0;
 
   constructor(options: DgramPathOptions) {
     this.#options = options;
@@ -75,12 +87,17 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
     const socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', lookup: literal as never });
     const handle: DgramHandle = {
       socket,
+      underWay: 0,
+      isStale: false,
       onSent: (error) => {
+        handle.underWay--;
         if (error !== null) this.#failed(leg, error);
       },
     };
     socket.on('error', (error) => this.#failed(leg, error));
-    socket.on('message', (message) => this.#relay?.fromReplica(leg, message, performance.now()));
+    socket.on('message', (message) => {
+      if (!handle.isStale) this.#relay?.fromReplica(leg, message, performance.now());
+    });
     const { upstreamAddress } = this.#options;
     try {
       // Both finish before they return, because nothing is looked up.
@@ -99,15 +116,25 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
 
   forget(): void {}
 
-  sendUpstream({ socket, onSent }: DgramHandle, packet: Buffer): void {
-    if (socket.getSendQueueSize() > mostQueuedBytes) this.#relay?.drop('upstream-full');
-    else socket.send(packet, onSent);
+  sendUpstream(handle: DgramHandle, packet: Buffer): void {
+    if (handle.underWay >= mostUnderWay) {
+      this.#relay?.drop('upstream-full');
+      return;
+    }
+    handle.underWay++;
+    handle.socket.send(packet, handle.onSent);
   }
 
   sendDownstream({ address, port }: DgramPeer, packet: Buffer): void {
-    if (this.#public.getSendQueueSize() > mostQueuedBytes) this.#relay?.drop('downstream-full');
-    else this.#public.send(packet, port, address, this.#onReplySent);
+    if (this.#underWay >= mostAnswersUnderWay) {
+      this.#relay?.drop('downstream-full');
+      return;
+    }
+    this.#underWay++;
+    this.#public.send(packet, port, address, this.#onReplySent);
   }
+
+  readonly samplesDeaf = false;
 
   keep(packet: Buffer): Buffer {
     return Buffer.from(packet);
@@ -117,11 +144,28 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
     return packet.length;
   }
 
-  deafen(): undefined {
-    return undefined;
+  deafen(handle: DgramHandle, isDeaf: boolean): undefined {
+    const reader = readerOf(handle.socket);
+    if (reader === undefined) return;
+    if (isDeaf) {
+      // What waits unread is old by the time it is read, and would be kernel memory for nothing.
+      handle.socket.setRecvBufferSize(deafBufferBytes);
+      reader.recvStop();
+      return;
+    }
+    handle.socket.setRecvBufferSize(heardBufferBytes);
+    reader.recvStart();
+    handle.isStale = true;
+    // The first may come before the event loop next polls its sockets; at the second everything that waited has been read.
+    setImmediate(() =>
+      setImmediate(() => {
+        handle.isStale = false;
+      }),
+    );
   }
 
   readonly #onReplySent = (error: Error | null): void => {
+    this.#underWay--;
     if (error !== null) this.#relay?.drop('downstream-error');
   };
 
@@ -155,4 +199,23 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
         this.#relay?.drop('upstream-error');
     }
   }
+}
+
+interface Reader {
+  recvStart(): void;
+  recvStop(): void;
+}
+
+/**
+ * The part of node:dgram that starts and stops reading. It has no public name; where a version of Node hides it, every reply is
+ * read, which costs time and nothing else.
+ */
+function readerOf(socket: Socket): Reader | undefined {
+  const symbol = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');
+  if (symbol === undefined) return undefined;
+  const state = (socket as unknown as Record<symbol, { readonly handle?: Partial<Reader> } | undefined>)[symbol];
+  const { handle } = state ?? {};
+  return typeof handle?.recvStart === 'function' && typeof handle.recvStop === 'function'
+    ? (handle as Reader)
+    : undefined;
 }

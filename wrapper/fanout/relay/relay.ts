@@ -2,14 +2,14 @@ import { sourceOf } from '../endpoint.ts';
 import type { Counters, DropReason } from './counters.ts';
 import type { Leg, Path, Place, Session, Tail, View } from './session.ts';
 import { type SessionLimits, SessionTable } from './session-table.ts';
-import { catchUp, countReply, countSend, forget, planCut, settle } from './tally.ts';
+import { catchUp, countReply, countSend, forget, newTally, planCut, settle } from './tally.ts';
 import { fullBucket, type Rate, type TokenBucket, take } from './token-bucket.ts';
 
 export interface RelayLimits extends SessionLimits {
   readonly totalRate: Rate;
   /** Bytes that may go to a player before its session is established, as a multiple of what came from there. 0: no limit. */
   readonly amplification: number;
-  /** How long a change of primary may take for one player: answers owed are waited for and repeated ones dropped for so long. */
+  /** How long a change of primary may take for one player: answers that the old one owes are waited for so long. */
   readonly handoverMs: number;
   /** From so many datagrams a second to the replicas on, the spares' replies are stopped in the kernel. 0: never. */
   readonly deafenAbove: number;
@@ -27,8 +27,13 @@ export interface RelayParts<Packet, Peer, Handle> {
 const headerBytes = 28;
 /** A player who sends nothing for so long is owed nothing more: whatever was to come has come. */
 const settledAfterMs = 250;
+/** A new primary that is behind has caught up by then, or the count was wrong. */
+const repeatedForMs = 1000;
 /** Answers that wait for those of the old primary, one player. */
 const mostHeld = 32;
+/** Sessions whose spares stay in hearing on sockets that cannot sample: chosen anew when fewer are left. */
+const mostPosts = 4;
+const fewestPosts = 2;
 /** Sessions looked at in one tick, so that a full table never stops the datagrams for long. */
 const sweepPerTick = 2000;
 
@@ -42,6 +47,7 @@ export class Relay<Packet, Peer, Handle> {
   readonly #counters: Counters;
   readonly #table: SessionTable<Session<Packet, Peer, Handle>>;
   readonly #total: TokenBucket;
+  readonly #posts = new Set<Session<Packet, Peer, Handle>>();
   readonly #tails = new Set<Session<Packet, Peer, Handle>>();
   readonly #onRefused: (place: Place) => void;
   #view: View = { places: [], primary: undefined, isPlanned: false };
@@ -94,6 +100,7 @@ export class Relay<Packet, Peer, Handle> {
       lastSeenMs: nowMs,
       datagrams: 0,
       isYoung: true,
+      isPost: false,
       legs: [],
       epoch: -1,
       answering: undefined,
@@ -157,6 +164,8 @@ export class Relay<Packet, Peer, Handle> {
 
   refused(leg: Leg<Packet, Peer, Handle>): void {
     this.#counters.drop('upstream-refused');
+    // What was sent there is lost, and nothing of it is owed.
+    forget(leg);
     this.#onRefused(leg.place);
   }
 
@@ -269,9 +278,9 @@ export class Relay<Packet, Peer, Handle> {
     if (to === undefined) return;
     this.#fitHearing(to);
     const { skip, tail } = planCut(from, to, this.#view.isPlanned);
-    const untilMs = nowMs + this.#limits.handoverMs;
     session.skip = skip;
-    session.skipUntilMs = untilMs;
+    session.skipUntilMs = nowMs + repeatedForMs;
+    const untilMs = nowMs + this.#limits.handoverMs;
     if (tail === 0 || from === undefined) return;
     session.tail = { leg: from, remaining: tail, untilMs, held: [] };
     this.#tails.add(session);
@@ -288,7 +297,8 @@ export class Relay<Packet, Peer, Handle> {
   /** Spares are deaf under load; who answers, or still owes answers, is always heard. */
   #fitHearing(leg: Leg<Packet, Peer, Handle>): void {
     const { session } = leg;
-    const isDeaf = this.#deafensSpares && leg !== session.answering && session.tail?.leg !== leg;
+    const isNeeded = leg === session.answering || leg === session.tail?.leg || session.isPost;
+    const isDeaf = this.#deafensSpares && !isNeeded;
     if (leg.handle === undefined || leg.isDeaf === isDeaf) return;
     const dropped = this.#path.deafen(leg.handle, isDeaf);
     leg.isDeaf = isDeaf;
@@ -306,9 +316,23 @@ export class Relay<Packet, Peer, Handle> {
     const { deafenAbove } = this.#limits;
     // Twice as much to begin as to end, so that a load at the limit does not switch to and fro.
     const wants = deafenAbove > 0 && perSecond > (this.#deafensSpares ? deafenAbove / 2 : deafenAbove);
-    if (wants === this.#deafensSpares) return;
+    const hasPosts = wants && !this.#path.samplesDeaf && this.#choosePosts(nowMs);
+    if (wants === this.#deafensSpares && !hasPosts) return;
     this.#deafensSpares = wants;
     this.apply(this.#view);
+  }
+
+  /** Keeps some busy sessions as listening posts; true: they are others than before. */
+  #choosePosts(nowMs: number): boolean {
+    for (const post of this.#posts) if (nowMs - post.lastSeenMs > settledAfterMs) this.#posts.delete(post);
+    if (this.#posts.size >= Math.min(fewestPosts, this.#table.size)) return false;
+    let looked = 0;
+    for (const session of this.#table.all()) {
+      if (this.#posts.size >= mostPosts || ++looked > sweepPerTick) break;
+      session.isPost = nowMs - session.lastSeenMs <= settledAfterMs;
+      if (session.isPost) this.#posts.add(session);
+    }
+    return true;
   }
 
   #closeLeg(leg: Leg<Packet, Peer, Handle>): void {
@@ -319,6 +343,7 @@ export class Relay<Packet, Peer, Handle> {
   #end(session: Session<Packet, Peer, Handle>, counted: 'sessionsExpired' | 'sessionsEvicted'): void {
     this.#table.remove(session);
     this.#tails.delete(session);
+    this.#posts.delete(session);
     session.tail = undefined;
     for (const leg of session.legs) if (leg !== undefined) this.#closeLeg(leg);
     this.#path.forget(session.peer);
@@ -327,5 +352,5 @@ export class Relay<Packet, Peer, Handle> {
 }
 
 function newLeg<Packet, Peer, Handle>(session: Session<Packet, Peer, Handle>, place: Place): Leg<Packet, Peer, Handle> {
-  return { session, place, handle: undefined, isDeaf: false, deafSends: 0, deafReplies: 0, owed: 0, run: 0 };
+  return { session, place, handle: undefined, isDeaf: false, deafSends: 0, deafReplies: 0, ...newTally() };
 }

@@ -42,6 +42,8 @@ export interface Tail<Packet, Peer, Handle> {
 }
 
 export interface Session<Packet, Peer, Handle> extends Entry {
+  /** Its spares are heard even under load, as a sign of life. */
+  isPost: boolean;
   readonly peer: Peer;
   /** By place. */
   readonly legs: (Leg<Packet, Peer, Handle> | undefined)[];
@@ -58,6 +60,8 @@ export interface Session<Packet, Peer, Handle> extends Entry {
 
 /** The sockets, as the relay uses them. Failures come back through the relay's own methods, never as exceptions. */
 export interface Path<Packet, Peer, Handle> {
+  /** Whether some replies of a deaf leg still come through. Otherwise some legs must not be deaf, to show that replicas live. */
+  readonly samplesDeaf: boolean;
   /** A socket connected to the replica, whose replies go to `relay.fromReplica`; undefined where there is none to be had. */
   open(leg: Leg<Packet, Peer, Handle>): Handle | undefined;
   close(handle: Handle): void;

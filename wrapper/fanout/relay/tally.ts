@@ -8,19 +8,31 @@ export interface Tally {
   owed: number;
   /** Answers in a row of which each had a datagram to answer. */
   run: number;
+  /** The fewest owed since `lookedAt` sends ago: what never goes away was lost, or is the replica's usual delay. */
+  fewestOwed: number;
+  lookedAt: number;
 }
 
-/** More than this unanswered is no longer a replica that is a little behind. */
-const mostOwed = 32;
+/** More than this unanswered is no longer a replica that is behind for a moment: about a second of a fast game. */
+const mostOwed = 64;
+/** So many sends are looked at together. */
+const lookEvery = 64;
+/** So many datagrams may always be on their way. What is owed beyond that all the time got lost, and is owed no more. */
+const usuallyOwed = 4;
 /** So many answers in a row are taken as the rule. */
 const enoughRun = 8;
 
 export function newTally(): Tally {
-  return { owed: 0, run: 0 };
+  return { owed: 0, run: 0, fewestOwed: 0, lookedAt: 0 };
 }
 
 export function countSend(tally: Tally): void {
   if (++tally.owed > mostOwed) forget(tally);
+  tally.fewestOwed = Math.min(tally.fewestOwed, tally.owed);
+  if (++tally.lookedAt < lookEvery) return;
+  tally.owed -= Math.max(0, tally.fewestOwed - usuallyOwed);
+  tally.lookedAt = 0;
+  tally.fewestOwed = mostOwed;
 }
 
 export function countReply(tally: Tally): void {
@@ -28,6 +40,7 @@ export function countReply(tally: Tally): void {
   else {
     tally.owed--;
     tally.run++;
+    tally.fewestOwed = Math.min(tally.fewestOwed, tally.owed);
   }
 }
 
@@ -52,6 +65,8 @@ export function catchUp(tally: Tally, sends: number, replies: number): void {
   else {
     tally.owed = owed;
     tally.run += replies;
+    tally.fewestOwed = 0;
+    tally.lookedAt = 0;
   }
 }
 

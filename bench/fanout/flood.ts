@@ -1,0 +1,4 @@
+import type { Programs } from './programs.ts';
+export async function runFlood(_p: Programs, _o: { addresses: number; path: string }): Promise<object> {
+  return {};
+}

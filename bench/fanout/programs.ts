@@ -1,0 +1,52 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { compileAddon } from '../../wrapper/fanout/native/compile-addon.ts';
+
+export interface Programs {
+  readonly pin: string;
+  readonly sink: string;
+  readonly players: string;
+  readonly ceiling: string;
+  /** The fast path's file; undefined where it could not be built, with the reason. */
+  readonly addon: string | undefined;
+  readonly addonReason: string;
+  remove(): Promise<void>;
+}
+
+const names = ['pin', 'sink', 'players', 'ceiling'] as const;
+
+/** Compiles the C programs of this folder and the fast path into a temporary folder, or says why that is not possible. */
+export async function compilePrograms(): Promise<Programs | { readonly reason: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'bench-fanout-'));
+  const remove = () => rm(folder, { recursive: true, force: true });
+  try {
+    for (const name of names)
+      await promisify(execFile)('cc', [
+        '-std=gnu11',
+        '-O2',
+        '-o',
+        join(folder, name),
+        join(import.meta.dirname, `${name}.c`),
+      ]);
+  } catch (error) {
+    await remove();
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { reason: 'no C compiler (cc)' };
+    throw new Error('Cannot compile the benchmark', { cause: error });
+  }
+  const addon = join(folder, 'fanout.node');
+  const compiled = await compileAddon({ outFile: addon });
+  const [pin, sink, players, ceiling] = names.map((name) => join(folder, name)) as [string, string, string, string];
+  const isCompiled = compiled.kind === 'compiled';
+  return {
+    pin,
+    sink,
+    players,
+    ceiling,
+    remove,
+    addon: isCompiled ? addon : undefined,
+    addonReason: isCompiled ? '' : compiled.reason,
+  };
+}
