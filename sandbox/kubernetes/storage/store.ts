@@ -18,6 +18,8 @@ export type ChangeListener = (change: Change) => void;
 
 interface Shelf {
   readonly objects: Map<string, KubeObject>;
+  /** The keys in order, until one comes or goes: lists are asked for far more often. */
+  order: readonly string[] | undefined;
   readonly history: Change[];
   /** Changes up to this resourceVersion are forgotten. */
   forgotten: number;
@@ -64,9 +66,10 @@ export class Store {
 
   /** Sorted by namespace and name, as etcd's keys are. */
   list<T extends KubeObject>(from: Collection<T>, namespace?: string): T[] {
-    const all = [...this.#shelf(from.storage).objects.values()] as T[];
-    const chosen = namespace === undefined ? all : all.filter((object) => object.metadata.namespace === namespace);
-    return chosen.sort(byKey);
+    const shelf = this.#shelf(from.storage);
+    shelf.order ??= [...shelf.objects.keys()].sort();
+    const prefix = namespace === undefined ? '' : keyOf(namespace, '');
+    return shelf.order.flatMap((key) => (key.startsWith(prefix) ? [shelf.objects.get(key) as T] : []));
   }
 
   /** The list as it was at an earlier resourceVersion; undefined when that is forgotten. */
@@ -90,6 +93,7 @@ export class Store {
     const previous = shelf.objects.get(keyOf(object.metadata.namespace, object.metadata.name));
     const stored = this.#stamp(object);
     shelf.objects.set(keyOf(stored.metadata.namespace, stored.metadata.name), stored);
+    if (previous === undefined) shelf.order = undefined;
     this.#record(shelf, {
       type: previous === undefined ? 'ADDED' : 'MODIFIED',
       resourceVersion: this.#version,
@@ -105,6 +109,7 @@ export class Store {
     const key = keyOf(object.metadata.namespace, object.metadata.name);
     const previous = shelf.objects.get(key);
     shelf.objects.delete(key);
+    shelf.order = undefined;
     const stored = this.#stamp(object);
     const before = previous === undefined ? {} : { previous };
     this.#record(shelf, { type: 'DELETED', resourceVersion: this.#version, object: stored, ...before });
@@ -139,7 +144,7 @@ export class Store {
   #shelf(storage: string): Shelf {
     let shelf = this.#shelves.get(storage);
     if (shelf === undefined) {
-      shelf = { objects: new Map(), history: [], forgotten: this.#forgotten, listeners: new Set() };
+      shelf = { objects: new Map(), order: undefined, history: [], forgotten: this.#forgotten, listeners: new Set() };
       this.#shelves.set(storage, shelf);
     }
     return shelf;
