@@ -4,7 +4,7 @@ import { pods as podResource } from '../kubernetes/registry/table.ts';
 import { isoSeconds } from '../metadata/notices.ts';
 import { QueueConsumer } from './consumer.ts';
 import type { DemoConfig } from './demo-settings.ts';
-import { readHappening } from './happening.ts';
+import { type Happening, readHappening } from './happening.ts';
 import { countReceived, isInventoryTrue } from './judge-inventory.ts';
 import { HappeningRecord, waitUntil } from './record.ts';
 import { queueName, type Sandbox, type SandboxNode, startSandbox, writeKubeconfig } from './sandbox.ts';
@@ -81,9 +81,9 @@ async function setStage(config: DemoConfig, sandbox: Sandbox, screen: Screen, si
   await client.create(accounts, { metadata: { name: 'agent' } }, { signal });
   await client.create('/apis/rbac.authorization.k8s.io/v1/clusterroles', agentRole, { signal });
   await client.create('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', agentRoleBinding, { signal });
+  const isWorthTelling = quietener();
   const record = new HappeningRecord((happening) => {
-    const line = describe(happening, originOf(record), screen.paint);
-    if (line !== undefined) screen.line(line);
+    if (isWorthTelling(happening)) screen.line(describe(happening, originOf(record), screen.paint));
   });
   return {
     config,
@@ -94,6 +94,19 @@ async function setStage(config: DemoConfig, sandbox: Sandbox, screen: Screen, si
     consumer: new QueueConsumer(queue.endpoint, queue.queueUrl(queueName)),
     cloud: { queueUrl: queue.queueUrl(queueName), sqsEndpoint: queue.endpoint },
     kubeconfig: await writeKubeconfig(sandbox, agentNamespace, 'agent'),
+  };
+}
+
+/** Real game servers print a lot; the story is not about that. */
+const mostLinesPerGame = 4;
+
+function quietener(): (happening: Happening) => boolean {
+  const lines = new Map<string, number>();
+  return (happening) => {
+    if (happening.kind !== 'game-said') return true;
+    const count = (lines.get(happening.pod) ?? 0) + 1;
+    lines.set(happening.pod, count);
+    return count <= mostLinesPerGame;
   };
 }
 

@@ -10,17 +10,15 @@ export const coloured: Paint = (style, text) => `\x1b[${codes[style]}m${text}\x1
 
 const subjectWidth = 30;
 
-/** One line of the story: when, about whom, what. Undefined for what only the summary counts. */
-export function describe(happening: Happening, originMs: number, paint: Paint): string | undefined {
-  const said = sentence(happening, paint);
-  if (said === undefined) return undefined;
-  const [subject, text] = said;
+/** One line of the story: when, about whom, what. */
+export function describe(happening: Happening, originMs: number, paint: Paint): string {
+  const [subject, text] = sentence(happening, paint);
   const seconds = (happening.atMs - originMs) / 1000;
   const time = `${seconds < 0 ? '-' : '+'}${Math.abs(seconds).toFixed(3)}s`;
   return `${paint('dim', time.padStart(10))}  ${subject.padEnd(subjectWidth)} ${text}`;
 }
 
-function sentence(happening: Happening, paint: Paint): readonly [string, string] | undefined {
+function sentence(happening: Happening, paint: Paint): readonly [string, string] {
   switch (happening.kind) {
     case 'notice-announced':
       return ['EC2', paint('yellow', `spot notice: the instance is taken in ${secondsLeft(happening)}`)];
