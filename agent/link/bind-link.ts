@@ -8,6 +8,8 @@ import { errorText } from '../../shared/log.ts';
 /** An agent that is being replaced frees the address within this. */
 const longestBindMs = 10_000;
 const retryMs = 100;
+/** A Unix socket whose queue is full refuses a connect at once: all wrappers of a node come together when an agent starts. */
+const backlog = 1024;
 
 /** Listens on the link's address. Rejects with a {@link FatalError} where it cannot be had. */
 export async function bindLink(server: Server, address: string, clock: Clock, signal: AbortSignal): Promise<void> {
@@ -32,7 +34,7 @@ async function listen(server: Server, address: string): Promise<NodeJS.ErrnoExce
   server.once('error', resolve);
   // Games run as users of their own: who may reach a socket file is said by its directory, and who may publish by a token.
   const isForAll = !address.startsWith('@');
-  const options = { path: linkPath(address), ...(isForAll && { readableAll: true, writableAll: true }) };
+  const options = { path: linkPath(address), backlog, ...(isForAll && { readableAll: true, writableAll: true }) };
   server.listen(options, () => resolve(undefined));
   const error = await promise;
   server.removeAllListeners('error');

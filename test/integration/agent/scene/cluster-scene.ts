@@ -172,12 +172,23 @@ export class ClusterScene implements AsyncDisposable {
     return Date.parse(time);
   }
 
+  /** The path of a kubeconfig for whom this token stands for; without one for an administrator. */
+  async kubeconfig(token?: string): Promise<string> {
+    const path = join(this.#directory, `kubeconfig-${token ?? 'admin'}`);
+    await writeFile(path, JSON.stringify(kubeconfigOf(this.api.url, token)));
+    return path;
+  }
+
+  /** Ends the pod at once, and starts another one of its name. */
+  replacePod(name: string): PaperPod {
+    this.api.registry.delete(pods, 'arena', name, { gracePeriodSeconds: 0 });
+    return this.addPod(name, { isGameServer: false, owner: 'StatefulSet' });
+  }
+
   /** Settings of an agent on this node. */
   async environment(): Promise<Record<string, string>> {
-    const kubeconfig = join(this.#directory, 'kubeconfig');
-    await writeFile(kubeconfig, JSON.stringify(kubeconfigOf(this.api.url)));
     return {
-      KUBECONFIG: kubeconfig,
+      KUBECONFIG: await this.kubeconfig(),
       NODE_NAME: this.nodeName,
       METADATA_ENDPOINT: this.metadata.url,
       LINK: this.link,
@@ -235,7 +246,7 @@ export class ClusterScene implements AsyncDisposable {
   }
 }
 
-export function kubeconfigOf(server: string, token?: string): object {
+function kubeconfigOf(server: string, token?: string): object {
   return {
     apiVersion: 'v1',
     kind: 'Config',

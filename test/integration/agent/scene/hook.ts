@@ -1,0 +1,33 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface Hook extends AsyncDisposable {
+  readonly url: string;
+  /** Bodies of the calls that were taken. */
+  readonly taken: readonly Readonly<Record<string, unknown>>[];
+}
+
+/** Somebody's webhook, which fails so many times before it takes what it is sent. */
+export async function startHook(failures: number): Promise<Hook> {
+  const taken: Record<string, unknown>[] = [];
+  let calls = 0;
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+    const isTaken = ++calls > failures;
+    if (isTaken) taken.push(JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>);
+    response.writeHead(isTaken ? 204 : 500).end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    taken,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
