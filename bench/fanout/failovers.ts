@@ -91,7 +91,7 @@ export async function runFailovers(
 ): Promise<object> {
   const replicas = await Promise.all(replicaNames.map((name) => startReplica(programs, name, 0)));
   const inventory = await startInventory(replicas);
-  const [port, operations] = [await freePort(), await freePort()];
+  const [port, operations] = [await freePort(), await freePort('tcp')];
   const flags = [
     '--path',
     path,

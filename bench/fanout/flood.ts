@@ -1,4 +1,73 @@
+import { ours } from './contestants.ts';
+import { allowedCpus, freePort, residentKib, start, untilAnswered } from './processes.ts';
 import type { Programs } from './programs.ts';
-export async function runFlood(_p: Programs, _o: { addresses: number; path: string }): Promise<object> {
-  return {};
+
+export interface FloodOptions {
+  readonly addresses: number;
+  readonly path: string;
+  /** Datagrams of the flood a second. */
+  readonly perSecond: number;
+}
+
+const players = 200;
+const perPlayer = 60;
+const warmMs = 2500;
+
+/** Established players while a flood of made-up addresses comes in: what they lose, and what the proxy grows to. */
+export async function runFlood(
+  programs: Programs,
+  { addresses, path, perSecond: floodPerSecond }: FloodOptions,
+): Promise<object> {
+  const cpus = allowedCpus();
+  const replicas = [start(programs.pin, cpus, [programs.sink]), start(programs.pin, cpus, [programs.sink])];
+  const ports = await Promise.all(replicas.map(async (replica) => Number(await replica.nextLine())));
+  const [port, operations] = [await freePort(), await freePort('tcp')];
+  // The proxy's own defaults, but for the players, who all come from one address here.
+  const flags = ['--path', path, '--session-rate', '500', '--source-rate', '2000000', '--max-sessions', '10000'];
+  const command = await ours('ours', programs, flags).command(port, ports);
+  const proxy = start(
+    programs.pin,
+    cpus,
+    command.toSpliced(command.indexOf('--operations') + 1, 1, `127.0.0.1:${operations}`),
+  );
+  const pid = proxy.child.pid ?? 0;
+  const floodMs = (addresses / floodPerSecond) * 1000;
+  try {
+    await untilAnswered(port);
+    const load = [port, players, 1, players * perPlayer, warmMs, Math.round(floodMs + 1000), 100].map(String);
+    const playing = start(programs.pin, cpus, [programs.players, ...load]);
+    await playing.nextLine();
+    const before = residentKib(pid);
+    const flood = start(programs.pin, cpus, [programs.flood, String(port), String(addresses), String(floodPerSecond)]);
+    let most = before;
+    const watch = setInterval(() => (most = Math.max(most, residentKib(pid))), 100);
+    const flooded = Number(await flood.nextLine(floodMs * 5 + 20_000));
+    await playing.nextLine(floodMs * 5 + 20_000);
+    clearInterval(watch);
+    const report = JSON.parse(await playing.nextLine()) as { sent: number; received: number };
+    const metrics = await (await fetch(`http://127.0.0.1:${operations}/metrics`)).text();
+    const figure = (name: string) =>
+      metrics
+        .split('\n')
+        .filter((line) => line.startsWith(`spotable_fanout_${name}`))
+        .reduce((total, line) => total + Number(line.split(' ').at(-1)), 0);
+    const result = {
+      addresses: flooded,
+      path,
+      players_sent: report.sent,
+      players_lost_share: Math.max(0, Math.round((1 - report.received / report.sent) * 1e5) / 1e5),
+      rss_before_mib: Math.round(before / 102.4) / 10,
+      rss_most_mib: Math.round(most / 102.4) / 10,
+      sessions: figure('sessions{'),
+      sessions_opened: figure('sessions_opened_total'),
+      drops: figure('drops_total'),
+    };
+    console.log(
+      `flood of ${flooded} addresses at ${floodPerSecond}/s, ${players} players at ${perPlayer}/s, over ${path}`,
+    );
+    for (const [name, value] of Object.entries(result)) console.log(`  ${name.padEnd(20)} ${value}`);
+    return result;
+  } finally {
+    await Promise.all([proxy.stop('SIGKILL'), ...replicas.map((replica) => replica.stop('SIGKILL'))]);
+  }
 }

@@ -14,6 +14,7 @@ const { values, positionals } = parseArgs({
     players: { type: 'string', default: '200' },
     failovers: { type: 'string', default: '100' },
     addresses: { type: 'string', default: '1000000' },
+    'flood-rate': { type: 'string', default: '50000' },
     path: { type: 'string', default: 'fast' },
   },
 });
@@ -42,7 +43,13 @@ if ('reason' in programs) {
         break;
       case 'flood':
         console.log(
-          JSON.stringify(await runFlood(programs, { addresses: Number(values.addresses), path: values.path })),
+          JSON.stringify(
+            await runFlood(programs, {
+              addresses: Number(values.addresses),
+              perSecond: Number(values['flood-rate']),
+              path: values.path,
+            }),
+          ),
         );
         break;
       default:

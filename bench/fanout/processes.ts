@@ -2,13 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { createInterface, type Interface } from 'node:readline';
 
 /** A program of a trial, on processors of its own. */
 export interface Running {
   readonly child: ChildProcess;
   readonly lines: Interface;
-  nextLine(): Promise<string>;
+  nextLine(limitMs?: number): Promise<string>;
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
@@ -26,10 +27,10 @@ export function start(pin: string, cpus: readonly number[], command: readonly st
   return {
     child,
     lines,
-    nextLine: async () => {
-      const deadline = AbortSignal.timeout(lineTimeoutMs);
+    nextLine: async (limitMs = lineTimeoutMs) => {
+      const deadline = AbortSignal.timeout(limitMs);
       while (waiting.length === 0) {
-        if (deadline.aborted) throw new Error(`No output of ${command.join(' ')} within ${lineTimeoutMs} ms`);
+        if (deadline.aborted) throw new Error(`No output of ${command.join(' ')} within ${limitMs} ms`);
         await new Promise<void>((resolve) => {
           wake.now = resolve;
           deadline.addEventListener('abort', () => resolve(), { once: true });
@@ -67,7 +68,15 @@ export function allowedCpus(): readonly number[] {
   });
 }
 
-export async function freePort(): Promise<number> {
+export async function freePort(kind: 'udp' | 'tcp' = 'udp'): Promise<number> {
+  if (kind === 'tcp') {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
   const socket = createSocket('udp4');
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');

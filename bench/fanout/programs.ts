@@ -10,13 +10,14 @@ export interface Programs {
   readonly sink: string;
   readonly players: string;
   readonly ceiling: string;
+  readonly flood: string;
   /** The fast path's file; undefined where it could not be built, with the reason. */
   readonly addon: string | undefined;
   readonly addonReason: string;
   remove(): Promise<void>;
 }
 
-const names = ['pin', 'sink', 'players', 'ceiling'] as const;
+const names = ['pin', 'sink', 'players', 'ceiling', 'flood'] as const;
 
 /** Compiles the C programs of this folder and the fast path into a temporary folder, or says why that is not possible. */
 export async function compilePrograms(): Promise<Programs | { readonly reason: string }> {
@@ -38,13 +39,20 @@ export async function compilePrograms(): Promise<Programs | { readonly reason: s
   }
   const addon = join(folder, 'fanout.node');
   const compiled = await compileAddon({ outFile: addon });
-  const [pin, sink, players, ceiling] = names.map((name) => join(folder, name)) as [string, string, string, string];
+  const [pin, sink, players, ceiling, flood] = names.map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
   const isCompiled = compiled.kind === 'compiled';
   return {
     pin,
     sink,
     players,
     ceiling,
+    flood,
     remove,
     addon: isCompiled ? addon : undefined,
     addonReason: isCompiled ? '' : compiled.reason,
