@@ -82,12 +82,13 @@ async function compose(config: InventoryConfig, stop: AbortController): Promise<
     view.expire(leaseClock.nowMs);
     const timeline = new Timeline(stored.timeline);
     const counts = new Map(stored.counts);
+    const count = (name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1);
     const intake = new Intake({
       view,
       store,
       leaseClock,
       now,
-      onCount: (name) => counts.set(name, (counts.get(name) ?? 0) + 1),
+      onCount: count,
     });
     if (config.serve !== undefined) {
       const setAside = (limit: number) => store.setAside(limit);
@@ -109,6 +110,7 @@ async function compose(config: InventoryConfig, stop: AbortController): Promise<
       await readInventory(
         {
           ...options,
+          onRequest: (action) => count(`request/${action}`),
           onChanges: (changes) => {
             presenter.changed(changes, timeline.add(changes, now()));
             server?.changed(changes);

@@ -17,6 +17,8 @@ export interface ReaderOptions {
   /** Ends when the queue has nothing more to give. */
   readonly isOnce?: boolean;
   readonly onChanges: (changes: readonly Change[]) => void;
+  /** Each request to the queue is billed. */
+  readonly onRequest?: (action: 'receive' | 'delete') => void;
   readonly random?: () => number;
 }
 
@@ -75,11 +77,12 @@ export async function readInventory(options: ReaderOptions, signal: AbortSignal)
 
 /** Never throws for what may pass: it says an outage once, and when it is over. */
 async function receive(
-  { queue, intake, clock, log, isOnce, random = Math.random }: ReaderOptions,
+  { queue, intake, clock, log, isOnce, onRequest, random = Math.random }: ReaderOptions,
   { isFirst, signal }: { isFirst: boolean; signal: AbortSignal },
 ): Promise<readonly Message[]> {
   for (let failures = 0; !signal.aborted; ) {
     try {
+      onRequest?.('receive');
       const received = await queue.receive(signal);
       if (failures > 0) log.info({ failures }, 'Inventory queue answers again');
       if (received.messages.length === 0) intake.drained(received.queueNowMs);
@@ -98,8 +101,9 @@ async function receive(
   return [];
 }
 
-async function remove({ queue, log }: ReaderOptions, messages: readonly Message[]): Promise<void> {
+async function remove({ queue, log, onRequest }: ReaderOptions, messages: readonly Message[]): Promise<void> {
   try {
+    onRequest?.('delete');
     // Not the reader's signal: what is stored should leave the queue even while the reader ends.
     const left = await queue.remove(messages, AbortSignal.timeout(removeMs));
     if (left > 0) log.warn({ messages: left }, 'Messages stay in the queue and will come again');

@@ -1,5 +1,5 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { GameServerEvent } from '../../shared/inventory/event.ts';
+import { isSameJson } from './same-json.ts';
 import { SequenceSet } from './sequence-set.ts';
 
 /** An event, and when the queue took it: epoch milliseconds of one clock for all senders. */
@@ -58,7 +58,7 @@ function foldRepeat(record: GameServerRecord, heard: Heard<GameServerEvent>): Fo
   for (const slot of slots) {
     const known = record[slot];
     if (known === undefined || known.event.data.sequence !== data.sequence) continue;
-    if (known.event.type !== type || !isDeepStrictEqual(known.event.data, data)) return 'conflict';
+    if (known.event.type !== type || !isSameJson(known.event.data, data)) return 'conflict';
     // Sent twice, for example because the first acknowledgement was lost: its lease counts from the first time.
     if (heard.heardMs < known.heardMs) record[slot] = heard;
   }

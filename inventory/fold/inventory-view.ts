@@ -200,16 +200,16 @@ export class InventoryView {
   /** Draws the consequences of what the record says now. */
   #settle(entry: Entry): void {
     const truth = truthOf(entry.record);
-    if (truth === undefined || truth === entry.truth) return;
+    const before = entry.truth;
+    if (truth === undefined || truth === before) return;
     entry.truth = truth;
     entry.leaseUntilMs = leaseUntilMs(truth);
     entry.isExpired = entry.leaseUntilMs <= this.#nowMs;
     entry.isRowStale = true;
-    const places = placesOf(truth.event.data);
-    if (places.length === entry.places.length && places.every((place, index) => place === entry.places[index])) return;
+    if (before !== undefined && isSamePlace(before.event.data, truth.event.data)) return;
     this.#displace(entry);
-    entry.places = places;
-    for (const place of places) this.#placed.set(place, (this.#placed.get(place) ?? new Set()).add(entry));
+    entry.places = placesOf(truth.event.data);
+    for (const place of entry.places) this.#placed.set(place, (this.#placed.get(place) ?? new Set()).add(entry));
   }
 
   #displace(entry: Entry): void {
@@ -257,6 +257,10 @@ export class InventoryView {
 
 function isNodeEvent(event: InventoryEvent): event is NodeEvent {
   return event.type.startsWith('dev.spotable.node.');
+}
+
+function isSamePlace(one: PlacementData, other: PlacementData): boolean {
+  return one.instance_id === other.instance_id && one.node === other.node;
 }
 
 function placesOf({ instance_id, node }: PlacementData): string[] {

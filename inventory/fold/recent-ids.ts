@@ -1,8 +1,8 @@
-/** About 10 MB. The same id comes twice within seconds (a sender's retry) or minutes (a redelivery), not hours apart. */
-const idsPerGeneration = 32_768;
+/** A sender that takes an id twice does so within seconds; a larger window would cost more than the fold itself. */
+const idsPerGeneration = 4096;
 
 /**
- * Finds an event id that is used for two different events. Remembers the last 32,768 to 65,536 ids: the older generation goes
+ * Finds an event id that is used for two different events. Remembers the last 4,096 to 8,192 ids: the older generation goes
  * as a whole when the younger one is full, which costs nothing per event.
  */
 export class RecentIds {

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type {
   GameServerData,
   GameServerEvent,
@@ -7,6 +6,7 @@ import type {
   NodeEvent,
 } from '../../shared/inventory/event.ts';
 import type { Heard } from './game-server-record.ts';
+import { isSameJson } from './same-json.ts';
 
 /**
  * A game server as the table shows it: the contract's own fields, with what is known from elsewhere (its node, its lease) put
@@ -78,10 +78,6 @@ const renewed: ReadonlySet<string> = new Set(['sequence', 'lease_expires_at', 'l
 
 /** Whether two rows look the same: all but what renews itself with each heartbeat. */
 export function isSameToSee<Row extends object>(one: Row, other: Row): boolean {
-  for (const field in one) {
-    const a = one[field];
-    const b = other[field];
-    if (a !== b && !renewed.has(field) && !(typeof a === 'object' && isDeepStrictEqual(a, b))) return false;
-  }
+  for (const field in one) if (!renewed.has(field) && !isSameJson(one[field], other[field])) return false;
   return true;
 }

@@ -35,6 +35,16 @@ export function inventoryMetrics({ view, counts, now, streamClients }: MetricsSo
       for (const reason of [...refusalCodes, 'conflict']) this.inc({ reason }, counts.get(`set-aside/${reason}`) ?? 0);
     },
   });
+  new Counter({
+    name: 'spotable_inventory_requests_total',
+    help: 'Requests to the queue since this reader started: SQS bills each',
+    labelNames: ['action'],
+    registers,
+    collect() {
+      this.reset();
+      for (const action of ['receive', 'delete']) this.inc({ action }, counts.get(`request/${action}`) ?? 0);
+    },
+  });
   new Gauge({
     name: 'spotable_inventory_game_servers',
     help: 'Game servers in the table',

@@ -1,0 +1,13 @@
+/** Whether two values that came out of JSON are the same. A fraction of isDeepStrictEqual's time, which every event would pay. */
+export function isSameJson(one: unknown, other: unknown): boolean {
+  if (one === other) return true;
+  if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false;
+  if (Array.isArray(one) !== Array.isArray(other)) return false;
+  let left = 0;
+  for (const key in one) {
+    if (!Object.hasOwn(other, key) || !isSameJson(one[key as never], other[key as never])) return false;
+    left++;
+  }
+  for (const _ in other) left--;
+  return left === 0;
+}
