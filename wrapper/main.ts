@@ -1,4 +1,4 @@
-import { hostname, tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { systemClock } from '../shared/clock.ts';
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { errorText, jsonLog } from '../shared/log.ts';
@@ -31,14 +31,23 @@ function onSignal(listener: (signal: ForwardedSignal) => void): void {
 /** Node reaps only the children that it has started itself. */
 const firstProcess = 1;
 
+/** Without node:os, which costs a wrapper a millisecond for this. */
+function hostName(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/hostname', 'utf8').trim();
+  } catch {
+    return 'game-server';
+  }
+}
+
 async function run(config: WrapperConfig, command: readonly string[]): Promise<number> {
-  const gameServerId = nameGameServer(config.podName ?? hostname(), Math.random);
+  const gameServerId = nameGameServer(config.podName ?? hostName(), Math.random);
   const log = jsonLog({ write, now: Date.now, name: 'wrapper', fields: { gameServerId } });
   if (process.pid === firstProcess) log.warn({}, 'Running as PID 1: nobody reaps orphans; put tini in front');
   const { life, restarts } = await serveGame(config, command, {
     gameServerId,
     env: process.env,
-    temporaryDirectory: tmpdir(),
+    temporaryDirectory: process.env['TMPDIR'] ?? '/tmp',
     pid: process.pid,
     ppid: process.ppid,
     clock: systemClock,

@@ -51,20 +51,28 @@ function wantedPorts(names: readonly string[], ports: readonly LeasedPort[]): re
 
 /** Looks at the ports one by one; the first that is missing is the answer. */
 function boundCheck(wanted: readonly WantedPort[], processes: () => readonly number[]): ReadyCheck {
-  const numbers = new Set(wanted.map(({ port }) => port));
   const isOwn = new Map(wanted.map(({ port }) => [port, ownershipCheck(processes)]));
   return async () => {
-    const bound = readBoundSockets(numbers);
-    for (const { name, port, protocol, needsAll } of wanted) {
-      const sockets = bound.filter((socket) => socket.port === port);
-      const isBoundFor = (one: 'udp' | 'tcp') => sockets.some((socket) => socket.protocol === one);
-      const protocols = protocolsOf(protocol);
-      const isBound = needsAll ? protocols.every(isBoundFor) : protocols.some(isBoundFor);
-      if (!isBound) return `${name} (${protocol} ${port}) is not bound`;
-      if (isOwn.get(port)?.(sockets) === false) return `${name} (${protocol} ${port}) is bound by another program`;
+    for (const port of wanted) {
+      const name = `${port.name} (${port.protocol} ${port.port})`;
+      const sockets = findBound(port);
+      if (sockets === undefined) return `${name} is not bound`;
+      if (isOwn.get(port.port)?.(sockets) === false) return `${name} is bound by another program`;
     }
     return undefined;
   };
+}
+
+function findBound({ port, protocol, needsAll }: WantedPort): readonly BoundSocket[] | undefined {
+  const found: BoundSocket[] = [];
+  // UDP first: the kernel takes milliseconds to walk its TCP table, however empty, and most games need no look at it.
+  for (const one of protocolsOf(protocol)) {
+    const sockets = readBoundSockets(one, new Set([port]));
+    if (sockets.length === 0 && needsAll) return undefined;
+    found.push(...sockets);
+    if (sockets.length > 0 && !needsAll) break;
+  }
+  return found.length === 0 ? undefined : found;
 }
 
 function protocolsOf(protocol: PortProtocol): readonly ('udp' | 'tcp')[] {

@@ -30,9 +30,9 @@ export function parseSocketTable(
 }
 
 /** Who is bound to these ports in our network namespace, IPv4 and IPv6. */
-export function readBoundSockets(ports: ReadonlySet<number>): readonly BoundSocket[] {
-  return (['udp', 'tcp'] as const).flatMap((protocol) =>
-    ['', '6'].flatMap((version) => parseSocketTable(readTable(`/proc/net/${protocol}${version}`), protocol, ports)),
+export function readBoundSockets(protocol: 'udp' | 'tcp', ports: ReadonlySet<number>): readonly BoundSocket[] {
+  return ['', '6'].flatMap((version) =>
+    parseSocketTable(readTable(`/proc/net/${protocol}${version}`), protocol, ports),
   );
 }
 

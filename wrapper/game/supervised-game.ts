@@ -118,7 +118,8 @@ export class SupervisedGame implements GameTree {
   }
 
   holdsPort(): boolean {
-    return readBoundSockets(new Set(this.#options.ports.map(({ port }) => port))).length > 0;
+    const ports = new Set(this.#options.ports.map(({ port }) => port));
+    return (['udp', 'tcp'] as const).some((protocol) => readBoundSockets(protocol, ports).length > 0);
   }
 
   signalAll(signal: 'SIGTERM' | 'SIGKILL'): void {

@@ -69,12 +69,15 @@ export class AgentLink {
   /** Connects, and connects again, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random, log } = this.#options;
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0, hasBeenWelcome = false; !signal.aborted; ) {
       const { wasWelcome, reason } = await this.#converse(signal);
       this.#firstAttempt.resolve();
       failures = wasWelcome ? 1 : failures + 1;
       if (signal.aborted) return;
-      if (wasWelcome || failures === 1) log.info({ reason }, wasWelcome ? 'Agent link lost' : 'No agent on this node');
+      if (wasWelcome) log.info({ reason: errorText(reason) }, 'Agent link lost');
+      // Not at the first failure: an agent may be about to start, and our game's start is not to wait for a log line.
+      if (failures === 2 && !hasBeenWelcome) log.info({ reason: errorText(reason) }, 'No agent on this node');
+      hasBeenWelcome ||= wasWelcome;
       await clock.sleep(backoffMs(backoff, failures, random), signal).catch(() => {});
     }
   }
@@ -88,12 +91,12 @@ export class AgentLink {
   }
 
   /** One connection, from connect to close. */
-  async #converse(signal: AbortSignal): Promise<{ wasWelcome: boolean; reason: string }> {
+  async #converse(signal: AbortSignal): Promise<{ wasWelcome: boolean; reason: unknown }> {
     const { address, hello, listener } = this.#options;
     const { promise: closed, resolve } = Promise.withResolvers<void>();
     const socket = connect({ path: linkPath(address) });
     const onAbort = () => socket.destroySoon();
-    let reason = 'closed by the agent';
+    let reason: unknown = 'closed by the agent';
     const lines = new LineDecoder();
     socket.once('connect', () => socket.write(encodeLine(hello)));
     socket.on('data', (chunk) => {
@@ -104,7 +107,8 @@ export class AgentLink {
       }
     });
     socket.once('error', (error) => {
-      reason = errorText(error);
+      reason = error;
+      this.#firstAttempt.resolve();
     });
     socket.once('close', () => resolve());
     signal.addEventListener('abort', onAbort, { once: true });

@@ -59,7 +59,7 @@ suite('A game that is checked', () => {
   });
 
   test('is not ill for losing its port for a moment', async () => {
-    const said = await check((now) => (now > 45_000 && now < 52_000 ? 'gone' : undefined), 150_000);
+    const said = await check((now) => (now > 45_000 && now < 50_000 ? 'gone' : undefined), 150_000);
     assert.deepEqual(kinds(said), ['game-ready']);
   });
 
