@@ -21,6 +21,7 @@ class RecordingPath implements Path<Packet, string, TestLeg> {
   readonly opened: TestLeg[] = [];
   readonly closed: TestLeg[] = [];
   readonly samplesDeaf = true;
+  readonly isolated: string[] = [];
   hasSockets = true;
   open(leg: TestLeg): TestLeg | undefined {
     if (!this.hasSockets) return undefined;
@@ -31,6 +32,10 @@ class RecordingPath implements Path<Packet, string, TestLeg> {
     this.closed.push(leg);
   }
   forget(): void {}
+  isolate(peer: string): boolean {
+    this.isolated.push(peer);
+    return true;
+  }
   sendUpstream(leg: TestLeg, packet: Packet): void {
     this.upstream.push({ leg, packet });
   }
@@ -363,4 +368,18 @@ test('a refusal is counted and told with its place', () => {
   relay.refused(leg);
   assert.equal(counters.dropped('upstream-refused'), 1);
   assert.deepEqual(refused, [places[0]]);
+});
+
+test('in a flood established players are kept apart from it, newcomers are not', () => {
+  const { relay, path, join } = start({ creation: { perSecond: 10, burst: 10 } });
+  const [known, late] = [join('known'), join('late', 1900)];
+  for (let datagram = 0; datagram < 5; datagram++) relay.fromPlayer(known, packet(datagram), datagram * 400);
+  relay.tick(1950);
+  for (let stranger = 0; stranger < 1000; stranger++)
+    if (!relay.refusesNewcomers(1960)) relay.open(`s${stranger}`, `s${stranger}`, `192.0.3.${stranger % 250}`, 1960);
+  relay.fromPlayer(known, packet(6), 1970);
+  assert.deepEqual(path.isolated, [], 'not before it was noticed');
+  relay.tick(2010);
+  for (const session of [known, late, known]) relay.fromPlayer(session, packet(7), 2020);
+  assert.deepEqual(path.isolated, ['known']);
 });

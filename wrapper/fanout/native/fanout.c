@@ -29,6 +29,9 @@ enum {
   SLOTS = PLAYER_SLOTS + REPLY_SLOTS,
   // Replies taken from one socket before the others get their turn.
   REPLIES_PER_LEG = 8,
+  // The same for a player who has a socket of its own. The public socket always has some slots left.
+  DATAGRAMS_PER_PLAYER = 4,
+  PUBLIC_SLOTS = 32,
   EVENTS = 256,
   // Larger than any UDP payload, and not a multiple of the page size: the heads of all slots would share a few cache sets.
   SLOT_BYTES = 65536 + 4096 + 320,
@@ -54,6 +57,8 @@ typedef struct {
   address_t address;
   socklen_t length;
   int32_t next_free;
+  // A socket that only this player's datagrams reach, or -1: they come through the public one.
+  int own_fd;
   bool used;
 } peer_t;
 
@@ -133,7 +138,7 @@ static int32_t add_peer(sockets_t *s, const address_t *a, socklen_t length) {
   if (id >= 0) s->free_peer = s->peers[id].next_free;
   else if (s->used_peers < s->most_peers) id = s->used_peers++;
   else return -1;
-  s->peers[id] = (peer_t){.address = *a, .length = length, .used = true};
+  s->peers[id] = (peer_t){.address = *a, .length = length, .own_fd = -1, .used = true};
   uint32_t b = bucket_of(s, a);
   while (s->buckets[b] >= 0) b = (b + 1) & s->bucket_mask;
   s->buckets[b] = id;
@@ -152,6 +157,7 @@ static void remove_peer(sockets_t *s, int32_t id) {
     hole = b;
   }
   s->buckets[hole] = -1;
+  if (s->peers[id].own_fd >= 0) close(s->peers[id].own_fd);
   s->peers[id].used = false;
   s->peers[id].next_free = s->free_peer;
   s->free_peer = id;
@@ -175,11 +181,12 @@ static int receive_batch(sockets_t *s, int fd, int32_t first, int32_t most) {
   return got;
 }
 
-static void receive_players(sockets_t *s, int32_t *count) {
-  int got = receive_batch(s, s->public_fd, 0, PLAYER_SLOTS);
-  if (got < 0 && errno != EAGAIN) record(s, count, PLAYER_ERROR, -1, -1, errno);
-  for (int32_t slot = 0; slot < got; slot++)
-    record(s, count, FROM_PLAYER, find_peer(s, &s->from[slot]), slot, s->lengths[slot]);
+static int32_t receive_players(sockets_t *s, int fd, int32_t slot, int32_t most, int32_t *count) {
+  int got = receive_batch(s, fd, slot, most);
+  if (got < 0 && errno != EAGAIN && fd == s->public_fd) record(s, count, PLAYER_ERROR, -1, -1, errno);
+  // By address also where the player has a socket of its own: before that was connected it took anybody's datagrams.
+  for (int32_t at = slot; at < slot + got; at++) record(s, count, FROM_PLAYER, find_peer(s, &s->from[at]), at, s->lengths[at]);
+  return got < 0 ? 0 : got;
 }
 
 static int32_t receive_replies(sockets_t *s, int32_t leg, int32_t slot, int32_t *count) {
@@ -272,12 +279,13 @@ static bool parse_address(const char *host, int port, address_t *a, socklen_t *l
   return true;
 }
 
-static int watch(sockets_t *s, int fd, uint32_t id) {
-  struct epoll_event event = {.events = EPOLLIN, .data.u32 = id};
+// What an epoll event names: a kind in the upper half, an id in the lower.
+enum { EVENT_PUBLIC = 0, EVENT_LEG = 1, EVENT_PLAYER = 2 };
+
+static int watch(sockets_t *s, int fd, uint32_t kind, int32_t id) {
+  struct epoll_event event = {.events = EPOLLIN, .data.u64 = ((uint64_t)kind << 32) | (uint32_t)id};
   return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
-
-static const uint32_t public_id = UINT32_MAX;
 
 // 0, or -errno.
 static int open_public(sockets_t *s, const char *host, int port, bool shared, int buffer_bytes) {
@@ -291,7 +299,9 @@ static int open_public(sockets_t *s, const char *host, int port, bool shared, in
   if (shared && setsockopt(s->public_fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) return -errno;
   setsockopt(s->public_fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
   setsockopt(s->public_fd, SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
-  if (bind(s->public_fd, &a.any, length) < 0 || watch(s, s->public_fd, public_id) < 0) return -errno;
+  if (bind(s->public_fd, &a.any, length) < 0 || watch(s, s->public_fd, EVENT_PUBLIC, 0) < 0) return -errno;
+  // Only now: another program must not get the port, the players' own sockets must.
+  setsockopt(s->public_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   return 0;
 }
 
@@ -306,7 +316,7 @@ static int32_t open_leg(sockets_t *s, const char *host, int port, const char *lo
   if (fd < 0) return -errno;
   int32_t id = s->free_leg >= 0 ? s->free_leg : s->used_legs;
   if ((local[0] != 0 && bind(fd, &from.any, from_length) < 0) || connect(fd, &to.any, to_length) < 0 ||
-      watch(s, fd, (uint32_t)id) < 0) {
+      watch(s, fd, EVENT_LEG, id) < 0) {
     int error = errno;
     close(fd);
     return -error;
@@ -323,6 +333,28 @@ static void close_leg(sockets_t *s, int32_t id) {
   s->legs[id].fd = -1;
   s->legs[id].next_free = s->free_leg;
   s->free_leg = id;
+}
+
+// Gives a player a socket on the public port that is connected to it: the kernel prefers it for that player's datagrams, so a
+// flood from elsewhere fills another socket's buffer. 0, or -errno.
+static int isolate_peer(sockets_t *s, int32_t id) {
+  peer_t *peer = &s->peers[id];
+  if (peer->own_fd >= 0) return 0;
+  address_t local;
+  socklen_t length = sizeof local;
+  int on = 1, off = 0;
+  if (getsockname(s->public_fd, &local.any, &length) < 0) return -errno;
+  int fd = socket(local.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  if (local.any.sa_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 || bind(fd, &local.any, length) < 0 ||
+      connect(fd, &peer->address.any, peer->length) < 0 || watch(s, fd, EVENT_PLAYER, id) < 0) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  peer->own_fd = fd;
+  return 0;
 }
 
 static uint32_t drops_of(int fd) {
@@ -356,6 +388,8 @@ static void free_sockets(sockets_t *s) {
   if (s->epoll_fd >= 0) close(s->epoll_fd);
   for (int32_t i = 0; i < s->used_legs; i++)
     if (s->legs[i].fd >= 0) close(s->legs[i].fd);
+  for (int32_t i = 0; i < s->used_peers; i++)
+    if (s->peers[i].used && s->peers[i].own_fd >= 0) close(s->peers[i].own_fd);
   if (s->arena != MAP_FAILED) munmap(s->arena, (size_t)SLOTS * SLOT_BYTES);
   free(s->peers);
   free(s->legs);
@@ -508,11 +542,23 @@ static napi_value call_receive(napi_env env, napi_callback_info info) {
   sockets_t *s = read_call(env, info).sockets;
   struct epoll_event events[EVENTS];
   int ready = epoll_wait(s->epoll_fd, events, EVENTS, 0);
-  int32_t count = 0, slot = PLAYER_SLOTS;
+  int32_t count = 0, player_slot = 0, reply_slot = PLAYER_SLOTS;
+  bool is_public_ready = false;
   for (int i = 0; i < ready; i++) {
-    if (events[i].data.u32 == public_id) receive_players(s, &count);
-    else if (slot < SLOTS) slot += receive_replies(s, (int32_t)events[i].data.u32, slot, &count);
+    int32_t id = (int32_t)(uint32_t)events[i].data.u64;
+    switch (events[i].data.u64 >> 32) {
+      case EVENT_PUBLIC:
+        is_public_ready = true;
+        break;
+      case EVENT_LEG:
+        if (reply_slot < SLOTS) reply_slot += receive_replies(s, id, reply_slot, &count);
+        break;
+      case EVENT_PLAYER:
+        if (player_slot <= PLAYER_SLOTS - PUBLIC_SLOTS - DATAGRAMS_PER_PLAYER)
+          player_slot += receive_players(s, s->peers[id].own_fd, player_slot, DATAGRAMS_PER_PLAYER, &count);
+    }
   }
+  if (is_public_ready) receive_players(s, s->public_fd, player_slot, PLAYER_SLOTS - player_slot, &count);
   return int_value(env, count);
 }
 
@@ -553,6 +599,12 @@ static napi_value call_close_peer(napi_env env, napi_callback_info info) {
   call_t call = read_call(env, info);
   remove_peer(call.sockets, int_of(env, call.values[1]));
   return NULL;
+}
+
+// isolate(peer): 0, or -errno.
+static napi_value call_isolate(napi_env env, napi_callback_info info) {
+  call_t call = read_call(env, info);
+  return int_value(env, isolate_peer(call.sockets, int_of(env, call.values[1])));
 }
 
 // openLeg(address, port, localAddress or ""): the leg's id, or -errno.
@@ -624,6 +676,7 @@ NAPI_MODULE_INIT() {
       {"address", call_address},    {"openPeer", call_open_peer}, {"closePeer", call_close_peer}, {"openLeg", call_open_leg},
       {"closeLeg", call_close_leg}, {"deafen", call_deafen},      {"bytes", call_bytes},       {"sendBytes", call_send_bytes},
       {"port", call_port},          {"close", call_close},
+      {"isolate", call_isolate},
   };
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
     napi_value function;

@@ -21,6 +21,7 @@ const counterTexts: readonly (readonly [Total, string, string])[] = [
   ['sessionsOpened', 'sessions_opened_total', 'Sessions opened'],
   ['sessionsExpired', 'sessions_expired_total', 'Sessions that ended because their player fell silent'],
   ['sessionsEvicted', 'sessions_evicted_total', 'Sessions not yet established that made room for newer ones'],
+  ['sessionsIsolated', 'sessions_isolated_total', 'Players given a socket of their own because of a flood'],
 ];
 
 const prefix = 'spotable_fanout_';

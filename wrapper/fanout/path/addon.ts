@@ -18,6 +18,7 @@ export interface Addon {
   find(sockets: Sockets, slot: number): number;
   address(sockets: Sockets, slot: number): string;
   openPeer(sockets: Sockets, slot: number): number;
+  isolate(sockets: Sockets, peer: number): number;
   closePeer(sockets: Sockets, peer: number): void;
   openLeg(sockets: Sockets, address: string, port: number, localAddress: string): number;
   closeLeg(sockets: Sockets, leg: number): void;

@@ -136,6 +136,11 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
 
   readonly samplesDeaf = false;
 
+  /** node:dgram can set what lets two sockets share a port only before the first is bound, when anybody could take it. */
+  isolate(): boolean {
+    return false;
+  }
+
   keep(packet: Buffer): Buffer {
     return Buffer.from(packet);
   }

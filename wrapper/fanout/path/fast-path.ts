@@ -113,6 +113,10 @@ export class FastPath implements Path<FastPacket, number, number> {
     this.#addon.closePeer(this.#sockets, peer);
   }
 
+  isolate(peer: number): boolean {
+    return this.#addon.isolate(this.#sockets, peer) === 0;
+  }
+
   sendUpstream(leg: number, packet: FastPacket): void {
     if (typeof packet === 'number') this.#queue(toReplica, leg, packet);
   }

@@ -30,6 +30,7 @@ const totals = [
   'sessionsOpened',
   'sessionsExpired',
   'sessionsEvicted',
+  'sessionsIsolated',
   'sessions',
   'youngSessions',
 ] as const;

@@ -31,6 +31,11 @@ const settledAfterMs = 250;
 const repeatedForMs = 1000;
 /** Answers that wait for those of the old primary, one player. */
 const mostHeld = 32;
+/** A flood: so many newcomers refused between two looks. */
+const floodRefusals = 100;
+const floodCheckMs = 50;
+/** Players kept apart between two looks, so that this alone takes no noticeable time. */
+const mostIsolations = 200;
 /** Sessions whose spares stay in hearing on sockets that cannot sample: chosen anew when fewer are left. */
 const mostPosts = 4;
 const fewestPosts = 2;
@@ -57,6 +62,7 @@ export class Relay<Packet, Peer, Handle> {
   #isDraining = false;
   #deafensSpares = false;
   #load = { atMs: 0, datagrams: 0 };
+  #flood = { atMs: 0, refused: 0, isOn: false, isolations: 0 };
 
   constructor({ limits, path, counters, onRefused }: RelayParts<Packet, Peer, Handle>, nowMs: number) {
     this.#limits = limits;
@@ -107,6 +113,7 @@ export class Relay<Packet, Peer, Handle> {
       skip: 0,
       skipUntilMs: 0,
       tail: undefined,
+      isIsolated: false,
       bytesIn: 0,
       bytesOut: 0,
     };
@@ -128,6 +135,7 @@ export class Relay<Packet, Peer, Handle> {
       return;
     }
     session.bytesIn += bytes + headerBytes;
+    if (this.#flood.isOn && !session.isYoung && !session.isIsolated) this.#isolate(session);
     if (session.epoch !== this.#epoch) this.#align(session, nowMs);
     let copies = 0;
     for (const leg of session.legs) {
@@ -196,6 +204,7 @@ export class Relay<Packet, Peer, Handle> {
     for (const session of this.#table.expired(nowMs, sweepPerTick)) this.#end(session, 'sessionsExpired');
     for (const session of this.#tails)
       if (session.tail !== undefined && nowMs >= session.tail.untilMs) this.#endTail(session);
+    if (nowMs - this.#flood.atMs >= floodCheckMs) this.#weighFlood(nowMs);
     if (nowMs - this.#load.atMs >= 1000) this.#weighLoad(nowMs);
     this.#counters.set('sessions', this.#table.size);
     this.#counters.set('youngSessions', this.#table.youngSize);
@@ -307,6 +316,20 @@ export class Relay<Packet, Peer, Handle> {
     else catchUp(leg, leg.deafSends, dropped + leg.deafReplies);
     leg.deafSends = 0;
     leg.deafReplies = 0;
+  }
+
+  /** Newcomers are refused in numbers that players never come in: those who play are kept apart from them. */
+  #weighFlood(nowMs: number): void {
+    const refused = this.#counters.dropped('session-rate');
+    const isOn = refused - this.#flood.refused > floodRefusals;
+    this.#flood = { atMs: nowMs, refused, isOn, isolations: 0 };
+  }
+
+  #isolate(session: Session<Packet, Peer, Handle>): void {
+    if (this.#flood.isolations >= mostIsolations) return;
+    this.#flood.isolations++;
+    session.isIsolated = true;
+    if (this.#path.isolate(session.peer)) this.#counters.add('sessionsIsolated');
   }
 
   #weighLoad(nowMs: number): void {

@@ -54,6 +54,8 @@ export interface Session<Packet, Peer, Handle> extends Entry {
   skip: number;
   skipUntilMs: number;
   tail: Tail<Packet, Peer, Handle> | undefined;
+  /** Whether it was tried to give the player a receive buffer of its own. */
+  isIsolated: boolean;
   bytesIn: number;
   bytesOut: number;
 }
@@ -67,6 +69,11 @@ export interface Path<Packet, Peer, Handle> {
   close(handle: Handle): void;
   /** The player's session is gone. */
   forget(peer: Peer): void;
+  /**
+   * Gives the player a receive buffer that nobody else can fill; false where that is not possible. It costs a descriptor and the
+   * player's share in batches.
+   */
+  isolate(peer: Peer): boolean;
   /** Sends in order; `packet` is valid until the call that brought it returns. */
   sendUpstream(handle: Handle, packet: Packet): void;
   sendDownstream(peer: Peer, packet: Packet): void;
