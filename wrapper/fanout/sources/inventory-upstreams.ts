@@ -53,7 +53,7 @@ async function readList(url: URL, signal: AbortSignal): Promise<readonly Partial
     throw new Error(response.ok ? `answer of ${length} bytes is too long` : `status ${response.status}`);
   }
   const body: unknown = await response.json();
-  const rows = Array.isArray(body) ? body : (body as { items?: unknown } | null)?.items;
+  const rows = (body as { game_servers?: unknown } | null)?.game_servers;
   if (!Array.isArray(rows)) throw new Error('answer is no list of game servers');
   return rows.filter((row): row is Partial<GameServerData> => typeof row === 'object' && row !== null);
 }
@@ -62,7 +62,8 @@ async function readList(url: URL, signal: AbortSignal): Promise<readonly Partial
 export function gameServerUpstreams(rows: readonly Partial<GameServerData>[], portName: string): readonly Upstream[] {
   return rows.flatMap((row) => {
     const readiness = readinessOf(row.status);
-    const address = [row.public_ip, row.public_hostname].find((text) => typeof text === 'string' && isIP(text) !== 0);
+    // What is advertised wins: it may be an address on this side of a NAT.
+    const address = [row.public_hostname, row.public_ip].find((text) => typeof text === 'string' && isIP(text) !== 0);
     const port = row.ports?.[portName]?.port ?? row.public_port;
     if (readiness === undefined || !address || typeof port !== 'number' || typeof row.game_server_id !== 'string')
       return [];
