@@ -6,7 +6,7 @@ const defaultPauseMs = 500;
 const longestPauseMs = 2000;
 
 /**
- * How many calls may be under way: one more after each that was accepted, half as many and none for a while after one that the server was
+ * How many calls may be under way: a little more after each that was served, half as many and none for a while after one that the server was
  * too busy for. What it sheds is shed for all pods alike, so the pause is for all.
  */
 export class CallLimit {
@@ -35,7 +35,8 @@ export class CallLimit {
     this.#underWay--;
   }
 
-  accepted(): void {
+  /** The server had time for a call, whatever it said. */
+  served(): void {
     this.#most = Math.min(mostCalls, this.#most + 1 / this.#most);
   }
 

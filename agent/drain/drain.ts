@@ -48,6 +48,7 @@ export class Drain {
   readonly #limit = new CallLimit();
   #wake = Promise.withResolvers<void>();
   #endByMs: number;
+  #isHeldBack = false;
 
   constructor(parts: DrainParts, endByMs: number) {
     this.#parts = { random: Math.random, ...parts };
@@ -60,10 +61,14 @@ export class Drain {
     this.#wake.resolve();
   }
 
-  /** Whether a pod still waits for its first answer. */
+  /** Whether a pod still waits for its first answer, or a step for a call that may be made. */
   get isAsking(): boolean {
     const pods = this.#movablePods();
-    return pods === undefined || pods.some(({ uid, goneByMs }) => goneByMs === undefined && !this.#attempts.has(uid));
+    return (
+      this.#isHeldBack ||
+      pods === undefined ||
+      pods.some(({ uid, goneByMs }) => goneByMs === undefined && !this.#attempts.has(uid))
+    );
   }
 
   /** Names of the pods that are still to go; undefined while the pods are not known. */
@@ -76,6 +81,7 @@ export class Drain {
     const { cluster, clock } = this.#parts;
     while (!signal.aborted) {
       const pods = this.#look();
+      this.#isHeldBack = false;
       if (pods?.length === 0) return true;
       const nowMs = clock.now();
       const attempts = this.#attempts;
@@ -83,12 +89,14 @@ export class Drain {
       this.#wake = Promise.withResolvers();
       const free = this.#limit.free(nowMs);
       for (const step of steps.slice(0, free)) void this.#take(step, signal);
+      this.#isHeldBack = steps.length > free;
       const wakeMs = steps.length > free ? Math.min(nextMs, this.#limit.pausedUntilMs) : nextMs;
       const pause = new AbortController();
       const sleep = clock.sleep(wakeMs - nowMs, AbortSignal.any([signal, pause.signal])).catch(() => {});
       await Promise.race([sleep, cluster.changed(), this.#wake.promise]);
       pause.abort();
     }
+    this.#isHeldBack = false;
     return false;
   }
 
@@ -153,7 +161,7 @@ export class Drain {
     switch (outcome.kind) {
       case 'accepted': {
         const how: PodEnd = step.kind === 'evict' ? 'evicted' : `deleted-${step.why}`;
-        this.#limit.accepted();
+        this.#limit.served();
         this.#note(pod, { untouchedUntilMs: clock.now() + settleMs });
         log.info({ ...fields, how }, 'Pod asked to go');
         listener.onAsked(pod, how, gracePeriodSeconds);
@@ -162,6 +170,7 @@ export class Drain {
       case 'gone':
         break;
       case 'refused': {
+        this.#limit.served();
         const refusals = this.#count(pod);
         this.#note(pod, {
           evictAfterMs:

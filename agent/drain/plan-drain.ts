@@ -74,7 +74,7 @@ export function planDrain({ pods, attempts, endByMs, nowMs }: DrainState): Drain
     if (dueMs <= nowMs) steps.push(step);
     else nextMs = Math.min(nextMs, dueMs);
   }
-  return { steps: steps.sort((a, b) => compare(slackMs(a, endByMs), slackMs(b, endByMs))), nextMs };
+  return { steps: steps.sort(byUrgency(attempts)), nextMs };
 }
 
 export const untried: PodAttempt = { isInFlight: false, refusals: 0, evictAfterMs: 0, untouchedUntilMs: 0 };
@@ -126,15 +126,15 @@ function whenDue(
 }
 
 /**
- * How long a step may wait before its pod loses some of its grace. On a slow API server the calls are the scarce thing: what cannot wait
- * goes first. A finished pod can always wait.
+ * On a slow API server the calls are the scarce thing: what cannot wait goes first. Deletions cannot, except of finished pods, which always can.
+ * Then pods that were never asked, by how long they may wait before they lose some of their grace. Asking a budget again comes after
+ * them: twenty budgets that say no would otherwise keep ninety willing pods waiting.
  */
-function slackMs(step: Step, endByMs: number): number {
-  if (step.kind === 'evict') return escalationMs(step.pod, endByMs);
-  return step.why === 'finished' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+function urgency(step: Step, attempts: DrainState['attempts']): number {
+  if (step.kind === 'delete') return step.why === 'finished' ? 3 : 0;
+  return (attempts.get(step.pod.uid)?.refusals ?? 0) === 0 ? 1 : 2;
 }
 
-/** Infinities have no difference. */
-function compare(a: number, b: number): number {
-  return a === b ? 0 : a < b ? -1 : 1;
+function byUrgency(attempts: DrainState['attempts']): (a: Step, b: Step) => number {
+  return (a, b) => urgency(a, attempts) - urgency(b, attempts) || b.pod.gracePeriodSeconds - a.pod.gracePeriodSeconds;
 }

@@ -90,11 +90,11 @@ describe('the limit on calls', () => {
     assert.equal(limit.free(noon + 2000), 8);
   });
 
-  test('never falls below two calls, and grows again with each that is accepted', () => {
+  test('never falls below two calls, and grows again with each that is served', () => {
     const limit = new CallLimit();
     for (let at = noon; at < noon + 20_000; at += 2000) limit.busy(at, 1000);
     assert.equal(limit.free(noon + 30_000), 2);
-    for (let accepted = 0; accepted < 200; accepted++) limit.accepted();
+    for (let served = 0; served < 200; served++) limit.served();
     assert.equal(limit.free(noon + 30_000), 16);
   });
 

@@ -105,6 +105,11 @@ describe('a drain plan', () => {
       steps: ['delete c 115 outlives', 'evict b 30', 'delete a 1 finished'],
     },
     {
+      name: 'asks budgets again only after all who were never asked',
+      plan: plan([pod({ name: 'a', gracePeriodSeconds: 90 }), pod({ name: 'b' })], noon, { a: { refusals: 3 } }),
+      steps: ['evict b 30', 'evict a 90'],
+    },
+    {
       name: 'keeps what carries the traffic until the others have gone',
       plan: plan([pod({ name: 'proxy', labels: last }), pod({ name: 'game' })]),
       steps: ['evict game 30'],
