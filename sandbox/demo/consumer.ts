@@ -1,5 +1,5 @@
 import { DeleteMessageBatchCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
-import { InventoryView } from '../../inventory/fold/inventory-view.ts';
+import { type Change, InventoryView } from '../../inventory/fold/inventory-view.ts';
 import type { GameServerRow } from '../../inventory/fold/rows.ts';
 import type { InventoryEvent } from '../../shared/inventory/event.ts';
 import { parseInventoryEvent } from '../../shared/inventory/parse-event.ts';
@@ -8,9 +8,10 @@ import { parseInventoryEvent } from '../../shared/inventory/parse-event.ts';
 export class QueueConsumer {
   readonly #client: SQSClient;
   readonly #queueUrl: string;
-  readonly #view = new InventoryView();
   readonly #events: InventoryEvent[] = [];
   readonly refused: string[] = [];
+  readonly view: InventoryView = new InventoryView();
+  onChanges: (changes: readonly Change[]) => void = () => {};
 
   constructor(endpoint: string, queueUrl: string) {
     this.#queueUrl = queueUrl;
@@ -28,7 +29,7 @@ export class QueueConsumer {
   }
 
   rows(): readonly GameServerRow[] {
-    return this.#view.rows();
+    return this.view.rows();
   }
 
   /** Reads until the signal aborts. */
@@ -54,10 +55,11 @@ export class QueueConsumer {
       const parsed = parseInventoryEvent(Body);
       if ('event' in parsed) {
         this.#events.push(parsed.event);
-        this.#view.apply(parsed.event, Date.now());
+        const outcome = this.view.apply(parsed.event, Date.now());
+        if (outcome.kind === 'folded') this.onChanges(outcome.changes);
       } else this.refused.push(parsed.refused);
     }
-    this.#view.expire(Date.now());
+    this.onChanges(this.view.expire(Date.now()));
     if (Messages.length === 0) return;
     const Entries = Messages.map(({ ReceiptHandle }, index) => ({ Id: String(index), ReceiptHandle }));
     await this.#client.send(new DeleteMessageBatchCommand({ QueueUrl: this.#queueUrl, Entries }), {

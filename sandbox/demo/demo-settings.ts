@@ -7,6 +7,10 @@ export interface DemoConfig {
   readonly noticeMs: number;
   readonly seed: number;
   readonly apiDown: boolean;
+  /** A rehearsal with this much time takes the place of the notice. */
+  readonly rehearseMs: number | undefined;
+  readonly page: boolean;
+  readonly fanout: boolean;
   readonly game: readonly string[] | undefined;
   readonly keep: boolean;
   readonly json: boolean;
@@ -37,6 +41,19 @@ export const demoSettings: SettingsFor<DemoConfig> = {
     1,
   ),
   apiDown: toggle({ flag: 'api-down', help: 'the Kubernetes API is out of reach from the notice on' }),
+  rehearseMs: optional(
+    {
+      flag: 'rehearse',
+      placeholder: 'DURATION',
+      help: 'no notice: the node is annotated to rehearse one with so much time',
+    },
+    duration({ minMs: 12_000, maxMs: 300_000 }),
+  ),
+  page: toggle({ flag: 'page', help: 'serve the live page of the inventory while the demo runs' }),
+  fanout: toggle({
+    flag: 'fanout',
+    help: 'players stay connected through the fan-out proxy while their node is taken',
+  }),
   game: optional(
     {
       flag: 'game',

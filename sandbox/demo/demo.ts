@@ -1,11 +1,15 @@
+import { formatDuration } from '../../shared/duration.ts';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
+import type { PlayerReport } from '../game/player.ts';
 import type { Pod } from '../kubernetes/objects.ts';
 import { pods as podResource } from '../kubernetes/registry/table.ts';
 import { isoSeconds } from '../metadata/notices.ts';
 import { QueueConsumer } from './consumer.ts';
 import type { DemoConfig } from './demo-settings.ts';
+import { type FanoutDemo, startFanout } from './fanout.ts';
 import { type Happening, readHappening } from './happening.ts';
 import { countReceived, isInventoryTrue } from './judge-inventory.ts';
+import { openPage } from './page.ts';
 import { HappeningRecord, waitUntil } from './record.ts';
 import { queueName, type Sandbox, type SandboxNode, startSandbox, writeKubeconfig } from './sandbox.ts';
 import {
@@ -20,6 +24,7 @@ import {
   gameDeployment,
   gameGroups,
   gameNamespace,
+  matchGroup,
 } from './scenario.ts';
 import type { Screen } from './screen.ts';
 import { type DemoSummary, summarize } from './summary.ts';
@@ -30,6 +35,7 @@ import { describe } from './timeline.ts';
 const longestStartMs = 60_000;
 /** After the deadline: the last events may still be on their way to the queue. */
 const longestEpilogueMs = 5000;
+const playersReportMs = 3000;
 
 /** What the flow below passes from one step to the next. */
 interface Stage {
@@ -49,21 +55,25 @@ interface Stage {
  */
 export async function runDemo(config: DemoConfig, screen: Screen, signal: AbortSignal): Promise<DemoSummary> {
   await using sandbox = await startSandbox();
+  await using extras = new AsyncDisposableStack();
   const stage = await setStage(config, sandbox, screen, signal);
   const reading = new AbortController();
   const consuming = stage.consumer.run(AbortSignal.any([signal, reading.signal]));
   try {
+    const page =
+      config.page || config.fanout ? extras.adopt(await openPage(stage.consumer), ({ close }) => close()) : undefined;
+    if (config.page) screen.note(`Open ${page?.url} to watch`);
     const doomed = await addNode(stage, 'node-a', 'i-0aaaaaaaaaaaaaaaa', 'eu-west-1a', '198.51.100.10');
     const pods = await startGames(stage, doomed);
     await addNode(stage, 'node-b', 'i-0bbbbbbbbbbbbbbbb', 'eu-west-1b', '198.51.100.20');
+    const players = page && config.fanout ? extras.use(await admitPlayers(stage, page.url)) : undefined;
     screen.section('Inventory before', inventoryTable(stage.consumer.rows()));
     const deadlineMs = await announce(stage, doomed);
-    await waitForEnd(stage, pods, deadlineMs);
+    await waitForEnd(stage, pods, deadlineMs, players);
     const podsLeft = podsLeftOn(stage, doomed);
-    await doomed.take();
-    stage.record.add({ kind: 'instance-taken', atMs: Date.now(), node: doomed.name });
+    if (config.rehearseMs === undefined) await takeInstance(stage, doomed);
     screen.section('Inventory after', inventoryTable(stage.consumer.rows()));
-    const summary = conclude(stage, pods, podsLeft);
+    const summary = conclude(stage, pods, podsLeft, players?.report());
     screen.summary(summary);
     if (config.keep) await keepRunning(stage);
     return summary;
@@ -112,7 +122,10 @@ function quietener(): (happening: Happening) => boolean {
 
 /** Times are told from the moment of the notice; before it, from the start. */
 function originOf({ happenings }: HappeningRecord): number {
-  return (happenings.find(({ kind }) => kind === 'notice-announced') ?? happenings[0])?.atMs ?? Date.now();
+  return (
+    (happenings.find(({ kind }) => kind === 'notice-announced' || kind === 'rehearsal-asked') ?? happenings[0])?.atMs ??
+    Date.now()
+  );
 }
 
 async function addNode(
@@ -152,10 +165,11 @@ async function addNode(
 async function startGames(stage: Stage, node: SandboxNode): Promise<readonly string[]> {
   const { config, sandbox, consumer, cloud, screen, signal } = stage;
   screen.note(`Starting ${config.gameServers} game servers on ${node.name}`);
-  const groups = gameGroups(config);
+  const groups = [...gameGroups(config), ...(config.fanout ? [matchGroup] : [])];
+  const count = groups.reduce((sum, { replicas }) => sum + replicas, 0);
   for (const group of groups) await createGroup(sandbox, group, cloud, signal);
-  const areReady = () => consumer.rows().filter(({ status }) => status === 'ready').length === config.gameServers;
-  await expectWithin(waitUntil(areReady, longestStartMs, signal), `${config.gameServers} games to be ready`);
+  const areReady = () => consumer.rows().filter(({ status }) => status === 'ready').length === count;
+  await expectWithin(waitUntil(areReady, longestStartMs, signal), `${count} games to be ready`);
   return consumer.rows().flatMap(({ pod }) => pod ?? []);
 }
 
@@ -171,7 +185,15 @@ async function createGroup(
   await client.create(`/apis/apps/v1/${base}/deployments`, gameDeployment(group, cloud), { signal });
 }
 
-async function announce({ config, sandbox, record }: Stage, { metadata }: SandboxNode): Promise<number> {
+/** What starts it all: the notice of EC2, or the wish to rehearse one. Returns when the node is to be gone. */
+async function announce({ config, sandbox, record, signal }: Stage, { name, metadata }: SandboxNode): Promise<number> {
+  if (config.rehearseMs !== undefined) {
+    const deadlineMs = Date.now() + config.rehearseMs;
+    record.add({ kind: 'rehearsal-asked', atMs: Date.now(), node: name, deadlineMs });
+    const annotations = { 'spotable.dev/rehearse': formatDuration(config.rehearseMs) };
+    await sandbox.client.patch(`/api/v1/nodes/${name}`, 'merge', { metadata: { annotations } }, { signal });
+    return deadlineMs;
+  }
   const time = isoSeconds(Date.now() + config.noticeMs);
   const deadlineMs = Date.parse(time);
   if (config.apiDown) {
@@ -183,26 +205,66 @@ async function announce({ config, sandbox, record }: Stage, { metadata }: Sandbo
   return deadlineMs;
 }
 
+async function takeInstance({ record }: Stage, node: SandboxNode): Promise<void> {
+  await node.take();
+  record.add({ kind: 'instance-taken', atMs: Date.now(), node: node.name });
+}
+
+/** Lets players in through the fan-out proxy, to the replica on the node that will be taken; then starts another elsewhere. */
+async function admitPlayers(stage: Stage, inventoryUrl: string): Promise<FanoutDemo> {
+  const { sandbox, record, consumer, screen, signal } = stage;
+  screen.note('Starting the fan-out proxy, three players, and a second replica of their match');
+  const fanout = await startFanout({
+    inventoryUrl,
+    matchType: matchGroup.name,
+    onPrimary: (replica, atMs) => record.add({ kind: 'primary-changed', atMs, replica }),
+  });
+  try {
+    await fanout.admitPlayers(signal);
+    const deployment = `/apis/apps/v1/namespaces/${gameNamespace}/deployments/${matchGroup.name}`;
+    await sandbox.client.patch(deployment, 'merge', { spec: { replicas: 2 } }, { signal });
+    const replicas = () => consumer.rows().filter(({ type, status }) => type === matchGroup.name && status === 'ready');
+    await expectWithin(
+      waitUntil(() => replicas().length === 2, longestStartMs, signal),
+      'the second replica',
+    );
+    return fanout;
+  } catch (error) {
+    await fanout[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
 async function waitForEnd(
   { config, record, consumer, screen, signal }: Stage,
   pods: readonly string[],
   deadlineMs: number,
+  players: FanoutDemo | undefined,
 ): Promise<void> {
   const has = (kind: 'pod-gone' | 'game-ended', pod: string) =>
     record.happenings.some((happening) => happening.kind === kind && 'pod' in happening && happening.pod === pod);
+  const reporting = setInterval(() => {
+    if (players !== undefined) record.add({ kind: 'players-report', atMs: Date.now(), report: players.report() });
+  }, playersReportMs);
   const isOver = () => {
     screen.status(statusLine(deadlineMs, pods.filter((pod) => !has('game-ended', pod)).length));
     const areGone = pods.every((pod) => has(config.apiDown ? 'game-ended' : 'pod-gone', pod));
     const ready = consumer.rows().filter(({ status }) => status === 'ready').length;
-    const areReplaced = config.apiDown || ready === pods.length;
-    return areGone && areReplaced && isInventoryTrue(consumer.rows(), record.happenings, pods);
+    const areReplaced = config.apiDown || ready === pods.length + (players === undefined ? 0 : 1);
+    const isGivenBack =
+      config.rehearseMs === undefined || record.happenings.some(({ kind }) => kind === 'node-uncordoned');
+    return areGone && areReplaced && isGivenBack && isInventoryTrue(consumer.rows(), record.happenings, pods);
   };
-  await waitUntil(isOver, deadlineMs - Date.now() + longestEpilogueMs, signal);
+  try {
+    await waitUntil(isOver, deadlineMs - Date.now() + longestEpilogueMs, signal);
+  } finally {
+    clearInterval(reporting);
+  }
 }
 
 function statusLine(deadlineMs: number, playing: number): string {
   const left = Math.max(0, (deadlineMs - Date.now()) / 1000);
-  return `${left.toFixed(1)} s until node-a is taken, ${playing} games on it`;
+  return `${left.toFixed(1)} s until the deadline of node-a, ${playing} games on it`;
 }
 
 /** Pods of games that the API server still has on the node, read from its store: it may be out of reach. */
@@ -218,12 +280,13 @@ function conclude(
   { config, sandbox, record, consumer }: Stage,
   pods: readonly string[],
   podsLeft: readonly string[],
+  players: PlayerReport | undefined,
 ): DemoSummary {
   const groups = gameGroups(config);
   const stubborn = groups.filter(({ isStubborn }) => isStubborn).map(({ name }) => name);
   return summarize(record.happenings, {
-    scenario: config.apiDown ? 'api-down' : 'spot-termination',
-    noticeMs: config.noticeMs,
+    scenario: scenarioOf(config),
+    noticeMs: config.rehearseMs ?? config.noticeMs,
     isApiDown: config.apiDown,
     pods,
     stubborn: pods.filter((pod) => stubborn.some((name) => pod.startsWith(`${name}-`))),
@@ -231,7 +294,13 @@ function conclude(
     eventsPublished: sandbox.queue.messagesTaken,
     eventsReceived: countReceived(consumer.events),
     isInventoryConsistent: isInventoryTrue(consumer.rows(), record.happenings, pods) && consumer.refused.length === 0,
+    players,
   });
+}
+
+function scenarioOf({ apiDown, rehearseMs }: DemoConfig): string {
+  if (rehearseMs !== undefined) return 'rehearsal';
+  return apiDown ? 'api-down' : 'spot-termination';
 }
 
 /** Prints where everything is and waits for Ctrl-C. */

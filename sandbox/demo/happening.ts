@@ -1,13 +1,16 @@
 import { constants } from 'node:os';
+import type { PlayerReport } from '../game/player.ts';
 
 /** Everything the demo's story is made of, as it was observed from outside. Times are epoch milliseconds. */
 export type Happening = { readonly atMs: number } & (
   | { readonly kind: 'notice-announced'; readonly deadlineMs: number }
   | { readonly kind: 'api-down' }
+  | { readonly kind: 'rehearsal-asked'; readonly node: string; readonly deadlineMs: number }
   | { readonly kind: 'notice-seen'; readonly node: string }
   | { readonly kind: 'wrappers-told'; readonly told: number }
   | { readonly kind: 'node-cordoned'; readonly node: string }
   | { readonly kind: 'node-drained'; readonly node: string }
+  | { readonly kind: 'node-uncordoned'; readonly node: string }
   | { readonly kind: 'budget-refused'; readonly pod: string; readonly reason: string }
   | { readonly kind: 'pod-asked'; readonly pod: string; readonly how: string; readonly graceSeconds: number }
   | { readonly kind: 'game-ready'; readonly pod: string }
@@ -16,6 +19,8 @@ export type Happening = { readonly atMs: number } & (
   | { readonly kind: 'game-killed'; readonly pod: string }
   | { readonly kind: 'game-ended'; readonly pod: string; readonly exitCode: number }
   | { readonly kind: 'pod-gone'; readonly pod: string }
+  | { readonly kind: 'primary-changed'; readonly replica: string }
+  | { readonly kind: 'players-report'; readonly report: PlayerReport }
   | { readonly kind: 'instance-taken'; readonly node: string }
 );
 
@@ -62,6 +67,8 @@ function readAgentLine(log: LogLine, atMs: number, node: string): Happening | un
       return { kind: 'wrappers-told', atMs, told: Number(log['told']) };
     case 'Node cordoned':
       return { kind: 'node-cordoned', atMs, node };
+    case 'Node uncordoned':
+      return { kind: 'node-uncordoned', atMs, node };
     case 'Node drained':
       return { kind: 'node-drained', atMs, node };
     case 'Budget refused eviction':

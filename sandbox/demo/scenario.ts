@@ -10,6 +10,7 @@ export interface GameGroup {
   readonly name: string;
   readonly replicas: number;
   readonly command: readonly string[];
+  readonly wrapperFlags?: readonly string[];
   /** It ignores being told, and has to be killed. */
   readonly isStubborn: boolean;
   /** A budget forbids its eviction. */
@@ -53,6 +54,17 @@ export function gameGroups({ gameServers, game, seed }: DemoConfig): readonly Ga
   return groups.filter(({ replicas }) => replicas > 0);
 }
 
+/** A match that players reach through the fan-out proxy: its second replica is started on another node. */
+export const matchGroup: GameGroup = {
+  name: 'match',
+  replicas: 1,
+  // Every node of the sandbox is this machine, so the proxy reaches a replica where the game listens.
+  wrapperFlags: ['--advertise', '127.0.0.1'],
+  command: [node, sampleGame, '--save', '5s'],
+  isStubborn: false,
+  isGuarded: false,
+};
+
 /** A small generator of numbers in [0, 1) that follow from the seed (mulberry32). */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
@@ -64,7 +76,10 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-export function gameDeployment({ name, replicas, command }: GameGroup, cloud: CloudSettings): object {
+export function gameDeployment(
+  { name, replicas, command, wrapperFlags = [] }: GameGroup,
+  cloud: CloudSettings,
+): object {
   const labels = { app: name, 'spotable.dev/game-server': 'true' };
   const wrapper = [
     node,
@@ -73,6 +88,7 @@ export function gameDeployment({ name, replicas, command }: GameGroup, cloud: Cl
     `${graceSeconds}s`,
     '--type',
     name,
+    ...wrapperFlags,
     '--',
     ...command,
   ];
@@ -140,6 +156,8 @@ export function agentPod(nodeName: string, kubeconfig: string, cloud: CloudSetti
           env: [
             ...fromField('NODE_NAME', 'spec.nodeName'),
             ...fromField('POD_UID', 'metadata.uid'),
+            // Both agents run on this machine.
+            { name: 'METRICS_PORT', value: '0' },
             { name: 'KUBECONFIG', value: kubeconfig },
             ...cloudEnvironment(cloud),
           ],

@@ -47,7 +47,7 @@ export function openScreen(write: (text: string) => void, isTerminal: boolean): 
 
 function summaryLines(summary: DemoSummary): readonly string[] {
   const ms = (value: number | null) => (value === null ? 'never' : `${value} ms`);
-  const facts: ReadonlyArray<readonly [string, string]> = [
+  const facts: Array<readonly [string, string]> = [
     ['games told', `${summary.games_told} of ${summary.gameServers}`],
     ['first told after', ms(summary.notice_seen_to_first_told_ms)],
     ['last told after', ms(summary.notice_seen_to_last_told_ms)],
@@ -64,6 +64,8 @@ function summaryLines(summary: DemoSummary): readonly string[] {
       `${summary.events_received} of ${summary.events_published} events received, ${summary.inventory_consistent ? 'true' : 'not true'}`,
     ],
   ];
+  const { players_moves_sent: sent, players_moves_lost: lost, players_longest_silence_ms: silence } = summary;
+  if (sent !== null) facts.push(['players', `${lost} of ${sent} moves lost, longest silence ${silence} ms`]);
   return facts.map(([name, value]) => `  ${name.padEnd(22)} ${value}`);
 }
 

@@ -1,3 +1,4 @@
+import type { PlayerReport } from '../game/player.ts';
 import type { Happening } from './happening.ts';
 
 export interface DemoFacts {
@@ -13,6 +14,8 @@ export interface DemoFacts {
   readonly eventsPublished: number;
   readonly eventsReceived: number;
   readonly isInventoryConsistent: boolean;
+  /** Of players behind the fan-out proxy, where there are some. */
+  readonly players: PlayerReport | undefined;
 }
 
 /** What `--json` prints. Durations are milliseconds from the agent's first sight of the notice. */
@@ -37,6 +40,10 @@ export interface DemoSummary {
   readonly events_published: number;
   readonly events_received: number;
   readonly inventory_consistent: boolean;
+  readonly node_given_back: boolean;
+  readonly players_moves_sent: number | null;
+  readonly players_moves_lost: number | null;
+  readonly players_longest_silence_ms: number | null;
   /** Why `ok` is false. */
   readonly problems: readonly string[];
 }
@@ -49,12 +56,16 @@ const earliestKillMs = 8000;
 /** 0, or death by the SIGTERM it was told with: many games leave that signal to its default. */
 const cleanExits: readonly number[] = [0, 128 + 15];
 
+/** Longer, and a player would see the game hang. */
+const longestSilenceMs = 500;
+
 /** Draws the conclusions from what happened. */
 export function summarize(happenings: readonly Happening[], facts: DemoFacts): DemoSummary {
   const all = <Kind extends Happening['kind']>(kind: Kind) =>
     happenings.filter((happening): happening is Of<Kind> => happening.kind === kind);
   const seenMs = all('notice-seen')[0]?.atMs;
-  const deadlineMs = all('notice-announced')[0]?.deadlineMs ?? Number.POSITIVE_INFINITY;
+  const [announced] = [...all('notice-announced'), ...all('rehearsal-asked')];
+  const deadlineMs = announced?.deadlineMs ?? Number.POSITIVE_INFINITY;
   const sinceSeen = (atMs: number | undefined) => (atMs === undefined || seenMs === undefined ? null : atMs - seenMs);
   const isOurs = ({ pod }: { readonly pod: string }) => facts.pods.includes(pod);
   const told = firstPerPod(all('game-told').filter(isOurs)).map(({ atMs }) => atMs);
@@ -82,6 +93,10 @@ export function summarize(happenings: readonly Happening[], facts: DemoFacts): D
     events_published: facts.eventsPublished,
     events_received: facts.eventsReceived,
     inventory_consistent: facts.isInventoryConsistent,
+    node_given_back: all('node-uncordoned').length > 0,
+    players_moves_sent: facts.players?.sent ?? null,
+    players_moves_lost: facts.players?.lost ?? null,
+    players_longest_silence_ms: facts.players?.longestGapMs ?? null,
   };
   const problems = findProblems(measured, facts);
   return { scenario: facts.scenario, ok: problems.length === 0, ...measured, problems };
@@ -107,6 +122,15 @@ function findProblems(measured: Omit<DemoSummary, 'scenario' | 'ok' | 'problems'
     [isApiDown || measured.pods_left_at_deadline === 0, `${measured.pods_left_at_deadline} pods were left`],
     [isApiDown || measured.notice_seen_to_cordon_ms !== null, 'the node was not cordoned'],
     [isApiDown || measured.replacements_ready === pods.length, `${measured.replacements_ready} replacements are ready`],
+    [facts.scenario !== 'rehearsal' || measured.node_given_back, 'the node was not given back'],
+    [
+      measured.players_moves_lost === null || measured.players_moves_lost === 0,
+      `players lost ${measured.players_moves_lost} moves`,
+    ],
+    [
+      (measured.players_longest_silence_ms ?? 0) < longestSilenceMs,
+      `players heard nothing for ${measured.players_longest_silence_ms} ms`,
+    ],
     [measured.inventory_consistent, 'the inventory does not say what is true'],
   ];
   return expected.filter(([isMet]) => !isMet).map(([, problem]) => problem);

@@ -1,3 +1,4 @@
+import type { PlayerReport } from '../game/player.ts';
 import type { Happening } from './happening.ts';
 
 /** How a line is written: with colours on a terminal, plainly elsewhere. */
@@ -22,6 +23,8 @@ function sentence(happening: Happening, paint: Paint): readonly [string, string]
   switch (happening.kind) {
     case 'notice-announced':
       return ['EC2', paint('yellow', `spot notice: the instance is taken in ${secondsLeft(happening)}`)];
+    case 'rehearsal-asked':
+      return [happening.node, paint('yellow', `annotated: rehearse an interruption in ${secondsLeft(happening)}`)];
     case 'api-down':
       return ['Kubernetes API', paint('red', 'out of reach')];
     case 'notice-seen':
@@ -32,6 +35,12 @@ function sentence(happening: Happening, paint: Paint): readonly [string, string]
       return [happening.node, 'cordoned and tainted'];
     case 'node-drained':
       return [happening.node, paint('green', 'drained: no pod of a player is left')];
+    case 'node-uncordoned':
+      return [happening.node, paint('green', 'given back: cordon, taint and annotation are gone')];
+    case 'primary-changed':
+      return ['fan-out', paint('cyan', `${happening.replica} answers the players now`)];
+    case 'players-report':
+      return ['players', playersSentence(happening.report)];
     case 'budget-refused':
       return [happening.pod, paint('yellow', `budget refuses the eviction: ${happening.reason}`)];
     case 'pod-asked':
@@ -51,6 +60,10 @@ function sentence(happening: Happening, paint: Paint): readonly [string, string]
     case 'instance-taken':
       return [happening.node, paint('yellow', 'instance taken by EC2')];
   }
+}
+
+function playersSentence({ sent, answered, lost, longestGapMs }: PlayerReport): string {
+  return `${answered} of ${sent} moves answered, ${lost} lost, longest silence ${longestGapMs} ms`;
 }
 
 function secondsLeft({ atMs, deadlineMs }: { readonly atMs: number; readonly deadlineMs: number }): string {

@@ -15,6 +15,7 @@ const facts: DemoFacts = {
   eventsPublished: 12,
   eventsReceived: 12,
   isInventoryConsistent: true,
+  players: undefined,
 };
 const good: readonly Happening[] = [
   { kind: 'notice-announced', atMs: seenMs - 400, deadlineMs },
