@@ -204,16 +204,19 @@ export class ClusterScene implements AsyncDisposable {
   }
 
   /** Starts an agent and waits until its link listens. */
-  async startAgent(env: Readonly<Record<string, string>> = {}): Promise<AgentProcess> {
-    const agent = new AgentProcess({ ...(await this.environment()), ...env });
+  async startAgent(env: Readonly<Record<string, string>> = {}, command?: readonly string[]): Promise<AgentProcess> {
+    const agent = new AgentProcess({ ...(await this.environment()), ...env }, [], command);
     this.agents.push(agent);
     await agent.says('Link listens');
     return agent;
   }
 
   /** The same, and until it has seen the node and its pods. */
-  async startReadyAgent(env: Readonly<Record<string, string>> = {}): Promise<AgentProcess> {
-    const agent = await this.startAgent(env);
+  async startReadyAgent(
+    env: Readonly<Record<string, string>> = {},
+    command?: readonly string[],
+  ): Promise<AgentProcess> {
+    const agent = await this.startAgent(env, command);
     await eventually(
       () => 'the agent is ready',
       async () => (await agent.get('/readyz')).status === 200,

@@ -1,0 +1,185 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { build } from 'esbuild';
+import { ClusterScene } from '../../test/integration/agent/scene/cluster-scene.ts';
+import { eventually } from '../../test/integration/agent/scene/eventually.ts';
+import { kubectlDrain } from './kubectl-drain.ts';
+import { cpuSeconds, peakRssMib, rssMib } from './process-costs.ts';
+
+// `npm run bench -- agent [--idle SECONDS] [--play SECONDS]`: a drain of 30 and of 110 game servers by the agent, as the bundle that ships, and by
+// a re-creation of kubectl drain's calls, against an API server that answers in 5 ms. Then what the agent costs while nothing happens.
+
+interface Figures {
+  readonly pods: number;
+  readonly firstToldMs: number;
+  readonly lastToldMs: number;
+  readonly lastEvictionMs: number;
+  readonly calls: number;
+  readonly eventCalls: number;
+  readonly peakRssMib: number;
+  readonly cpuSeconds: number;
+  readonly peerLastEvictionMs: number;
+  readonly peerCalls: number;
+  readonly isSameEnd: boolean;
+}
+
+const apiLatencyMs = 5;
+const idleSeconds = numberOf('--idle', 60);
+/** How long a game goes on after it is told: players finish their round. */
+const playSeconds = numberOf('--play', 60);
+const noticeMs = (playSeconds + 60) * 1000;
+
+const directory = await mkdtemp(join(import.meta.dirname, '..', '..', 'node_modules', '.bench-agent-'));
+try {
+  const bundle = await bundleAgent();
+  const small = await drainBoth(30, bundle);
+  const large = await drainBoth(110, bundle);
+  const idle = await idleCosts(bundle);
+  print([small, large], idle);
+} finally {
+  await rm(directory, { recursive: true, force: true });
+}
+
+/** As the image has it: one CommonJS file, with the EC2 client cut off. */
+async function bundleAgent(): Promise<string> {
+  await build({
+    entryPoints: [join(import.meta.dirname, '..', '..', 'agent', 'main.ts')],
+    outfile: join(directory, 'agent.cjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node24',
+    mainFields: ['module', 'main'],
+    external: ['@aws-sdk/client-ec2'],
+    logLevel: 'error',
+  });
+  return join(directory, 'agent.cjs');
+}
+
+async function scene(pods: number): Promise<ClusterScene> {
+  const made = await ClusterScene.start({
+    api: { latencyMs: ({ path }) => (path.includes('watch=') ? 0 : apiLatencyMs) },
+  });
+  for (let index = 0; index < pods; index++)
+    made.addPod(`gs-${index}`, { graceSeconds: 120, stopMs: playSeconds * 1000 });
+  for (let index = 0; index < 8; index++) made.addPod(`daemon-${index}`, { owner: 'DaemonSet', isGameServer: false });
+  return made;
+}
+
+async function drainBoth(pods: number, bundle: string): Promise<Figures> {
+  const [ours, peer] = [await drainByAgent(pods, bundle), await drainByKubectl(pods)];
+  return { pods, ...ours, ...peer, isSameEnd: ours.left === peer.left };
+}
+
+async function drainByAgent(pods: number, bundle: string) {
+  await using cluster = await scene(pods);
+  const paper = cluster.pods.filter(({ metadata }) => metadata.name.startsWith('gs-'));
+  const agent = await cluster.startReadyAgent({ POLL_INTERVAL: '1s', LINK_TRUST: 'pod' }, [bundle]);
+  for (const { metadata } of paper) cluster.addWrapper({ namespace: 'arena', name: metadata.name, uid: metadata.uid });
+  await Promise.all(cluster.wrappers.map((wrapper) => wrapper.hears('welcome')));
+  const before = cluster.api.requests.length;
+  const cpuBefore = cpuSeconds(agent.pid);
+  cluster.announceSpot(noticeMs);
+  const seenMs = (await agent.says('Interruption noticed')).time;
+  await Promise.all(cluster.wrappers.map((wrapper) => wrapper.hears('interruption')));
+  const toldMs = cluster.wrappers.map(
+    ({ heard }) => (heard.find(({ message }) => message.type === 'interruption')?.atMs ?? 0) - seenMs,
+  );
+  await eventually('all are asked to go', () => agent.said('Pod asked to go').length === pods, 60_000);
+  const lastEvictionMs = Math.max(...agent.said('Pod asked to go').map(({ time }) => time)) - seenMs;
+  await agent.says('Node drained', undefined, noticeMs);
+  await agent.says('Interruption report');
+  await sleep(1000);
+  const made = cluster.api.requests.slice(before);
+  const eventCalls = made.filter(({ method, path }) => method === 'POST' && path.endsWith('/events')).length;
+  return {
+    firstToldMs: Math.max(0, Math.min(...toldMs)),
+    lastToldMs: Math.max(...toldMs),
+    lastEvictionMs,
+    calls: made.length - eventCalls,
+    eventCalls,
+    peakRssMib: peakRssMib(agent.pid),
+    cpuSeconds: cpuSeconds(agent.pid) - cpuBefore,
+    left: cluster.pods.length,
+  };
+}
+
+async function drainByKubectl(pods: number) {
+  await using cluster = await scene(pods);
+  const startMs = Date.now();
+  const signal = AbortSignal.timeout(noticeMs);
+  const { calls, lastEvictionMs } = await kubectlDrain({ server: cluster.api.url, node: cluster.nodeName, signal });
+  return {
+    peerCalls: calls,
+    peerLastEvictionMs: (lastEvictionMs ?? Number.NaN) - startMs,
+    left: cluster.pods.length,
+  };
+}
+
+async function idleCosts(bundle: string): Promise<{ cpuPercent: number; rssMib: number }> {
+  await using cluster = await scene(110);
+  const agent = await cluster.startReadyAgent({ POLL_INTERVAL: '1s', LINK_TRUST: 'pod' }, [bundle]);
+  for (const { metadata } of cluster.pods)
+    cluster.addWrapper({ namespace: 'arena', name: metadata.name, uid: metadata.uid });
+  await sleep(10_000);
+  const before = cpuSeconds(agent.pid);
+  await sleep(idleSeconds * 1000);
+  return { cpuPercent: ((cpuSeconds(agent.pid) - before) / idleSeconds) * 100, rssMib: rssMib(agent.pid) };
+}
+
+function print(rows: readonly Figures[], idle: { cpuPercent: number; rssMib: number }): void {
+  const columns: readonly (readonly [string, (row: Figures) => string])[] = [
+    ['pods', ({ pods }) => String(pods)],
+    ['first told', ({ firstToldMs }) => `${firstToldMs} ms`],
+    ['last told', ({ lastToldMs }) => `${lastToldMs} ms`],
+    ['last eviction', ({ lastEvictionMs }) => `${lastEvictionMs} ms`],
+    ['  of kubectl', ({ peerLastEvictionMs }) => `${peerLastEvictionMs} ms`],
+    ['API calls', ({ calls }) => String(calls)],
+    ['  of kubectl', ({ peerCalls }) => String(peerCalls)],
+    ['events written', ({ eventCalls }) => String(eventCalls)],
+    ['CPU', ({ cpuSeconds: seconds }) => `${seconds.toFixed(2)} s`],
+    ['peak RSS', ({ peakRssMib: mib }) => `${mib.toFixed(0)} MiB`],
+    ['same end', ({ isSameEnd }) => (isSameEnd ? 'yes' : 'no')],
+  ];
+  console.log(
+    `A drain, games play on for ${playSeconds} s; an API server that answers in ${apiLatencyMs} ms; 8 DaemonSet pods stay`,
+  );
+  for (const [name, cell] of columns)
+    console.log(`${name.padEnd(16)}${rows.map((row) => cell(row).padStart(12)).join('')}`);
+  console.log('API calls are those of the drain; Kubernetes events, which kubectl does not write, are counted apart');
+  console.log(
+    `Idle over ${idleSeconds} s, 110 pods and wrappers: ${idle.cpuPercent.toFixed(2)} % of a core, ${idle.rssMib.toFixed(0)} MiB RSS`,
+  );
+  const [, large] = rows;
+  if (large === undefined) throw new Error('No figures');
+  console.log(
+    JSON.stringify({
+      bench: 'agent',
+      pods: large.pods,
+      first_told_ms: large.firstToldMs,
+      last_told_ms: large.lastToldMs,
+      last_eviction_ms: large.lastEvictionMs,
+      last_eviction_ratio: round(large.peerLastEvictionMs / large.lastEvictionMs),
+      api_calls: large.calls,
+      event_calls: large.eventCalls,
+      peer_api_calls: large.peerCalls,
+      api_calls_ratio: round(large.peerCalls / large.calls),
+      same_end_state: large.isSameEnd,
+      peak_rss_mib: round(large.peakRssMib),
+      idle_cpu_percent: round(idle.cpuPercent),
+      idle_rss_mib: round(idle.rssMib),
+    }),
+  );
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+function numberOf(flag: string, fallback: number): number {
+  const index = process.argv.indexOf(flag);
+  const value = index < 0 ? fallback : Number(process.argv[index + 1]);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`Invalid ${flag}: expected a whole number of seconds`);
+  return value;
+}
