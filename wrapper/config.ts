@@ -18,6 +18,7 @@ export interface WrapperConfig {
   readonly gracePeriodMs: number;
   readonly safetyMarginMs: number;
   readonly link: string | undefined;
+  readonly linkTokenFile: string;
   readonly metadataEndpoint: URL | undefined;
   readonly queueUrl: string | undefined;
   readonly awsRegion: string | undefined;

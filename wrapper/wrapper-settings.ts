@@ -171,6 +171,16 @@ export const wrapperSettings: WrapperSettings = {
     orNone(matching(/^@?[^\0\s]{1,106}$/, '@NAME or a path')),
     '@spotable',
   ),
+  linkTokenFile: setting(
+    {
+      flag: 'link-token-file',
+      env: 'LINK_TOKEN_FILE',
+      placeholder: 'PATH',
+      help: 'proves to the agent which pod we are',
+    },
+    text,
+    '/var/run/secrets/spotable/token',
+  ),
   metadataEndpoint: setting(
     { flag: 'metadata-endpoint', env: 'METADATA_ENDPOINT', placeholder: 'URL|none', help: 'the EC2 metadata service' },
     orNone(httpUrl),
@@ -233,7 +243,7 @@ export const wrapperSettings: WrapperSettings = {
   ),
   type: setting(
     { flag: 'type', env: 'SPOTABLE_TYPE', placeholder: 'NAME', help: 'kind of game server, as the inventory says it' },
-    matching(/^\P{Cc}{1,128}$/u, 'a name of at most 128 characters'),
+    matching(/^[\w .:/@+-]{1,128}$/, 'at most 128 letters, digits, spaces and . _ : / @ + -'),
     'game-server',
   ),
   labels: repeated(

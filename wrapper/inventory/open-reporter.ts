@@ -22,6 +22,7 @@ export function openReporter({ config, ports, agent, surroundings }: ReporterPar
     inventory: new RoutedInventory({
       // The agent speaks CloudEvents: the seed's format we send by ourselves.
       throughAgent: () => (config.format === 'cloudevents' ? agent.inventory : undefined),
+      agentDecided: () => (config.format === 'cloudevents' ? agent.decided() : Promise.resolve()),
       alone: alone(config),
     }),
     clock,

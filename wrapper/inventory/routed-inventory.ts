@@ -4,6 +4,8 @@ import type { Inventory, PublishOutcome } from '../../shared/inventory/inventory
 export interface Routes {
   /** The agent, while it is linked and publishes for us. */
   readonly throughAgent: () => Inventory | undefined;
+  /** Resolves when it is known whether the agent publishes for us. */
+  readonly agentDecided: () => Promise<void>;
   /** Our own way to the queue, loaded at its first use; undefined without a queue. */
   readonly alone: (() => Promise<Inventory>) | undefined;
 }
@@ -21,7 +23,8 @@ export class RoutedInventory implements Inventory {
   }
 
   async publish(events: readonly InventoryEvent[], signal: AbortSignal): Promise<PublishOutcome> {
-    const { throughAgent, alone } = this.#routes;
+    const { throughAgent, agentDecided, alone } = this.#routes;
+    if (throughAgent() === undefined) await agentDecided();
     const route = throughAgent() ?? (await alone?.());
     if (route === undefined) throw new Error('no agent that publishes, and no --queue-url');
     return route.publish(events, signal);

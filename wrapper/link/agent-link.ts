@@ -31,7 +31,8 @@ export interface LinkListener {
 export interface AgentLinkOptions {
   /** `@name` or a path. */
   readonly address: string;
-  readonly hello: HelloMessage;
+  /** Made anew for each connection: what it proves itself with may have been renewed. */
+  readonly hello: () => HelloMessage;
   readonly listener: LinkListener;
   readonly clock: Clock;
   readonly log: Log;
@@ -98,7 +99,7 @@ export class AgentLink {
     const onAbort = () => socket.destroySoon();
     let reason: unknown = 'closed by the agent';
     const lines = new LineDecoder();
-    socket.once('connect', () => socket.write(encodeLine(hello)));
+    socket.once('connect', () => socket.write(encodeLine(hello())));
     socket.on('data', (chunk) => {
       try {
         for (const line of lines.push(chunk)) this.#hear(line, socket);

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import type { Clock } from '../../shared/clock.ts';
 import {
   type HelloMessage,
   linkProtocolVersion,
@@ -28,14 +30,18 @@ export class AgentSide {
   readonly #link: AgentLink | undefined;
   readonly #inventory: LinkInventory | undefined;
   readonly #risks = new Map<string, string>();
+  readonly #clock: Clock;
+  readonly #accepted = Promise.withResolvers<void>();
+  #decided: Promise<void> | undefined;
 
   constructor(options: AgentSideOptions) {
     const { config, ports, surroundings } = options;
+    this.#clock = surroundings.clock;
     if (config.link === undefined) return;
     const { clock, log, random } = surroundings;
     const link: AgentLink = new AgentLink({
       address: config.link,
-      hello: helloOf(config, ports, surroundings),
+      hello: () => helloOf(config, ports, surroundings),
       listener: this.#listener(options),
       clock,
       log,
@@ -52,6 +58,16 @@ export class AgentSide {
   /** Where the agent publishes for us. */
   get inventory(): LinkInventory | undefined {
     return this.#link?.welcome?.publishes === true ? this.#inventory : undefined;
+  }
+
+  /**
+   * Resolves when the agent has said that it publishes for us, or is unlikely to. It asks the API server about our token, which takes some
+   * milliseconds more than its first welcome: loading the AWS SDK meanwhile would cost memory for the rest of our life.
+   */
+  decided(): Promise<void> {
+    if (this.#link?.welcome === undefined) return Promise.resolve();
+    this.#decided ??= Promise.race([this.#accepted.promise, this.#clock.sleep(longestVerdictMs)]);
+    return this.#decided;
   }
 
   /** What AWS warns of without naming an instant. */
@@ -76,7 +92,10 @@ export class AgentSide {
     onRisk,
   }: AgentSideOptions): ConstructorParameters<typeof AgentLink>[0]['listener'] {
     return {
-      onWelcome: onLink,
+      onWelcome: ({ publishes }) => {
+        if (publishes) this.#accepted.resolve();
+        onLink();
+      },
       onBroken: () => {
         this.#inventory?.reset('the link broke');
         onLink();
@@ -97,6 +116,8 @@ export class AgentSide {
   }
 }
 
+const longestVerdictMs = 2000;
+
 function helloOf(
   config: WrapperConfig,
   ports: readonly LeasedPort[],
@@ -111,6 +132,16 @@ function helloOf(
     ...(podName === undefined ? {} : { pod: podName }),
     ...(podUid === undefined ? {} : { pod_uid: podUid }),
     pid,
+    ...tokenOf(config),
     ports: Object.fromEntries(ports.map(({ name, port, protocol }) => [name, { port, protocol }])),
   };
+}
+
+/** The kubelet renews the token in its file; outside Kubernetes there is none, and the agent decides what that is worth. */
+function tokenOf({ linkTokenFile }: WrapperConfig): { readonly token?: string } {
+  try {
+    return { token: readFileSync(linkTokenFile, 'utf8').trim() };
+  } catch {
+    return {};
+  }
 }

@@ -211,16 +211,29 @@ suite('An event takes', () => {
   const named = (name: string) => ({ publish: async () => ({ published: [name], refused: [] }) });
   const route = async (routed: RoutedInventory) => (await routed.publish([], forEver)).published[0];
 
+  const agentDecided = () => Promise.resolve();
+
+  test('no way of our own while the agent may yet say that it publishes', async () => {
+    const decided = Promise.withResolvers<void>();
+    let agent: ReturnType<typeof named> | undefined;
+    const alone = () => Promise.reject(new Error('the SDK was loaded'));
+    const routed = new RoutedInventory({ throughAgent: () => agent, agentDecided: () => decided.promise, alone });
+    const published = route(routed);
+    agent = named('agent');
+    decided.resolve();
+    assert.equal(await published, 'agent');
+  });
+
   test('the way through the agent while it is there, and our own otherwise', async () => {
     let agent: ReturnType<typeof named> | undefined = named('agent');
-    const routed = new RoutedInventory({ throughAgent: () => agent, alone: async () => named('alone') });
+    const routed = new RoutedInventory({ throughAgent: () => agent, agentDecided, alone: async () => named('alone') });
     assert.equal(await route(routed), 'agent');
     agent = undefined;
     assert.equal(await route(routed), 'alone');
   });
 
   test('no way where there is neither, and the error says what is missing', async () => {
-    const routed = new RoutedInventory({ throughAgent: () => undefined, alone: undefined });
+    const routed = new RoutedInventory({ throughAgent: () => undefined, agentDecided, alone: undefined });
     assert.equal(routed.hasRoute(), false);
     await assert.rejects(route(routed), /no agent that publishes, and no --queue-url/);
   });
