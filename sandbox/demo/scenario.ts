@@ -24,6 +24,7 @@ export interface CloudSettings {
 }
 
 const graceSeconds = 10;
+const tokenPath = '/var/run/secrets/spotable';
 const node = process.execPath;
 const sampleGame: string = join(root, 'sandbox', 'game', 'main.ts');
 
@@ -102,8 +103,11 @@ export function gameDeployment(
       ...fromField('POD_UID', 'metadata.uid'),
       ...fromField('NODE_NAME', 'spec.nodeName'),
       ...cloudEnvironment(cloud),
+      { name: 'LINK_TOKEN_FILE', value: `${tokenPath}/token` },
     ],
+    volumeMounts: [{ name: 'link-token', mountPath: tokenPath, readOnly: true }],
   };
+  const projection = { serviceAccountToken: { audience: 'spotable', expirationSeconds: 3600, path: 'token' } };
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -117,6 +121,8 @@ export function gameDeployment(
           hostNetwork: true,
           terminationGracePeriodSeconds: graceSeconds,
           containers: [container],
+          // With it a wrapper proves to the agent which pod it is.
+          volumes: [{ name: 'link-token', projected: { sources: [projection] } }],
         },
       },
     },
