@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import packageFile from '../package.json' with { type: 'json' };
 import { systemClock } from '../shared/clock.ts';
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
@@ -28,6 +29,9 @@ reader a queue of its own. Finds AWS credentials as the AWS SDK does.`,
 Exit status: 0 after SIGTERM, SIGINT, q or --once; 64 wrong flag; 69 no such queue, or address in use; 71 state file cannot be
 written; 73 state file cannot be opened; 77 no right to read the queue; 78 wrong environment variable.`,
 };
+
+// Left alone, V8 lets garbage pile up to several times the table: with 20,000 game servers 380 MiB instead of 180.
+setFlagsFromString('--optimize-for-size');
 
 const start = startUp(inventorySettings, program, { argv: process.argv.slice(2), env: process.env });
 if (start.kind === 'end') {

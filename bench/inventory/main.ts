@@ -61,12 +61,17 @@ async function run(queueUrl: string, url: string, pid: number | undefined): Prom
 
   const delays: number[] = [];
   const stop = new AbortController();
+  const followedMs = Date.now();
+  // Only an event's own change has its delay: what a node's notice does to a game server has the time of an older event.
+  const newest = new Map<string, number>();
   const following = followEvents(
     url,
-    ({ name, row }) => {
-      // What a node's notice does to its game servers has the time of their last heartbeat: only their own words count.
-      const isOwn = name === 'node' || (row as GameServerRow).own_status === row.status;
-      if (isOwn) delays.push(Date.now() - Date.parse(row.last_event_at));
+    ({ row }) => {
+      const key = 'game_server_id' in row ? row.game_server_id : row.key;
+      const isNews = (newest.get(key) ?? 0) < row.sequence;
+      newest.set(key, row.sequence);
+      if (isNews && Date.parse(row.last_event_at) >= followedMs)
+        delays.push(Date.now() - Date.parse(row.last_event_at));
     },
     stop.signal,
   );

@@ -77,10 +77,10 @@ export class InventoryView {
   }
 
   apply(event: InventoryEvent, heardMs: number): Outcome {
-    const meaning = `${event.type} ${event.subject} ${event.data.sequence}`;
-    const other = this.#ids.otherMeaning(event.id, meaning);
+    const { id, type, subject, data } = event;
+    const other = this.#ids.otherMeaning(id, { type, subject, sequence: data.sequence });
     if (other !== undefined)
-      return { kind: 'conflict', reason: `id ${event.id}: used for ${other} before, now for ${meaning}` };
+      return { kind: 'conflict', reason: `id ${id}: used for ${other.type} of ${other.subject} before` };
     return isNodeEvent(event) ? this.#applyNode({ event, heardMs }) : this.#applyGameServer({ event, heardMs });
   }
 

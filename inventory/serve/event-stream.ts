@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { Change } from '../fold/inventory-view.ts';
 
-/** Changes that a client may have missed and still gets; about 10 MB. A client that was away longer reads the table again. */
-const mostKept = 10_000;
+/** Changes that a client may have missed and still gets; up to 12 MB. A client that was away longer reads the table again. */
+const mostKept = 5000;
 /** A client that lets this much pile up does not read: it is let go, and comes back by itself. */
 const mostUnsentBytes = 16 * 1024 * 1024;
 export const mostStreamClients = 64;

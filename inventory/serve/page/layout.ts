@@ -26,7 +26,7 @@ const mostCellRows = 6;
 /** Equal boxes in a grid: the place of a box is its number, so that only those in view need to be looked at. */
 export function layOutFleet(width: number, boxes: number, mostGameServers: number): FleetLayout {
   const columns = Math.max(1, Math.floor((width - gap) / (leastBoxWidth + gap)));
-  const boxWidth = Math.floor((width - gap) / columns) - gap;
+  const boxWidth = Math.max(4 * cellSize, Math.floor((width - gap) / columns) - gap);
   const cellsPerRow = Math.max(1, Math.floor((boxWidth - 2 * padding) / cellSize));
   const cellRows = Math.min(mostCellRows, Math.max(1, Math.ceil(mostGameServers / cellsPerRow)));
   const boxHeight = headerHeight + cellRows * cellSize + padding;
