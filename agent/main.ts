@@ -35,6 +35,7 @@ import { pollNotices, type ReadingOutcome } from './interruption/poll-notices.ts
 import { type LinkListener, LinkServer } from './link/link-server.ts';
 import { verifyHello } from './link/verify-hello.ts';
 import { nodeData } from './node-data.ts';
+import { releaseMemory } from './release-memory.ts';
 import { finishDrain, untilAborted } from './shut-down.ts';
 
 /** Under the 2 s that a container runtime may leave us at worst. */
@@ -132,6 +133,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     cluster.follow(signal),
     link.serve(signal),
     instance.learn(signal),
+    releaseMemory(clock, signal),
     metricsPort !== undefined && serveHealth(healthOptions(metricsPort, metrics, vitals, log), signal),
     outbox && sendUntilStopped(outbox, log, signal),
     finishDrain({ agent, clock, log, longestMs: config.shutdownTimeMs }, asked, stop),

@@ -78,9 +78,12 @@ export class Response {
     this.#interruption = interruption;
     this.#account.changed(interruption);
     // Who was told to go, and need not any more, can only be told so by taking the old word back.
+    const isOther = before.id !== interruption.id;
     const isReprieve = before.response === 'drain' && interruption.response !== 'drain';
-    if (isReprieve || before.id !== interruption.id) this.#parts.link.cancel(before);
+    if (isReprieve && !isOther) this.#parts.link.cancel(before);
     this.#tellWrappers();
+    // After the new word, so that a game that has to go anyway is not told for a moment that it may stay.
+    if (isOther) this.#parts.link.cancel(before);
     this.#mark();
     const endByMs = this.#endByMs();
     if (interruption.response !== 'drain') this.#stopDrain();

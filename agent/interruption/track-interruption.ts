@@ -68,9 +68,21 @@ function planAll(
 ): readonly PlannedInterruption[] {
   const known = tracked.state === 'quiet' ? undefined : tracked.interruption;
   const planned = notices.map((notice) =>
-    planInterruption(notice, notice.id === known?.id ? known.firstSeenMs : nowMs, policy, nowMs),
+    known !== undefined && isSame(notice, known)
+      ? planInterruption({ ...notice, id: known.id }, known.firstSeenMs, policy, nowMs)
+      : planInterruption(notice, nowMs, policy, nowMs),
   );
   return planned.filter(({ response }) => response !== 'ignore');
+}
+
+/**
+ * An instance is taken only once, so these kinds need no more than their kind. Their ids differ where the metadata service could tell the
+ * instance's name to one agent and not to the next.
+ */
+const oncePerInstance: ReadonlySet<InterruptionKind> = new Set(['spot-termination', 'rebalance', 'asg-termination']);
+
+function isSame(a: Notice, b: Notice): boolean {
+  return a.id === b.id || (a.kind === b.kind && oncePerInstance.has(a.kind));
 }
 
 /** `current` stays unless another one outranks it: of two alike, the one at hand is not given up. */

@@ -114,7 +114,7 @@ export class LinkServer {
   }
 
   cancel({ id }: Interruption): number {
-    this.#current = undefined;
+    if (this.#current?.interruption.id === id) this.#current = undefined;
     const peers = this.#greeted();
     for (const peer of peers) peer.send({ type: 'cancelled', id });
     return peers.length;

@@ -135,6 +135,28 @@ describe('what is answered', () => {
     });
   });
 
+  test('stays the same where the metadata service now names the instance otherwise', () => {
+    const { change, tracked } = trackInterruption(
+      answered(),
+      look([{ ...spot, id: 'n-1/spot-termination' }]),
+      policy,
+      noon,
+    );
+    assert.equal(change.kind, 'none');
+    assert.ok(tracked.state === 'answered' && tracked.interruption.id === spot.id);
+  });
+
+  test('is another one where a second maintenance comes in the place of the first', () => {
+    const near = { ...maintenance, deadlineMs: noon + 60_000 };
+    const { change } = trackInterruption(
+      answered(planned(near)),
+      look([near, { ...near, id: 'e-2', deadlineMs: noon + 30_000 }]),
+      policy,
+      noon,
+    );
+    assert.ok(change.kind === 'changed' && change.interruption.id === 'e-2');
+  });
+
   test('gives way to a stricter notice', () => {
     const { change } = trackInterruption(answered(planned(rebalance)), look([rebalance, spot]), policy, noon);
     assert.ok(change.kind === 'changed' && change.interruption.id === spot.id);

@@ -1,0 +1,176 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Fault } from '../../sandbox/faults.ts';
+import type { AgentProcess } from '../integration/agent/scene/agent-process.ts';
+import { ClusterScene } from '../integration/agent/scene/cluster-scene.ts';
+import { eventually } from '../integration/agent/scene/eventually.ts';
+import type { DrillEvent, DrillPod, FaultName, Schedule } from './schedule.ts';
+
+export interface DrillResult {
+  readonly seed: number;
+  readonly pods: number;
+  readonly happenings: string;
+  /** From the notice until the last pod was gone. */
+  readonly drainedMs: number | undefined;
+  /** What was not as it should be; empty where all was well. */
+  readonly problems: readonly string[];
+}
+
+const faultNamed: Readonly<Record<FaultName, Fault>> = {
+  'status-500': { kind: 'status', status: 500 },
+  'status-429': { kind: 'status', status: 429, headers: { 'retry-after': '1' } },
+  hang: { kind: 'hang' },
+  reset: { kind: 'reset' },
+  garbage: { kind: 'garbage' },
+  delay: { kind: 'delay', delayMs: 700 },
+};
+
+const safetyMarginMs = 2000;
+const clockShift = new URL('shifted-clock.cjs', import.meta.url).pathname;
+const agentEntry = new URL('../../agent/main.ts', import.meta.url).pathname;
+
+/** Plays one schedule against a cluster of its own and says what was not as it should be. */
+export async function runDrill(schedule: Schedule): Promise<DrillResult> {
+  const directory = await mkdtemp(join(tmpdir(), 'drill-'));
+  await using scene = await ClusterScene.start();
+  try {
+    const drill = new Drill(scene, schedule, join(directory, 'clock'));
+    await drill.play();
+    return await drill.judge();
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+class Drill {
+  readonly #scene: ClusterScene;
+  readonly #schedule: Schedule;
+  readonly #clockFile: string;
+  #agent: AgentProcess | undefined;
+  #noticeMs = 0;
+  #deadlineMs = 0;
+  #shiftMs = 0;
+  readonly #born = new Map<string, number>();
+
+  constructor(scene: ClusterScene, schedule: Schedule, clockFile: string) {
+    this.#scene = scene;
+    this.#schedule = schedule;
+    this.#clockFile = clockFile;
+  }
+
+  async play(): Promise<void> {
+    const { pods, events, noticeMs } = this.#schedule;
+    for (const pod of pods) this.#addPod(pod);
+    await this.#startAgent(true);
+    await Promise.all(this.#scene.wrappers.map((wrapper) => wrapper.hears('welcome')));
+    const before = events.filter(({ atMs }) => atMs < 0);
+    await Promise.all(before.map((event) => this.#make(event)));
+    this.#noticeMs = Date.now();
+    this.#deadlineMs = this.#scene.announceSpot(noticeMs);
+    await Promise.all(
+      events
+        .filter(({ atMs }) => atMs >= 0)
+        .map(async (event) => {
+          await sleep(Math.max(0, this.#noticeMs + event.atMs - Date.now()));
+          await this.#make(event);
+        }),
+    );
+    const isOver = () => this.#scene.pods.length === 0 || Date.now() > this.#deadlineMs;
+    await eventually('the drill is over', isOver, noticeMs + 10_000);
+  }
+
+  async judge(): Promise<DrillResult> {
+    const { seed, pods, events } = this.#schedule;
+    const scene = this.#scene;
+    const problems: string[] = [];
+    const expect = async (what: string, holds: () => boolean | Promise<boolean>) => {
+      await eventually(what, holds, 5000).catch(() => problems.push(what));
+    };
+    for (const { metadata } of scene.pods) problems.push(`${metadata.name} is left at the deadline`);
+    await expect('the node is cordoned', () => scene.isCordoned && scene.mark?.['cordon_is_ours'] === true);
+    await expect('the inventory knows of the interruption', async () =>
+      (await scene.nodeStates()).includes('interrupted'),
+    );
+    await expect('the inventory knows that the node is drained', async () =>
+      (await scene.nodeStates()).includes('drained'),
+    );
+    for (const wrapper of scene.wrappers)
+      if (wrapper.all('interruption').length === 0) problems.push(`${wrapper.hello.pod} was not told`);
+    if (scene.wrappers.some((wrapper) => wrapper.all('cancelled').length > 0))
+      problems.push('a game was told of a reprieve');
+    problems.push(...this.#wronglyKilled());
+    const last = Math.max(...scene.kubelet.endings.map(({ atMs }) => atMs));
+    return {
+      seed,
+      pods: pods.length,
+      happenings: events.map(({ kind }) => kind).join(' '),
+      drainedMs: scene.pods.length === 0 ? last - this.#noticeMs : undefined,
+      problems,
+    };
+  }
+
+  /** A pod that can end within its grace gets it: as long as it was there in time, and an agent was there to ask in time. */
+  #wronglyKilled(): string[] {
+    const all = [
+      ...this.#schedule.pods,
+      ...this.#schedule.events.flatMap((event) => (event.kind === 'pod-appears' ? [event.pod] : [])),
+    ];
+    return this.#scene.kubelet.endings
+      .filter(({ wasKilled }) => wasKilled)
+      .flatMap(({ name }) => {
+        const pod = all.find((candidate) => candidate.name === name);
+        const isStubborn = (pod?.stopMs ?? 0) > 2000;
+        return isStubborn ? [] : [`${name} was killed before it could end`];
+      });
+  }
+
+  async #make(event: DrillEvent): Promise<void> {
+    const { api, metadata } = this.#scene;
+    switch (event.kind) {
+      case 'metadata-fault':
+      case 'api-fault': {
+        const { faults } = event.kind === 'api-fault' ? api : metadata;
+        const id = faults.add({ fault: faultNamed[event.fault], probability: 0.8 });
+        await sleep(event.forMs);
+        faults.remove(id);
+        break;
+      }
+      case 'kill-agent':
+        await this.#agent?.end();
+        await this.#startAgent(false);
+        break;
+      case 'budget-opens':
+        this.#scene.unguard(event.pod);
+        break;
+      case 'pod-appears':
+        this.#addPod(event.pod);
+        break;
+      case 'clock-jumps':
+        this.#shiftMs += event.byMs;
+        await writeFile(this.#clockFile, String(event.byMs));
+        this.#agent?.signal('SIGUSR2');
+        break;
+    }
+  }
+
+  #addPod({ name, graceSeconds, stopMs, isGameServer, budget }: DrillPod): void {
+    const pod = this.#scene.addPod(name, { graceSeconds, stopMs, isGameServer });
+    this.#born.set(name, Date.now());
+    if (budget !== 'none') this.#scene.guard(name);
+    if (isGameServer) this.#scene.addWrapper(pod);
+  }
+
+  async #startAgent(isFirst: boolean): Promise<void> {
+    const env = {
+      SAFETY_MARGIN: `${safetyMarginMs}ms`,
+      LINK_TRUST: 'pod',
+      DRILL_CLOCK_FILE: this.#clockFile,
+    };
+    const command = ['--require', clockShift, agentEntry];
+    this.#agent = isFirst
+      ? await this.#scene.startReadyAgent(env, command)
+      : await this.#scene.startAgent(env, command);
+  }
+}
