@@ -23,6 +23,9 @@ export interface GameServerOptions {
   readonly surroundings: Surroundings;
 }
 
+/** After a game is ready, its first events are on their way for so long. */
+const settleMs = 3000;
+
 /** Carries out what the lifecycle decides. */
 export class GameServer {
   readonly #options: GameServerOptions;
@@ -144,6 +147,7 @@ export class GameServer {
   #publish(name: Report['name']): void {
     const { players } = this.#status;
     this.#logState(name);
+    if (name === 'ready') this.#inBackground(this.#releaseMemory());
     this.#reporter.report(reportOf(name, this.#facts()));
     if (name === 'heartbeat') return;
     this.#agent.tellState({ type: 'state', state: statusOf(this.#life), ...(players === null ? {} : { players }) });
@@ -155,6 +159,13 @@ export class GameServer {
     if (name === 'ready') log.info({}, 'Game ready');
     if (this.#life.phase === 'serving' && this.#life.problem !== undefined && name !== 'heartbeat')
       log.warn({ problem: this.#life.problem }, 'Game unhealthy');
+  }
+
+  /** Once all that a start needs has been done. */
+  async #releaseMemory(): Promise<void> {
+    await this.#options.surroundings.clock.sleep(settleMs, this.#background.signal);
+    const { releaseMemory } = await import('./release-memory.ts');
+    releaseMemory();
   }
 
   #tellRisk(): void {

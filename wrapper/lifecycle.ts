@@ -17,7 +17,14 @@ import { type ForwardedSignal, signalNumbers } from './signal-numbers.ts';
  * ending:  told or about to be told; a later, sooner end only moves the kill forward.
  */
 
-export type EndReason = InterruptionKind | 'sigterm' | 'sigint' | 'not-ready' | 'unhealthy' | 'game-exited';
+export type EndReason =
+  | InterruptionKind
+  | 'sigterm'
+  | 'sigint'
+  | 'not-ready'
+  | 'unhealthy'
+  | 'shutdown'
+  | 'game-exited';
 
 /** Why the game server has to end, and by when. Epoch milliseconds. */
 export interface EndCause {

@@ -8,6 +8,7 @@ import { abstractLeases } from './ports/abstract-leases.ts';
 import { leaseDirectory } from './ports/lease-directory.ts';
 import { leasePorts } from './ports/lease-ports.ts';
 import { probePort } from './ports/probe-port.ts';
+import { rangeClash, readEphemeralRange } from './ports/range-clash.ts';
 import type { ForwardedSignal } from './signal-numbers.ts';
 
 /** What the wrapper needs of the world around it. */
@@ -59,6 +60,8 @@ export async function serveGame(
     random,
   });
   log.info({ ports: Object.fromEntries(leased.ports.map(({ name, port }) => [name, port])) }, 'Ports leased');
+  const clash = rangeClash(config.portRange, readEphemeralRange());
+  if (clash !== undefined) log.warn({ range: config.portRange, clash }, 'Port range is shared');
 
   const gameServer = new GameServer({ config, command, ports: leased.ports, happenings, surroundings });
   try {

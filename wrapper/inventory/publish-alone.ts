@@ -1,6 +1,6 @@
 import type { Inventory } from '../../shared/inventory/inventory.ts';
 import { SqsInventory, type SqsInventoryOptions } from '../../shared/inventory/sqs-inventory.ts';
-import { releaseMemory } from './release-memory.ts';
+import { releaseMemory } from '../release-memory.ts';
 import { seedMessage } from './seed-message.ts';
 
 /*

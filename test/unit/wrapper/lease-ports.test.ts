@@ -6,6 +6,7 @@ import type { PortRequest } from '../../../wrapper/parse-setting.ts';
 import { leasePorts } from '../../../wrapper/ports/lease-ports.ts';
 import type { PortLeases } from '../../../wrapper/ports/port-lease.ts';
 import type { Probe } from '../../../wrapper/ports/probe-port.ts';
+import { rangeClash } from '../../../wrapper/ports/range-clash.ts';
 
 const range = { first: 20_000, last: 20_009 };
 const free: Probe = async () => 'free';
@@ -132,4 +133,12 @@ suite('Leasing ports', () => {
     leases.held.add(53);
     await assert.rejects(lease(free), { status: exitStatus.unavailable, message: /another game server holds it/ });
   });
+});
+
+test('A range that others take ports of is told of', () => {
+  const ephemeral = { first: 32_768, last: 60_999 };
+  assert.equal(rangeClash({ first: 20_000, last: 29_999 }, ephemeral), undefined);
+  assert.match(rangeClash({ first: 20_000, last: 30_000 }, ephemeral) ?? '', /NodePort/);
+  assert.match(rangeClash({ first: 60_999, last: 61_000 }, ephemeral) ?? '', /outgoing connections/);
+  assert.equal(rangeClash({ first: 61_000, last: 65_535 }, undefined), undefined);
 });

@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs';
+import type { PortRange } from '../parse-setting.ts';
+
+/** What else takes ports on a node, by default. */
+const nodePorts: PortRange = { first: 30_000, last: 32_767 };
+
+/** Who may take a port of the range without a lease; undefined: nobody that we know of. */
+export function rangeClash(range: PortRange, ephemeral: PortRange | undefined): string | undefined {
+  if (ephemeral !== undefined && overlap(range, ephemeral))
+    return `outgoing connections take ports of ${ephemeral.first}-${ephemeral.last} (net.ipv4.ip_local_port_range)`;
+  if (overlap(range, nodePorts))
+    return `Kubernetes gives NodePort services ports of ${nodePorts.first}-${nodePorts.last}`;
+  return undefined;
+}
+
+function overlap(a: PortRange, b: PortRange): boolean {
+  return a.first <= b.last && b.first <= a.last;
+}
+
+/** The range of which the kernel takes ports for outgoing connections; undefined where it does not say. */
+export function readEphemeralRange(): PortRange | undefined {
+  try {
+    const [first = Number.NaN, last = Number.NaN] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
+      .split(/\s+/)
+      .map(Number);
+    return Number.isNaN(first + last) ? undefined : { first, last };
+  } catch {
+    return undefined;
+  }
+}
