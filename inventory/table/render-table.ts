@@ -88,19 +88,20 @@ function renderCounts(rows: readonly GameServerRow[], { hasColor, columns: width
   return [hasColor ? text : fitText(text, width).trimEnd(), ''];
 }
 
-function renderNodes(nodes: readonly NodeRow[], { nowMs, hasColor, columns: width }: TableSize): string[] {
+function renderNodes(nodes: readonly NodeRow[], { nowMs, hasColor, columns: width, lines }: TableSize): string[] {
   const troubled = nodes
     .filter(({ status }) => status !== 'recovered')
     .toSorted((one, other) => compareText(one.deadline ?? '~', other.deadline ?? '~'));
-  const mostNodes = 5;
-  const lines = troubled.slice(0, mostNodes).map((node) => {
+  // The table itself comes first where the terminal is small.
+  const mostNodes = Math.min(5, Math.floor(lines / 5));
+  const rendered = troubled.slice(0, mostNodes).map((node) => {
     const name = safeText(shortNodeName(node.node ?? node.key));
     const when = node.deadline === null ? '' : ` taken in ${timeLeft(node.deadline, nowMs)}`;
     const text = `▲ ${name} ${node.status}${when} (${safeText(node.kind)})`;
     return paint(fitText(text, width).trimEnd(), node.status === 'interrupted' ? '1;33' : '33', hasColor);
   });
-  if (troubled.length > mostNodes) lines.push(`  and ${troubled.length - mostNodes} more nodes`);
-  return lines.length > 0 ? [...lines, ''] : [];
+  if (troubled.length > mostNodes) rendered.push(`  and ${troubled.length - mostNodes} more nodes`);
+  return rendered.length > 0 ? [...rendered, ''] : [];
 }
 
 function rowCells(row: GameServerRow, nowMs: number): string[] {

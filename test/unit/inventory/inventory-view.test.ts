@@ -299,3 +299,10 @@ test('a node without game servers is forgotten in time, one with them is not', (
     ['i-2'],
   );
 });
+
+test('the lease time never goes back, so that nobody rises again for a clock that does', () => {
+  const view = table([said({ status: 'ready', sequence: 3 })], 31);
+  view.expire(startMs);
+  view.apply(said({ status: 'ready', sequence: 4, at: 0.5 }), startMs + 500);
+  assert.equal(view.row('gs-1')?.status, 'lost');
+});
