@@ -69,7 +69,7 @@ async function startInventory(replicas: readonly Replica[]) {
       public_port: port,
       status,
     }));
-    response.end(JSON.stringify(rows));
+    response.end(JSON.stringify({ game_servers: rows }));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/game-servers`, stop: () => server.close() };

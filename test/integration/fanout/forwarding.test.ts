@@ -133,3 +133,32 @@ for (const path of paths)
       assert.ok(isMoved());
     });
   });
+
+test('in a flood of strangers an established player gets a socket of its own and plays on', {
+  skip: skipped('fast'),
+}, async () => {
+  const echo = await startReplica('echo');
+  const proxy = await startProxy('fast', [echo.upstream], ['--session-rate', '5']);
+  const player = await startPlayer(proxy.port);
+  const playing = setInterval(() => player.send('x'), 10);
+  await until(() => player.answers.length > 120, 'the player is established');
+  // 127.0.0.0/8 is all this machine's: each stranger has an address of its own.
+  const strangers = await Promise.all(
+    Array.from({ length: 100 }, (_, index) => startPlayer(proxy.port, '127.0.0.1', `127.0.7.${index + 1}`)),
+  );
+  const flooding = setInterval(() => {
+    for (const { send } of strangers) for (let copy = 0; copy < 4; copy++) send('flood');
+  }, 10);
+  const metrics = async () => (await fetch(`${proxy.operationsUrl}/metrics`)).text();
+  let text = '';
+  const endMs = performance.now() + 10_000;
+  while (!text.includes('sessions_isolated_total 1') && performance.now() < endMs) text = await metrics();
+  assert.match(text, /^spotable_fanout_sessions_isolated_total 1$/m);
+  const before = player.answers.length;
+  await until(() => player.answers.length > before + 50, 'it plays on, through its own socket');
+  clearInterval(flooding);
+  clearInterval(playing);
+  for (const { close } of [player, ...strangers]) close();
+  await proxy.stop();
+  echo.stop();
+});
