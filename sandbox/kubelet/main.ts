@@ -29,6 +29,7 @@ async function run({
   exitWithParent,
 }: Extract<typeof flags, { kind: 'run' }>): Promise<void> {
   const root = givenRoot ?? (await mkdtemp(join(tmpdir(), 'spotable-kubelet-')));
+  const compileCache = process.env['NODE_COMPILE_CACHE'];
   // From the first moment: a signal while the kubelet starts must not leave what it has started.
   const started = startKubelet({
     ...options,
@@ -36,6 +37,8 @@ async function run({
     imageEnvironment: {
       PATH: process.env['PATH'] ?? '/usr/bin:/bin',
       HOME: process.env['HOME'] ?? '/',
+      // Images come compiled; the programs that stand in for them are compiled once a machine at least.
+      ...(compileCache === undefined ? {} : { NODE_COMPILE_CACHE: compileCache }),
       ...environment,
     },
     imageDirectory: process.cwd(),
