@@ -58,7 +58,7 @@ async function listen(server: Server, port: number): Promise<Error | undefined> 
   server.once('error', resolve);
   server.listen(port, () => resolve(undefined));
   const error = await promise;
-  server.removeAllListeners('error');
+  server.removeAllListeners('error').removeAllListeners('listening');
   return error;
 }
 

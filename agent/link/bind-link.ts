@@ -37,7 +37,7 @@ async function listen(server: Server, address: string): Promise<NodeJS.ErrnoExce
   const options = { path: linkPath(address), backlog, ...(isForAll && { readableAll: true, writableAll: true }) };
   server.listen(options, () => resolve(undefined));
   const error = await promise;
-  server.removeAllListeners('error');
+  server.removeAllListeners('error').removeAllListeners('listening');
   return error;
 }
 

@@ -51,8 +51,7 @@ class Drill {
   #agent: AgentProcess | undefined;
   #noticeMs = 0;
   #deadlineMs = 0;
-  #shiftMs = 0;
-  readonly #born = new Map<string, number>();
+  #restarts: Promise<void> = Promise.resolve();
 
   constructor(scene: ClusterScene, schedule: Schedule, clockFile: string) {
     this.#scene = scene;
@@ -138,8 +137,9 @@ class Drill {
         break;
       }
       case 'kill-agent':
-        await this.#agent?.end();
-        await this.#startAgent(false);
+        // One after the other: two agents of one node are a fault that a DaemonSet does not make.
+        this.#restarts = this.#restarts.then(() => this.#restartAgent());
+        await this.#restarts;
         break;
       case 'budget-opens':
         this.#scene.unguard(event.pod);
@@ -148,16 +148,19 @@ class Drill {
         this.#addPod(event.pod);
         break;
       case 'clock-jumps':
-        this.#shiftMs += event.byMs;
         await writeFile(this.#clockFile, String(event.byMs));
         this.#agent?.signal('SIGUSR2');
         break;
     }
   }
 
+  async #restartAgent(): Promise<void> {
+    await this.#agent?.end();
+    await this.#startAgent(false);
+  }
+
   #addPod({ name, graceSeconds, stopMs, isGameServer, budget }: DrillPod): void {
     const pod = this.#scene.addPod(name, { graceSeconds, stopMs, isGameServer });
-    this.#born.set(name, Date.now());
     if (budget !== 'none') this.#scene.guard(name);
     if (isGameServer) this.#scene.addWrapper(pod);
   }
