@@ -1,3 +1,4 @@
+import type { Counter } from './agones/model/sdk-model.ts';
 import type { Action, PortRange, PortRequest, Property, ReadyRule, Template } from './parse-setting.ts';
 
 /** What a wrapper is told to do. Times are in milliseconds; undefined means off, or not known. */
@@ -32,6 +33,14 @@ export interface WrapperConfig {
   readonly labels: readonly (readonly [string, string])[];
   readonly statusFile: string | undefined;
   readonly stateDir: string | undefined;
+  /** undefined: off, unless the ready rule needs it. */
+  readonly sdk: 'rest' | 'rest+grpc' | undefined;
+  readonly sdkOpen: boolean;
+  readonly sdkHealthPeriodMs: number | undefined;
+  readonly sdkHealthThreshold: number;
+  readonly sdkHealthDelayMs: number;
+  readonly sdkCounters: readonly (readonly [name: string, counter: Counter])[];
+  readonly sdkLists: readonly (readonly [name: string, capacity: bigint])[];
   readonly hideEnv: readonly string[];
   readonly podName: string | undefined;
   readonly podNamespace: string | undefined;

@@ -1,4 +1,5 @@
 import { instant } from '../shared/interruption/interruption.ts';
+import type { GameSdk } from './agones/game-sdk.ts';
 import type { WrapperConfig } from './config.ts';
 import type { Placeholders } from './game/placeholders.ts';
 import type { GameStatus } from './game/status-file.ts';
@@ -14,6 +15,8 @@ export interface Facts {
   readonly life: Life;
   /** What the game says of itself. */
   readonly status: GameStatus;
+  /** Where it speaks Agones' SDK. */
+  readonly sdk: GameSdk | undefined;
   /** undefined: not known (yet). */
   readonly address: string | undefined;
   readonly isLinked: boolean;
@@ -23,9 +26,10 @@ export interface Facts {
 }
 
 /** What the game finds in its environment, besides what we were given ourselves. */
-export function gameEnvironment({ gameServerId, config, ports, address, files }: Facts): Record<string, string> {
+export function gameEnvironment({ gameServerId, config, ports, sdk, address, files }: Facts): Record<string, string> {
   return {
     ...portNumbers(ports),
+    ...sdk?.environment,
     SPOTABLE_GAME_SERVER_ID: gameServerId,
     ...(address === undefined ? {} : { SPOTABLE_ADDRESS: address }),
     ...(files === undefined
@@ -51,24 +55,29 @@ export function needsAddress(config: WrapperConfig, command: readonly string[]):
 
 /** What an inventory event says. */
 export function reportOf(name: Report['name'], facts: Facts): Report {
-  const { life, status } = facts;
+  const { life } = facts;
   const end = endOf(life);
   return {
     name,
     status: statusOf(life),
     labels: labelsOf(facts),
-    players: status.players,
+    players: playersOf(facts),
     deadlineMs: end?.deadlineMs,
     reason: end?.reason,
     exitCode: life.phase === 'ended' ? exitStatusOf(life) : undefined,
   };
 }
 
-function labelsOf({ config, status, life, risk }: Facts): Readonly<Record<string, string>> {
+export function playersOf({ sdk, status }: Pick<Facts, 'sdk' | 'status'>): number | null {
+  return sdk?.view.players ?? status.players;
+}
+
+function labelsOf({ config, status, sdk, life, risk }: Facts): Readonly<Record<string, string>> {
   const problem = life.phase === 'serving' ? life.problem : undefined;
   return {
     ...Object.fromEntries(config.labels),
     ...status.labels,
+    ...sdk?.view.labels,
     ...(risk === undefined ? {} : { 'spotable.dev/at-risk': risk }),
     ...(problem === undefined ? {} : { 'spotable.dev/unhealthy': problem }),
   };

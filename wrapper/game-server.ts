@@ -1,6 +1,17 @@
+import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { instant } from '../shared/interruption/interruption.ts';
+import { type GameSdk, openGameSdk } from './agones/game-sdk.ts';
+import { announcedEnd } from './agones/model/announced-end.ts';
 import type { WrapperConfig } from './config.ts';
-import { type Facts, gameEnvironment, needsAddress, placeholders, reportOf, stateDocument } from './facts.ts';
+import {
+  type Facts,
+  gameEnvironment,
+  needsAddress,
+  placeholders,
+  playersOf,
+  reportOf,
+  stateDocument,
+} from './facts.ts';
 import { createGameFiles, type GameFiles } from './game/game-files.ts';
 import { unsaidStatus } from './game/status-file.ts';
 import { SupervisedGame } from './game/supervised-game.ts';
@@ -34,6 +45,7 @@ export class GameServer {
   readonly #whereabouts: Whereabouts;
   readonly #reporter: Reporter;
   readonly #files: GameFiles | undefined;
+  #sdk: GameSdk | undefined;
   #game: SupervisedGame | undefined;
   #life: Life = unborn;
   #status = unsaidStatus;
@@ -60,6 +72,7 @@ export class GameServer {
   /** Throws a FatalError where the game cannot be started. */
   async perform(effect: Effect, life: Life): Promise<void> {
     this.#life = life;
+    this.#tellWatchers();
     const { log } = this.#options.surroundings;
     switch (effect.kind) {
       case 'hold-game':
@@ -101,6 +114,7 @@ export class GameServer {
 
   close(): void {
     this.#background.abort();
+    this.#sdk?.close();
     this.#withFiles((files) => files.remove());
   }
 
@@ -112,12 +126,15 @@ export class GameServer {
     const known = whereabouts.known ?? (mustWait ? await whereabouts.locate(signal) : undefined);
     this.#address ??= known?.publicHostname;
     this.#writeState();
+    this.#sdk = await this.#openSdk(signal);
     this.#game = await SupervisedGame.start({
       ...this.#options,
+      sdk: this.#sdk,
       env: gameEnvironment(this.#facts()),
       placeholders: () => placeholders(this.#facts(), surroundings.clock.now()),
       signal,
     });
+    this.#sdk?.supervise(this.#game);
     this.#inBackground(this.#reporter.run(signal));
     this.#inBackground(this.#settleDown(signal));
   }
@@ -137,6 +154,21 @@ export class GameServer {
     await watchNotices(this.#whereabouts, config.safetyMarginMs, happenings, signal);
   }
 
+  async #openSdk(signal: AbortSignal): Promise<GameSdk | undefined> {
+    try {
+      const sdk = await openGameSdk({ ...this.#options, address: () => this.#address, signal });
+      sdk?.announce(announcedEnd(this.#life), this.#agent.risk);
+      return sdk;
+    } catch (error) {
+      throw new FatalError('Cannot serve the SDK', { status: exitStatus.unavailable, cause: error });
+    }
+  }
+
+  /** What a game that watches itself hears of the end. */
+  #tellWatchers(): void {
+    this.#sdk?.announce(announcedEnd(this.#life), this.#agent.risk);
+  }
+
   /** A task that ends with us, and says so where it fails. */
   #inBackground(task: Promise<void>): void {
     task.catch((err) => {
@@ -145,7 +177,7 @@ export class GameServer {
   }
 
   #publish(name: Report['name']): void {
-    const { players } = this.#status;
+    const players = playersOf(this.#facts());
     this.#logState(name);
     if (name === 'ready') this.#inBackground(this.#releaseMemory());
     this.#reporter.report(reportOf(name, this.#facts()));
@@ -169,6 +201,7 @@ export class GameServer {
   }
 
   #tellRisk(): void {
+    this.#tellWatchers();
     this.#writeState();
     this.#options.happenings.push({ kind: 'heartbeat-due' });
   }
@@ -181,6 +214,7 @@ export class GameServer {
       ports,
       life: this.#life,
       status: this.#status,
+      sdk: this.#sdk,
       address: this.#address,
       isLinked: this.#agent.welcome !== undefined,
       risk: this.#agent.risk,

@@ -31,7 +31,9 @@ export type ReadyRule =
   | { readonly kind: 'tcp'; readonly name: string | undefined }
   | { readonly kind: 'log'; readonly pattern: RegExp }
   | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 'delay'; readonly ms: number };
+  | { readonly kind: 'delay'; readonly ms: number }
+  /** The game says Ready() to the SDK server. */
+  | { readonly kind: 'sdk' };
 
 export interface Template {
   readonly source: string;
@@ -87,7 +89,7 @@ export const action: Parse<Action> = (text) => {
 };
 
 export const readyRule: Parse<ReadyRule> = (text) => {
-  const expected = 'bound, bound:NAME,NAME, tcp, tcp:NAME, log:REGEX, file:PATH or delay:5s';
+  const expected = 'bound, bound:NAME,NAME, tcp, tcp:NAME, log:REGEX, file:PATH, delay:5s or sdk';
   const [, kind, rest = ''] = /^(\w+)(?::(.*))?$/s.exec(text) ?? [];
   switch (kind) {
     case 'bound':
@@ -102,6 +104,8 @@ export const readyRule: Parse<ReadyRule> = (text) => {
       const ms = parseDuration(rest);
       return ms === undefined ? { expected } : { value: { kind, ms } };
     }
+    case 'sdk':
+      return rest === '' ? { value: { kind } } : { expected };
     default:
       return { expected };
   }

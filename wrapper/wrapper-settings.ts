@@ -1,6 +1,7 @@
 import {
   duration,
   httpUrl,
+  integer,
   matching,
   oneOf,
   optional,
@@ -9,7 +10,9 @@ import {
   type Setting,
   setting,
   text,
+  toggle,
 } from '../shared/settings/setting.ts';
+import { sdkCounter, sdkList } from './agones/parse-sdk-setting.ts';
 import type { WrapperConfig } from './config.ts';
 import {
   action,
@@ -91,7 +94,7 @@ export const wrapperSettings: WrapperSettings = {
       flag: 'ready',
       env: 'SPOTABLE_READY',
       placeholder: 'RULE',
-      help: 'bound[:NAME,..] tcp[:NAME] log:REGEX file:PATH delay:5s',
+      help: 'bound[:NAME,..] tcp[:NAME] log:REGEX file:PATH delay:5s sdk',
     },
     readyRule,
     { kind: 'bound', names: [] },
@@ -268,6 +271,72 @@ export const wrapperSettings: WrapperSettings = {
       help: 'where SPOTABLE_DEADLINE_FILE and ..STATE_FILE appear (default the temporary directory)',
     },
     text,
+  ),
+  sdk: optional(
+    {
+      flag: 'sdk',
+      env: 'SPOTABLE_SDK',
+      placeholder: 'rest|rest+grpc',
+      help: "serve Agones' SDK to the game (rest+grpc with --ready sdk)",
+    },
+    oneOf(['rest', 'rest+grpc']),
+  ),
+  sdkOpen: toggle({
+    flag: 'sdk-open',
+    env: 'SPOTABLE_SDK_OPEN',
+    help: 'let every process of the node call it, not the game alone',
+  }),
+  sdkHealthPeriodMs: setting(
+    {
+      flag: 'sdk-health-period',
+      env: 'SPOTABLE_SDK_HEALTH_PERIOD',
+      placeholder: 'TIME|none',
+      help: 'a Health() is expected so often',
+    },
+    orNone(duration({ minMs: 100 })),
+    5000,
+    '5s',
+  ),
+  sdkHealthThreshold: setting(
+    {
+      flag: 'sdk-health-threshold',
+      env: 'SPOTABLE_SDK_HEALTH_THRESHOLD',
+      placeholder: 'COUNT',
+      help: 'unhealthy after so many periods without one',
+    },
+    integer(1, 1000),
+    3,
+  ),
+  sdkHealthDelayMs: setting(
+    {
+      flag: 'sdk-health-delay',
+      env: 'SPOTABLE_SDK_HEALTH_DELAY',
+      placeholder: 'TIME',
+      help: 'before the first period begins',
+    },
+    duration(),
+    5000,
+    '5s',
+  ),
+  sdkCounters: repeated(
+    {
+      flag: 'sdk-counter',
+      env: 'SPOTABLE_SDK_COUNTERS',
+      placeholder: 'NAME=COUNT/CAPACITY',
+      help: "a counter, as in a GameServer's spec",
+    },
+    sdkCounter,
+    [],
+  ),
+  sdkLists: repeated(
+    {
+      flag: 'sdk-list',
+      env: 'SPOTABLE_SDK_LISTS',
+      placeholder: 'NAME=CAPACITY',
+      help: "a list, as in a GameServer's spec",
+    },
+    sdkList,
+    [],
   ),
   hideEnv: repeated(
     {

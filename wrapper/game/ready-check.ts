@@ -18,10 +18,12 @@ export interface ReadyCheckOptions {
   readonly processes: () => readonly number[];
   /** Resolved once the game has written the line of `log:`. */
   readonly hasLogged: () => boolean;
+  /** The game has said Ready() to the SDK server. */
+  readonly hasSaidReady: () => boolean;
 }
 
 export function readyCheck(rule: ReadyRule, options: ReadyCheckOptions): ReadyCheck {
-  const { ports, startedAtMs, now, processes, hasLogged } = options;
+  const { ports, startedAtMs, now, processes, hasLogged, hasSaidReady } = options;
   switch (rule.kind) {
     case 'bound':
       return boundCheck(wantedPorts(rule.names, ports), processes);
@@ -35,6 +37,8 @@ export function readyCheck(rule: ReadyRule, options: ReadyCheckOptions): ReadyCh
       return async () => (isWrittenSince(rule.path, startedAtMs) ? undefined : `${rule.path} is not there`);
     case 'delay':
       return async () => (now() >= startedAtMs + rule.ms ? undefined : 'still too young');
+    case 'sdk':
+      return async () => (hasSaidReady() ? undefined : 'the game has not said Ready()');
   }
 }
 

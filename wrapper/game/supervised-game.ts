@@ -1,3 +1,4 @@
+import type { GameSdk } from '../agones/game-sdk.ts';
 import type { WrapperConfig } from '../config.ts';
 import type { Happenings } from '../happenings.ts';
 import { keepChecking } from '../keep-checking.ts';
@@ -21,6 +22,7 @@ export interface SupervisedGameOptions {
   readonly ports: readonly LeasedPort[];
   readonly happenings: Happenings;
   readonly surroundings: Surroundings;
+  readonly sdk: GameSdk | undefined;
   /** What the game's environment has besides ours. */
   readonly env: Readonly<Record<string, string>>;
   readonly placeholders: () => Placeholders;
@@ -137,7 +139,7 @@ export class SupervisedGame implements GameTree {
   }
 
   #watch(startedAtMs: number): void {
-    const { config, ports, happenings, surroundings, signal } = this.#options;
+    const { config, ports, happenings, surroundings, sdk, signal } = this.#options;
     const { clock, log, random } = surroundings;
     const check = readyCheck(config.ready, {
       ports,
@@ -145,10 +147,11 @@ export class SupervisedGame implements GameTree {
       now: clock.now,
       processes: () => this.processes(),
       hasLogged: () => this.#game.hasLogged(),
+      hasSaidReady: () => sdk?.view.isReady ?? false,
     });
     const push: Happenings['push'] = (happening) => {
       if (happening.kind === 'game-ready') this.#isReady = true;
-      happenings.push(happening);
+      happenings.push(sdk?.withHealth(happening) ?? happening);
     };
     const checking = new AbortController();
     keepChecking(check, config, { clock, random, push }, AbortSignal.any([signal, checking.signal])).catch((err) => {

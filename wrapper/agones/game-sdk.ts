@@ -1,0 +1,116 @@
+import type { WrapperConfig } from '../config.ts';
+import type { Happenings } from '../happenings.ts';
+import type { Happening } from '../lifecycle.ts';
+import type { LeasedPort } from '../ports/port-lease.ts';
+import type { Surroundings } from '../wrapper.ts';
+import type { GameServerIdentity } from './model/game-server-document.ts';
+import type { HealthRules } from './model/sdk-model.ts';
+import { happeningsBetween, isNews, type SdkView } from './model/sdk-view.ts';
+import type { SdkServer } from './sdk-server.ts';
+
+export interface GameSdkOptions {
+  readonly config: WrapperConfig;
+  readonly ports: readonly LeasedPort[];
+  readonly happenings: Happenings;
+  readonly surroundings: Surroundings;
+  readonly address: () => string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** The SDK server as the wrapper's other parts see it. */
+export interface GameSdk extends SdkServer {
+  /** Puts what the SDK knows of the game's health beside what a check has found: neither may hide the other. */
+  withHealth(happening: Happening): Happening;
+}
+
+/** Players and labels reach the inventory at most so often beside the heartbeats. */
+const newsGapMs = 1000;
+
+/** Starts the SDK server where the settings ask for one. Throws an Error where it cannot listen. */
+export async function openGameSdk(options: GameSdkOptions): Promise<GameSdk | undefined> {
+  const { config, surroundings, address } = options;
+  // Most SDKs speak gRPC, and a game whose Ready() has nowhere to go would never become ready.
+  const speaks = config.sdk ?? (config.ready.kind === 'sdk' ? 'rest+grpc' : undefined);
+  if (speaks === undefined) return undefined;
+  const { clock, log } = surroundings;
+  const bridge = new Bridge(options);
+  // Loaded only now: node:http costs a wrapper without an SDK its memory.
+  const { startSdkServer } = await import('./sdk-server.ts');
+  const server = await startSdkServer({
+    speaks,
+    isOpen: config.sdkOpen,
+    identity: identityOf(options),
+    seed: { counters: config.sdkCounters, lists: config.sdkLists },
+    address,
+    clock,
+    log,
+    onChange: (view, before) => bridge.tell(view, before),
+  });
+  log.info(server.environment, 'SDK server started');
+  return Object.assign(server, { withHealth: (happening: Happening) => bridge.withHealth(happening) });
+}
+
+/** Turns what the game says into happenings of its life. */
+class Bridge {
+  readonly #options: GameSdkOptions;
+  #sdkProblem: string | undefined;
+  #checkProblem: string | undefined;
+  #isNewsWaiting = false;
+
+  constructor(options: GameSdkOptions) {
+    this.#options = options;
+  }
+
+  tell(view: SdkView, before: SdkView): void {
+    const { config, happenings, surroundings } = this.#options;
+    const { gracePeriodMs, stopAtMs, ready } = config;
+    const rules = { decidesReady: ready.kind === 'sdk', gracePeriodMs, stopLeadMs: stopAtMs };
+    for (const happening of happeningsBetween(before, view, rules, surroundings.clock.now()))
+      happenings.push(happening);
+    if (view.problem !== before.problem) {
+      this.#sdkProblem = view.problem;
+      happenings.push({ kind: 'health-checked', problem: this.#problem() });
+    }
+    if (isNews(before, view) && !this.#isNewsWaiting) void this.#tellNews();
+  }
+
+  withHealth(happening: Happening): Happening {
+    if (happening.kind !== 'health-checked') return happening;
+    this.#checkProblem = happening.problem;
+    return { kind: 'health-checked', problem: this.#problem() };
+  }
+
+  #problem(): string | undefined {
+    const problems = [this.#checkProblem, this.#sdkProblem].filter((problem) => problem !== undefined);
+    return problems.length === 0 ? undefined : problems.join('; ');
+  }
+
+  /** A game may set a label a thousand times a second; the inventory hears of the last one. */
+  async #tellNews(): Promise<void> {
+    const { happenings, surroundings, signal } = this.#options;
+    this.#isNewsWaiting = true;
+    const isOver = await surroundings.clock.sleep(newsGapMs, signal).then(
+      () => false,
+      () => true,
+    );
+    this.#isNewsWaiting = false;
+    if (!isOver) happenings.push({ kind: 'heartbeat-due' });
+  }
+}
+
+function identityOf({ config, ports, surroundings }: GameSdkOptions): GameServerIdentity {
+  const { gameServerId, clock } = surroundings;
+  return {
+    name: config.podName ?? gameServerId,
+    namespace: config.podNamespace ?? 'default',
+    uid: config.podUid ?? gameServerId,
+    createdAtMs: clock.now(),
+    labels: Object.fromEntries(config.labels),
+    ports: ports.map(({ name, port }) => ({ name, port })),
+    health: healthOf(config),
+  };
+}
+
+function healthOf({ sdkHealthPeriodMs, sdkHealthThreshold, sdkHealthDelayMs }: WrapperConfig): HealthRules {
+  return { periodMs: sdkHealthPeriodMs, threshold: sdkHealthThreshold, delayMs: sdkHealthDelayMs };
+}

@@ -1,0 +1,34 @@
+import { once } from 'node:events';
+import type { AddressInfo, Server } from 'node:net';
+import { hasCode } from '../system-error.ts';
+
+/** A port that is free on 127.0.0.1 may be taken on ::1; another one then is not, for all we know. */
+const mostAttempts = 10;
+
+/**
+ * Listens on one free port of both loopback addresses: clients ask for `localhost`, and either may be first. Returns the port. Throws an
+ * Error where there is none.
+ */
+export async function listenOnLoopback(ipv4: Server, ipv6: Server): Promise<number> {
+  for (let attempt = 1; ; attempt++) {
+    const port = await listen(ipv4, '127.0.0.1', 0);
+    try {
+      await listen(ipv6, '::1', port);
+      return port;
+    } catch (error) {
+      // Without IPv6 nobody can ask for it either.
+      if (hasCode(error, 'EADDRNOTAVAIL', 'EAFNOSUPPORT')) return port;
+      if (attempt === mostAttempts || !hasCode(error, 'EADDRINUSE'))
+        throw new Error(`Cannot listen on port ${port} of ::1`, { cause: error });
+      ipv4.close();
+      await once(ipv4, 'close');
+    }
+  }
+}
+
+async function listen(server: Server, host: string, port: number): Promise<number> {
+  // A burst of watchers that reconnect must not wait for a second SYN.
+  server.listen({ host, port, exclusive: true, backlog: 1024 });
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}

@@ -1,0 +1,84 @@
+import type { Happening } from '../../lifecycle.ts';
+import type { HealthRules, SdkModel } from './sdk-model.ts';
+
+/** What the rest of the wrapper knows of a game that speaks the SDK. */
+export interface SdkView {
+  /** It has said Ready(), or gone further. */
+  readonly isReady: boolean;
+  /** Allocated, or reserved: in either case nobody may take it. */
+  readonly isAllocated: boolean;
+  readonly hasShutDown: boolean;
+  /** What its missing Health() is to be called; undefined: all is well. */
+  readonly problem: string | undefined;
+  readonly players: number | null;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Labels of one game server that go out with each of its events, of 64 that an event takes. */
+const mostLabels = 24;
+/** What an event takes as a number of players. */
+const mostPlayers = 1_000_000n;
+
+export function viewOf(model: SdkModel, { periodMs, threshold }: HealthRules): SdkView {
+  const { state } = model;
+  return {
+    isReady: state === 'Ready' || state === 'Allocated' || state === 'Reserved',
+    isAllocated: state === 'Allocated' || state === 'Reserved',
+    hasShutDown: state === 'Shutdown',
+    problem: model.isUnhealthy ? `no Health() for ${((periodMs ?? 0) * threshold) / 1000} s` : undefined,
+    players: playersOf(model),
+    labels: Object.fromEntries(
+      [
+        ...(state === 'Reserved' ? [['agones.dev/state', state] as const] : []),
+        ...[...model.counters].map(
+          ([name, { count, capacity }]) => [`counters.agones.dev/${name}`, `${count}_${capacity}`] as const,
+        ),
+        ...[...model.lists].map(
+          ([name, { values, capacity }]) => [`lists.agones.dev/${name}`, `${values.length}_${capacity}`] as const,
+        ),
+        ...model.labels,
+      ].slice(0, mostLabels),
+    ),
+  };
+}
+
+/** Tracked players; else what a game counts or lists under that name. */
+function playersOf({ players, counters, lists }: SdkModel): number | null {
+  if (players !== undefined) return players.ids.size;
+  const list = lists.get('players');
+  if (list !== undefined) return list.values.length;
+  const count = counters.get('players')?.count;
+  return count === undefined || count > mostPlayers ? null : Number(count);
+}
+
+export interface ViewRules {
+  /** `--ready sdk`: the game's own word makes it ready. */
+  readonly decidesReady: boolean;
+  readonly gracePeriodMs: number;
+  /** Told to stop so long before its end. */
+  readonly stopLeadMs: number | undefined;
+}
+
+/** What has happened to the game server between two views. Missing Health() is told by {@link SdkView.problem} alone. */
+export function happeningsBetween(
+  before: SdkView,
+  view: SdkView,
+  rules: ViewRules,
+  nowMs: number,
+): readonly Happening[] {
+  const happenings: Happening[] = [];
+  if (rules.decidesReady && view.isReady && !before.isReady) happenings.push({ kind: 'game-ready' });
+  if (view.isAllocated !== before.isAllocated) happenings.push({ kind: 'allocation', isAllocated: view.isAllocated });
+  if (view.hasShutDown && !before.hasShutDown) {
+    // The game has finished by its own word: there is no match to play on, so it is told at once.
+    const graceMs = Math.min(rules.gracePeriodMs, rules.stopLeadMs ?? Number.POSITIVE_INFINITY);
+    const cause = { id: 'shutdown', via: 'wrapper', reason: 'shutdown', deadlineMs: undefined } as const;
+    happenings.push({ kind: 'end-announced', cause: { ...cause, endByMs: nowMs + graceMs } });
+  }
+  return happenings;
+}
+
+/** Whether consumers of the inventory should hear before the next heartbeat. */
+export function isNews(before: SdkView, view: SdkView): boolean {
+  return before.players !== view.players || JSON.stringify(before.labels) !== JSON.stringify(view.labels);
+}

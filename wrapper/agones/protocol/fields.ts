@@ -1,0 +1,56 @@
+/** A message in the protocol's JSON form, of whatever a caller sent. */
+export type Message = Readonly<Record<string, unknown>>;
+
+const smallestInt64 = -(2n ** 63n);
+const largestInt64 = 2n ** 63n - 1n;
+
+/** Reads a message's fields by the rules of protobuf's JSON: unknown ones are ignored, missing and null ones have their type's default. */
+export class Fields {
+  readonly #message: Message;
+  #problem: string | undefined;
+
+  constructor(message: Message) {
+    this.#message = message;
+  }
+
+  /** The first field that is not what its type says; undefined: all that was read is right. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  text(name: string): string {
+    const value = this.#get(name) ?? '';
+    return typeof value === 'string' ? value : this.#wrong(name, 'a text', '');
+  }
+
+  texts(name: string): readonly string[] {
+    const values = this.#get(name) ?? [];
+    const areTexts = Array.isArray(values) && values.every((value) => typeof value === 'string');
+    return areTexts ? values : this.#wrong(name, 'a list of texts', []);
+  }
+
+  int64(name: string): bigint {
+    return this.optionalInt64(name) ?? 0n;
+  }
+
+  /** A number is as good as a text, as long as JavaScript holds it exactly. */
+  optionalInt64(name: string): bigint | undefined {
+    const value = this.#get(name) ?? undefined;
+    if (value === undefined) return undefined;
+    const isWhole = typeof value === 'number' ? Number.isSafeInteger(value) : /^-?\d{1,19}$/.test(String(value));
+    if (!isWhole || (typeof value !== 'string' && typeof value !== 'number'))
+      return this.#wrong(name, 'a whole number in quotes', undefined);
+    const number = BigInt(value);
+    if (number < smallestInt64 || number > largestInt64) return this.#wrong(name, 'a number of 64 bits', undefined);
+    return number;
+  }
+
+  #get(name: string): unknown {
+    return Object.hasOwn(this.#message, name) ? this.#message[name] : undefined;
+  }
+
+  #wrong<T>(name: string, expected: string, fallback: T): T {
+    this.#problem ??= `invalid value for field ${name}: expected ${expected}`;
+    return fallback;
+  }
+}

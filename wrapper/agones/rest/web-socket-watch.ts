@@ -1,0 +1,41 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { WebSocketServer } from 'ws';
+import type { SdkEndpoint } from '../sdk-endpoint.ts';
+
+/** A watcher has nothing to say; Agones reads and ignores it. */
+const longestMessageBytes = 4096;
+/** Close code of RFC 6455 for "try again later". */
+const tryAgainLater = 1013;
+
+const server = new WebSocketServer({
+  noServer: true,
+  perMessageDeflate: false,
+  clientTracking: false,
+  maxPayload: longestMessageBytes,
+});
+
+export interface WebSocketWatchOptions {
+  readonly request: IncomingMessage;
+  readonly socket: Socket;
+  /** What came behind the request already. */
+  readonly head: Buffer;
+  readonly endpoint: SdkEndpoint;
+}
+
+/** Makes the connection a WebSocket that gets each version of the game server as one text frame. */
+export function watchByWebSocket({ request, socket, head, endpoint }: WebSocketWatchOptions): void {
+  server.handleUpgrade(request, socket, head, (client) => {
+    client.on('error', () => client.terminate());
+    const watch = endpoint.watch({
+      write: (snapshot) => {
+        client.send(snapshot.line.subarray(0, -1), { binary: false });
+        return !socket.writableNeedDrain;
+      },
+      close: (error) => (error === undefined ? client.close() : client.terminate()),
+    });
+    if (watch === undefined) return client.close(tryAgainLater, 'too many watchers');
+    socket.on('drain', () => watch.resume());
+    client.on('close', () => watch.stop());
+  });
+}
