@@ -13,6 +13,8 @@ const firstPollMs = 10;
 const longestPollMs = 250;
 /** Checks take at most one part in so many of the time: walking the kernel's socket tables costs milliseconds on a large machine. */
 const idleShare = 20;
+/** Where the machine is so busy that a check takes long for other reasons, it is not checked less than this. */
+const longestRestMs = 500;
 /** A game that rebinds its port (a map change) is not ill. */
 const failuresInARow = 3;
 
@@ -26,7 +28,7 @@ export async function keepChecking(
   const { clock, random, push } = surroundings;
   const limitMs = clock.now() + readyTimeoutMs;
   for (let pollMs = firstPollMs, costMs = 0; ; pollMs = Math.min(pollMs * 1.3, longestPollMs)) {
-    await clock.sleep(Math.max(pollMs, costMs * idleShare), signal);
+    await clock.sleep(Math.max(pollMs, Math.min(costMs * idleShare, longestRestMs)), signal);
     const beganMs = clock.now();
     if ((await check()) === undefined) break;
     costMs = clock.now() - beganMs;

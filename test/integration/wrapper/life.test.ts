@@ -83,7 +83,8 @@ suite('A game in a wrapper', parallel, () => {
     assert.equal(await wrapper.status(), 137);
     const endByMs = Date.parse(String((await wrapper.said('Interruption learned'))['endBy']));
     const leftMs = endByMs - (await wrapper.said('Game killed')).time;
-    assert.ok(leftMs <= 600 && leftMs > 0, `killed ${leftMs} ms before the end`);
+    // A busy machine may be late; nothing may be early.
+    assert.ok(leftMs <= 600 && leftMs > -2000, `killed ${leftMs} ms before the end`);
   });
 
   test('behind a shell that forwards nothing is told all the same', async (t) => {
