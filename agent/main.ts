@@ -25,7 +25,7 @@ import { NodeKeeper } from './cordon/node-keeper.ts';
 import { livenessComplaints, readinessComplaints, type Vitals } from './health/health.ts';
 import { type HealthServerOptions, serveHealth } from './health/health-server.ts';
 import { Pulse } from './health/pulse.ts';
-import { RightsReviewer } from './health/review-rights.ts';
+import { deletionRight, RightsReviewer } from './health/review-rights.ts';
 import { InstanceFacts } from './instance-facts.ts';
 import { placeOf, placeOfProviderId } from './interruption/ec2/ec2-place.ts';
 import { Ec2Source } from './interruption/ec2/ec2-source.ts';
@@ -118,6 +118,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     policy: policyOf(config),
     safetyMarginMs: config.safetyMarginMs,
     agentUid: config.podUid,
+    mayDelete: () => !rights.latest.missingOptional.includes(deletionRight),
     excludeFromLoadBalancers: config.excludeFromLoadBalancers,
     marksOutOfService: config.outOfServiceTaint,
   });

@@ -19,6 +19,8 @@ export interface ResponseParts {
   readonly log: Log;
   readonly safetyMarginMs: number;
   readonly agentUid: string | undefined;
+  /** Whether pods that a budget holds back may be deleted. */
+  readonly mayDelete: () => boolean;
   readonly excludeFromLoadBalancers: boolean;
   /** Whether a drained node is declared out of service. */
   readonly marksOutOfService: boolean;
@@ -143,12 +145,12 @@ export class Response {
   }
 
   #startDrain(): void {
-    const { cluster, clock, log, agentUid } = this.#parts;
+    const { cluster, clock, log, agentUid, mayDelete } = this.#parts;
     const endByMs = this.#endByMs();
     if (this.#interruption.response !== 'drain' || endByMs === undefined) return;
     const abort = new AbortController();
     const signal = AbortSignal.any([this.#signal, abort.signal]);
-    const run = new Drain({ cluster, clock, log, agentUid, listener: this.#account }, endByMs);
+    const run = new Drain({ cluster, clock, log, agentUid, mayDelete, listener: this.#account }, endByMs);
     this.#drain = { run, abort };
     void this.#drainUntilStopped(run, signal);
     void this.#closeAtEnd(run, signal);

@@ -26,6 +26,8 @@ export interface DrainParts {
   readonly random?: () => number;
   /** The agent's own pod, which it never moves. */
   readonly agentUid: string | undefined;
+  /** Whether pods that a budget holds back may be deleted. */
+  readonly mayDelete: () => boolean;
 }
 
 /** Refusals by a budget: it is asked again no more often than kubectl would. */
@@ -85,7 +87,10 @@ export class Drain {
       if (pods?.length === 0) return true;
       const nowMs = clock.now();
       const attempts = this.#attempts;
-      const { steps, nextMs } = planDrain({ pods: pods ?? [], attempts, endByMs: this.#endByMs, nowMs });
+      const { steps, nextMs } = planDrain({
+        ...{ attempts, nowMs, pods: pods ?? [], endByMs: this.#endByMs },
+        mayDelete: this.#parts.mayDelete(),
+      });
       this.#wake = Promise.withResolvers();
       const free = this.#limit.free(nowMs);
       for (const step of steps.slice(0, free)) void this.#take(step, signal);

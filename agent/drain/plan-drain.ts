@@ -37,6 +37,8 @@ export interface DrainState {
   /** By when every pod has ended: the deadline less the safety margin, epoch milliseconds. */
   readonly endByMs: number;
   readonly nowMs: number;
+  /** Whether we have the right to delete. Without it budgets are asked to the very end. */
+  readonly mayDelete: boolean;
 }
 
 /** The API server takes a grace period of 0 as "forget the pod", while its processes may live on: at least 1. */
@@ -61,16 +63,20 @@ const longestPauseMs = 1000;
  * Decides the next steps from nothing but the present state, so that a moved deadline, a pod that came or went and a restarted
  * agent need no special case. A pod is evicted while a budget may still agree, and deleted once only its own grace is left.
  */
-export function planDrain({ pods, attempts, endByMs, nowMs }: DrainState): DrainPlan {
+export function planDrain({ pods, attempts, endByMs, nowMs, mayDelete }: DrainState): DrainPlan {
   const isLastTierOpen = pods.every((pod) => isLastTier(pod) || pod.isFinished);
   const steps: Step[] = [];
   let nextMs = nowMs + longestPauseMs;
   for (const pod of pods) {
     const attempt = attempts.get(pod.uid) ?? untried;
     if (attempt.isInFlight) continue;
-    const step = nextStep(pod, attempt, endByMs, nowMs);
-    if (step === undefined) continue;
-    const dueMs = whenDue(step, believable(attempt, nowMs), isLastTierOpen, endByMs);
+    const wanted = nextStep(pod, attempt, endByMs, nowMs);
+    if (wanted === undefined) continue;
+    // An eviction also removes a finished pod, and shortens one that is going already.
+    const step: Step = mayDelete ? wanted : { kind: 'evict', pod, gracePeriodSeconds: wanted.gracePeriodSeconds };
+    const latestMs = mayDelete ? escalationMs(pod, endByMs) : Number.POSITIVE_INFINITY;
+    const openMs = isLastTier(pod) && !isLastTierOpen ? endByMs - lastTierMs : 0;
+    const dueMs = whenDue(step, believable(attempt, nowMs), openMs, latestMs);
     if (dueMs <= nowMs) steps.push(step);
     else nextMs = Math.min(nextMs, dueMs);
   }
@@ -115,14 +121,13 @@ function escalationMs(pod: PodView, endByMs: number): number {
 
 /** A refusal, or its tier, is waited out, but not past the moment at which the pod is deleted instead. */
 function whenDue(
-  { kind, pod }: Step,
+  { kind }: Step,
   { evictAfterMs, untouchedUntilMs }: PodAttempt,
-  isLastTierOpen: boolean,
-  endByMs: number,
+  openMs: number,
+  latestMs: number,
 ): number {
   if (kind === 'delete') return untouchedUntilMs;
-  const openMs = isLastTier(pod) && !isLastTierOpen ? endByMs - lastTierMs : 0;
-  return Math.max(untouchedUntilMs, Math.min(Math.max(evictAfterMs, openMs), escalationMs(pod, endByMs)));
+  return Math.max(untouchedUntilMs, Math.min(Math.max(evictAfterMs, openMs), latestMs));
 }
 
 /**

@@ -20,11 +20,15 @@ export const neededRights: readonly Right[] = [
   { verb: 'patch', resource: 'nodes' },
   { verb: 'list', resource: 'pods' },
   { verb: 'watch', resource: 'pods' },
-  { verb: 'delete', resource: 'pods' },
+  // Who forbids it wants budgets to hold to the end.
+  { verb: 'delete', resource: 'pods', isOptional: true },
   { verb: 'create', resource: 'pods', subresource: 'eviction' },
   { verb: 'create', resource: 'events', isOptional: true },
   { verb: 'create', group: 'authentication.k8s.io', resource: 'tokenreviews', isOptional: true },
 ];
+
+/** Among `missingOptional` where pods may not be deleted. */
+export const deletionRight = 'delete pods';
 
 export interface RightsReview {
   /** Whether the API server has answered for every right. */

@@ -141,7 +141,7 @@ describe('mistakes of others that this agent does not make', { concurrency: 2 },
     await using scene = await ClusterScene.start({
       api: { tokens: { [token]: { name, groups: ['system:authenticated'] } } },
     });
-    const rule = { apiGroups: [''], resources: ['nodes', 'pods'], verbs: ['get', 'list', 'watch', 'patch', 'delete'] };
+    const rule = { apiGroups: [''], resources: ['nodes', 'pods'], verbs: ['get', 'list', 'watch', 'patch'] };
     grant(scene, name, rule);
     const agent = await scene.startAgent({ KUBECONFIG: await scene.kubeconfig(token) });
     const missing = await agent.says('Kubernetes rights missing');
@@ -149,6 +149,7 @@ describe('mistakes of others that this agent does not make', { concurrency: 2 },
     const { status, text } = await agent.get('/readyz');
     assert.equal(status, 503);
     assert.match(text, /missing right: create pods\/eviction/);
+    assert.match(text, /does without: delete pods/);
     assert.equal((await agent.get('/livez')).status, 200);
     assert.match((await agent.get('/metrics')).text, /spotable_missing_rights 1/);
   });

@@ -9,9 +9,14 @@ const gameServer = { 'spotable.dev/game-server': 'true' };
 const last = { 'spotable.dev/drain': 'last' };
 const endByMs = noon + 115_000;
 
-function plan(pods: readonly PodView[], nowMs = noon, attempts: Readonly<Record<string, Partial<PodAttempt>>> = {}) {
+function plan(
+  pods: readonly PodView[],
+  nowMs = noon,
+  attempts: Readonly<Record<string, Partial<PodAttempt>>> = {},
+  mayDelete = true,
+) {
   const known = Object.entries(attempts).map(([name, attempt]) => [`uid-${name}`, { ...untried, ...attempt }] as const);
-  return planDrain({ pods, attempts: new Map(known), endByMs, nowMs });
+  return planDrain({ pods, attempts: new Map(known), endByMs, nowMs, mayDelete });
 }
 
 function words({ steps }: { readonly steps: readonly Step[] }): string[] {
@@ -108,6 +113,26 @@ describe('a drain plan', () => {
       name: 'asks budgets again only after all who were never asked',
       plan: plan([pod({ name: 'a', gracePeriodSeconds: 90 }), pod({ name: 'b' })], noon, { a: { refusals: 3 } }),
       steps: ['evict b 30', 'evict a 90'],
+    },
+    {
+      name: 'goes on asking a budget to the end where it may not delete, and waits between two asks',
+      plan: plan(
+        [pod({ name: 'a' }), pod({ name: 'b' })],
+        endByMs - 1000,
+        { a: { refusals: 9 }, b: { refusals: 9, evictAfterMs: endByMs } },
+        false,
+      ),
+      steps: ['evict a 1'],
+    },
+    {
+      name: 'shortens and removes by eviction where it may not delete',
+      plan: plan(
+        [pod({ name: 'a', goneByMs: endByMs + 60_000 }), pod({ name: 'b', isFinished: true })],
+        noon,
+        {},
+        false,
+      ),
+      steps: ['evict a 115', 'evict b 1'],
     },
     {
       name: 'keeps what carries the traffic until the others have gone',
@@ -220,6 +245,7 @@ function simulate(models: readonly ModelPod[], noticeMs: number): { traces: Trac
       attempts,
       endByMs: modelEndByMs,
       nowMs,
+      mayDelete: true,
     });
     for (const step of steps) {
       const trace = views.get(step.pod.uid)?.trace;
