@@ -29,10 +29,10 @@ interface Pending {
   readonly stored: PromiseWithResolvers<void>;
 }
 
-/**
- * Between the queue and the table: parses, folds, and stores. What arrives within one turn of the event loop is stored in one
- * transaction, because the disk's answer takes longer than everything else together.
- */
+/** Waiting for the disk takes longer than all the rest: what several pollers bring within this time waits for it once. */
+const gatherMs = 10;
+
+/** Between the queue and the table: parses, folds, and stores, the last in one transaction for all that came together. */
 export class Intake {
   readonly #options: IntakeOptions;
   #pending: Pending | undefined;
@@ -100,7 +100,7 @@ export class Intake {
     };
     // Leases that run out are written too, though nobody waits for them.
     this.#pending.stored.promise.catch(() => {});
-    setImmediate(() => this.flush());
+    setTimeout(() => this.flush(), gatherMs);
     return this.#pending;
   }
 
