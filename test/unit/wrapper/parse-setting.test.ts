@@ -136,7 +136,8 @@ suite('The wrapper as a whole', () => {
     const started = startUp(wrapperSettings, program, { argv: ['--help'], env: {} });
     assert.ok(started.kind === 'end');
     const lines = started.stdout.split('\n');
-    for (const { flag } of Object.values(wrapperSettings)) assert.ok(started.stdout.includes(`--${flag} `), flag);
+    for (const { flag } of Object.values(wrapperSettings))
+      assert.match(started.stdout, new RegExp(`--(\\[no-\\])?${flag} `), flag);
     assert.ok(lines.length <= 60, `${lines.length} lines`);
   });
 
@@ -148,7 +149,9 @@ suite('The wrapper as a whole', () => {
       properties: 'x',
       ready: 'x',
     };
-    for (const [name, { flag }] of Object.entries(wrapperSettings)) {
+    for (const [name, { flag, placeholder }] of Object.entries(wrapperSettings)) {
+      // A toggle takes no value.
+      if (placeholder === undefined) continue;
       const value = known[name] ?? '\u0000 ';
       const read = readSettings(wrapperSettings, { argv: [`--${flag}`, value], env: {} });
       if (read.kind !== 'problems') continue;
