@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { suite, test } from 'node:test';
@@ -79,8 +80,11 @@ suite('A wrapper without an agent', parallel, () => {
 
   test('whose game dies before it is ready says terminated with its status, and never ready', async (t) => {
     const service = await startQueue(t);
-    // Two seconds, in which a busy machine loads the SDK: after the game's end there is only one.
-    const wrapper = new WrapperProcess(t, ['--ready', 'delay:1h'], ['sh', '-c', 'sleep 2; exit 9'], toQueue(service));
+    const folder = temporaryFolder(t);
+    const game = ['sh', '-c', 'while [ ! -e "$0/go" ]; do sleep 0.05; done; exit 9', folder];
+    const wrapper = new WrapperProcess(t, [], game, toQueue(service));
+    await eventually('it is starting', async () => (await received(service)).length > 0);
+    writeFileSync(`${folder}/go`, '');
     assert.equal(await wrapper.status(), 9);
     const events = await received(service);
     assert.deepEqual(names(events), ['starting', 'terminated']);
@@ -149,24 +153,21 @@ suite('A wrapper without an agent', parallel, () => {
     assert.equal(await wrapper.status(), 3);
   });
 
-  test("sends the seed's shape where that is wanted", async (t) => {
+  test("sends the seed's shape where that is wanted, though an agent would publish", async (t) => {
     const service = await startQueue(t);
-    const wrapper = new WrapperProcess(
-      t,
-      ['--format', 'seed', '--type', 'arena', '--ready', 'delay:1h'],
-      ['sh', '-c', 'sleep 2'],
-      toQueue(service),
-    );
-    assert.equal(await wrapper.status(), 0);
-    const bodies = (await service.messages(queue)).map(({ body }) => JSON.parse(body) as Record<string, unknown>[]);
-    assert.deepEqual(
-      bodies.map(([first]) => Object.keys(first ?? {})),
-      Array(2).fill(['public_hostname', 'public_port', 'region', 'status', 'type']),
-    );
-    assert.deepEqual(
-      bodies.map(([first]) => first?.['status']),
-      ['starting', 'terminated'],
-    );
+    const agent = await FakeAgent.listen(t);
+    const flags = ['--format', 'seed', '--type', 'arena', '--link', agent.path];
+    new WrapperProcess(t, flags, fixture('udp-game.ts'), toQueue(service));
+    const bodies = await eventually('two messages are there', async () => {
+      const messages = await service.messages(queue);
+      return messages.length >= 2 && messages.map(({ body }) => JSON.parse(body) as Record<string, unknown>[]);
+    });
+    for (const list of bodies) {
+      assert.equal(list.length, 1);
+      assert.deepEqual(Object.keys(list[0] ?? {}), ['public_hostname', 'public_port', 'region', 'status', 'type']);
+    }
+    assert.deepEqual(bodies.map(([first]) => first?.['status']).slice(0, 2), ['starting', 'ready']);
+    assert.deepEqual(agent.events, []);
   });
 
   test('ends its game right without Kubernetes, agent, EC2 and SQS, and says in one line what is missing', async (t) => {
@@ -196,14 +197,8 @@ suite('A wrapper whose agent does not publish', parallel, () => {
   test('publishes by itself', async (t) => {
     const service = await startQueue(t);
     const agent = await FakeAgent.listen(t, { publishes: false });
-    const wrapper = new WrapperProcess(
-      t,
-      ['--link', agent.path, '--ready', 'delay:1h'],
-      ['sleep', '2'],
-      toQueue(service),
-    );
-    assert.equal(await wrapper.status(), 0);
-    assert.deepEqual(names(await received(service)), ['starting', 'terminated']);
+    new WrapperProcess(t, ['--link', agent.path], fixture('udp-game.ts'), toQueue(service));
+    await eventually('it is ready for others', async () => names(await received(service)).includes('ready'));
     assert.deepEqual(agent.events, []);
   });
 
