@@ -11,6 +11,7 @@ export interface DemoConfig {
   readonly rehearseMs: number | undefined;
   readonly page: boolean;
   readonly fanout: boolean;
+  readonly sdk: boolean;
   readonly game: readonly string[] | undefined;
   readonly keep: boolean;
   readonly json: boolean;
@@ -54,6 +55,7 @@ export const demoSettings: SettingsFor<DemoConfig> = {
     flag: 'fanout',
     help: 'players stay connected through the fan-out proxy while their node is taken',
   }),
+  sdk: toggle({ flag: 'sdk', help: "two of the games speak Agones' SDK, and one of them is in the middle of a match" }),
   game: optional(
     {
       flag: 'game',

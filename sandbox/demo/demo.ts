@@ -8,7 +8,7 @@ import { QueueConsumer } from './consumer.ts';
 import type { DemoConfig } from './demo-settings.ts';
 import { type FanoutDemo, startFanout } from './fanout.ts';
 import { type Happening, readHappening } from './happening.ts';
-import { countReceived, isInventoryTrue } from './judge-inventory.ts';
+import { countReceived, isInventoryTrue, isUp } from './judge-inventory.ts';
 import { openPage } from './page.ts';
 import { HappeningRecord, waitUntil } from './record.ts';
 import { queueName, type Sandbox, type SandboxNode, startSandbox, writeKubeconfig } from './sandbox.ts';
@@ -108,7 +108,7 @@ async function setStage(config: DemoConfig, sandbox: Sandbox, screen: Screen, si
 }
 
 /** Real game servers print a lot; the story is not about that. */
-const mostLinesPerGame = 4;
+const mostLinesPerGame = 8;
 
 function quietener(): (happening: Happening) => boolean {
   const lines = new Map<string, number>();
@@ -168,7 +168,7 @@ async function startGames(stage: Stage, node: SandboxNode): Promise<readonly str
   const groups = [...gameGroups(config), ...(config.fanout ? [matchGroup] : [])];
   const count = groups.reduce((sum, { replicas }) => sum + replicas, 0);
   for (const group of groups) await createGroup(sandbox, group, cloud, signal);
-  const areReady = () => consumer.rows().filter(({ status }) => status === 'ready').length === count;
+  const areReady = () => consumer.rows().filter(isUp).length === count;
   await expectWithin(waitUntil(areReady, longestStartMs, signal), `${count} games to be ready`);
   return consumer.rows().flatMap(({ pod }) => pod ?? []);
 }
@@ -223,7 +223,7 @@ async function admitPlayers(stage: Stage, inventoryUrl: string): Promise<FanoutD
     await fanout.admitPlayers(signal);
     const deployment = `/apis/apps/v1/namespaces/${gameNamespace}/deployments/${matchGroup.name}`;
     await sandbox.client.patch(deployment, 'merge', { spec: { replicas: 2 } }, { signal });
-    const replicas = () => consumer.rows().filter(({ type, status }) => type === matchGroup.name && status === 'ready');
+    const replicas = () => consumer.rows().filter((row) => row.type === matchGroup.name && isUp(row));
     await expectWithin(
       waitUntil(() => replicas().length === 2, longestStartMs, signal),
       'the second replica',
@@ -249,7 +249,7 @@ async function waitForEnd(
   const isOver = () => {
     screen.status(statusLine(deadlineMs, pods.filter((pod) => !has('game-ended', pod)).length));
     const areGone = pods.every((pod) => has(config.apiDown ? 'game-ended' : 'pod-gone', pod));
-    const ready = consumer.rows().filter(({ status }) => status === 'ready').length;
+    const ready = consumer.rows().filter(isUp).length;
     const areReplaced = config.apiDown || ready === pods.length + (players === undefined ? 0 : 1);
     const isGivenBack =
       config.rehearseMs === undefined || record.happenings.some(({ kind }) => kind === 'node-uncordoned');

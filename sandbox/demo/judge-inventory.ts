@@ -4,7 +4,7 @@ import type { Happening } from './happening.ts';
 
 /**
  * Whether the table says what is true of the machine: every game that ended is `terminated` with its exit code, every game
- * that runs is `ready`, and nothing else is in it.
+ * that runs is `ready` or `allocated`, and nothing else is in it.
  */
 export function isInventoryTrue(
   rows: readonly GameServerRow[],
@@ -28,7 +28,7 @@ export function isInventoryTrue(
       ({ pod, status, exit_code: code }) => pod === name && status === 'terminated' && code === exitCodes.get(name),
     ),
   );
-  const areReplacementsTrue = replacements.every(({ pod, status }) => status === 'ready' && running.has(pod ?? ''));
+  const areReplacementsTrue = replacements.every((row) => isUp(row) && running.has(row.pod ?? ''));
   const replacementsRunning = [...running].filter((pod) => isReplacement(pod)).length;
   return (
     areOriginalsTrue &&
@@ -36,6 +36,11 @@ export function isInventoryTrue(
     originals.every(({ status }) => status === 'terminated') &&
     replacements.length === replacementsRunning
   );
+}
+
+/** Whether players can be on it. */
+export function isUp({ status }: GameServerRow): boolean {
+  return status === 'ready' || status === 'allocated';
 }
 
 /** Different events; a queue may hand out the same one twice. */

@@ -29,7 +29,11 @@ const node = process.execPath;
 const sampleGame: string = join(root, 'sandbox', 'game', 'main.ts');
 
 /** Most games are ordinary; one is stubborn, and one stands behind a budget, as soon as there are enough of them. */
-export function gameGroups({ gameServers, game, seed }: DemoConfig): readonly GameGroup[] {
+export function gameGroups(config: DemoConfig): readonly GameGroup[] {
+  return [...ordinaryGroups(config), ...(config.sdk ? sdkGroups : [])];
+}
+
+function ordinaryGroups({ gameServers, game, seed, sdk }: DemoConfig): readonly GameGroup[] {
   const random = seededRandom(seed);
   const sample = (...flags: string[]) => [
     node,
@@ -40,9 +44,11 @@ export function gameGroups({ gameServers, game, seed }: DemoConfig): readonly Ga
     `${300 + Math.floor(random() * 1700)}ms`,
     ...flags,
   ];
-  const special = Math.min(2, gameServers - 1);
+  const count = sdk ? Math.max(0, gameServers - sdkGroups.length) : gameServers;
+  // With the SDK the story is about who goes last: nobody is stubborn then.
+  const special = sdk ? 0 : Math.min(2, count - 1);
   const groups = [
-    { name: 'arena', replicas: gameServers - special, command: game ?? sample(), isStubborn: false, isGuarded: false },
+    { name: 'arena', replicas: count - special, command: game ?? sample(), isStubborn: false, isGuarded: false },
     {
       name: game === undefined ? 'stubborn' : 'lobby',
       replicas: special > 0 ? 1 : 0,
@@ -54,6 +60,26 @@ export function gameGroups({ gameServers, game, seed }: DemoConfig): readonly Ga
   ];
   return groups.filter(({ replicas }) => replicas > 0);
 }
+
+/** Games that speak Agones' SDK. The one with a match on plays until shortly before the end. */
+const sdkGroups: readonly GameGroup[] = [
+  {
+    name: 'sdk-idle',
+    replicas: 1,
+    wrapperFlags: ['--sdk', 'rest', '--ready', 'sdk'],
+    command: [node, sampleGame, '--sdk', '--save', '300ms'],
+    isStubborn: false,
+    isGuarded: false,
+  },
+  {
+    name: 'sdk-match',
+    replicas: 1,
+    wrapperFlags: ['--sdk', 'rest', '--ready', 'sdk', '--stop-at', '3s'],
+    command: [node, sampleGame, '--sdk', '--allocated', '--players', '8', '--save', '500ms'],
+    isStubborn: false,
+    isGuarded: false,
+  },
+];
 
 /** A match that players reach through the fan-out proxy: its second replica is started on another node. */
 export const matchGroup: GameGroup = {

@@ -20,6 +20,7 @@ export class EchoGame {
   readonly #socket: Socket = createSocket('udp4');
   readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers();
   #goingAt: string | undefined;
+  #warnedOf: string | undefined;
 
   constructor(options: GameOptions, say: (line: string) => void) {
     this.#options = options;
@@ -47,6 +48,14 @@ export class EchoGame {
     this.#socket.on('error', () => undefined);
     this.#say(`listening on udp ${host}:${this.#socket.address().port}`);
     if (rconPort !== undefined) await this.#serveConsole(rconPort);
+  }
+
+  /** Tells the players once by when the server will be gone, and plays on. */
+  warn(deadline: string): void {
+    if (this.#warnedOf === deadline) return;
+    this.#warnedOf = deadline;
+    const told = this.#clients.tell(this.#socket, `warning ${deadline}`, Date.now());
+    this.#say(`players warned (${told} connected): this server closes by ${deadline}`);
   }
 
   /** Tells the clients, saves, and is over. */

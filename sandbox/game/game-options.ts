@@ -16,6 +16,8 @@ the answers to that client. Console on stdin, and on TCP where an RCON port is g
   --exit-code N       of a clean end (0)
   --crash-after TIME  from the start until it dies of a SIGSEGV
   --stubborn          ignores SIGTERM and SIGINT
+  --sdk               speaks Agones' SDK at AGONES_SDK_HTTP_PORT
+  --allocated         with --sdk: a match is on from the start
 `;
 
 export interface GameOptions {
@@ -32,6 +34,9 @@ export interface GameOptions {
   exitCode: number;
   crashAfterMs: number | undefined;
   stubborn: boolean;
+  /** Where Agones' SDK is served; undefined: the game does not speak it. */
+  sdkEndpoint: string | undefined;
+  allocated: boolean;
 }
 
 /** @throws Error that names the flag, its value and what was expected */
@@ -50,6 +55,8 @@ export function parseGameOptions(argv: readonly string[], env: NodeJS.ProcessEnv
       'exit-code': { type: 'string', default: '0' },
       'crash-after': { type: 'string' },
       stubborn: { type: 'boolean', default: false },
+      sdk: { type: 'boolean', default: false },
+      allocated: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -69,6 +76,9 @@ export function parseGameOptions(argv: readonly string[], env: NodeJS.ProcessEnv
     exitCode: readNumber('--exit-code', values['exit-code'], 255),
     crashAfterMs: crashAfter === undefined ? undefined : readDuration('--crash-after', crashAfter),
     stubborn: values.stubborn,
+    // The port that every Agones SDK falls back to.
+    sdkEndpoint: values.sdk ? `http://127.0.0.1:${env['AGONES_SDK_HTTP_PORT'] ?? '9358'}` : undefined,
+    allocated: values.allocated,
   };
 }
 

@@ -27,10 +27,28 @@ async function run({ stubborn, crashAfterMs, exitCode, ...rest }: GameOptions): 
   if (crashAfterMs !== undefined) setTimeout(() => process.kill(process.pid, 'SIGSEGV'), crashAfterMs);
   game.readConsole(process.stdin, say);
   // Not awaited: it may be told to end before its port is bound.
-  game.start().catch((error: unknown) => fail(error, exUnavailable));
+  const started = game.start();
+  started.catch((error: unknown) => fail(error, exUnavailable));
+  if (rest.sdkEndpoint !== undefined)
+    void started.then(() => speakAgones(rest.sdkEndpoint ?? '', rest.allocated, game, say));
   await game.ended;
   // The last line has to reach its pipe before the process goes.
   process.stdout.write('bye\n', () => process.exit(exitCode));
+}
+
+/** Loaded only for games that ask for it: the others start sooner. */
+async function speakAgones(
+  endpoint: string,
+  isAllocated: boolean,
+  game: EchoGame,
+  say: (line: string) => void,
+): Promise<void> {
+  try {
+    const { liveByAgones } = await import('./agones-life.ts');
+    await liveByAgones({ endpoint, isAllocated, say, onDeadline: (deadline) => game.warn(deadline) });
+  } catch (error) {
+    fail(error, exUnavailable);
+  }
 }
 
 function fail(error: unknown, exitCode: number): never {
