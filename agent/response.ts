@@ -8,6 +8,7 @@ import type { NodeKeeper } from './cordon/node-keeper.ts';
 import { Drain } from './drain/drain.ts';
 import type { PlannedInterruption } from './interruption/policy.ts';
 import type { LinkServer } from './link/link-server.ts';
+import { steadyClock } from './steady-clock.ts';
 
 export interface ResponseParts {
   readonly cluster: Cluster;
@@ -45,7 +46,7 @@ export class Response {
   #isDrained = false;
 
   constructor(parts: ResponseParts, account: Account, interruption: PlannedInterruption, signal: AbortSignal) {
-    this.#parts = parts;
+    this.#parts = { ...parts, clock: steadyClock(parts.clock) };
     this.#account = account;
     this.#interruption = interruption;
     this.#signal = AbortSignal.any([signal, this.#stopped.signal]);

@@ -114,9 +114,9 @@ function mustDelete(pod: PodView, { refusals }: PodAttempt, endByMs: number, now
   return (refusals > 0 && nowMs >= escalationMs(pod, endByMs)) || endByMs - nowMs < shortestAskMs;
 }
 
-/** The last moment at which the pod still gets its whole grace period. */
+/** The last moment at which the pod still gets its whole grace period, in whole seconds as Kubernetes counts it. */
 function escalationMs(pod: PodView, endByMs: number): number {
-  return endByMs - pod.gracePeriodSeconds * 1000;
+  return endByMs - (pod.gracePeriodSeconds + 1) * 1000;
 }
 
 /** A refusal, or its tier, is waited out, but not past the moment at which the pod is deleted instead. */

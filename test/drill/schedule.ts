@@ -56,7 +56,7 @@ export function makeSchedule(seed: number): Schedule {
   for (let count = whole(0, 2); count > 0; count--)
     events.push({ kind: 'pod-appears', atMs: whole(0, 10_000), pod: { ...pod(`late-${count}`), budget: 'none' } });
   if (chance() < 0.3)
-    events.push({ kind: 'clock-jumps', atMs: whole(500, 6000), byMs: pick([-2000, -500, 500, 2000]) });
+    events.push({ kind: 'clock-jumps', atMs: whole(500, 6000), byMs: pick([-3_600_000, -2000, -500, 500, 2000]) });
   return { seed, noticeMs, pods, events: events.toSorted((a, b) => a.atMs - b.atMs) };
 }
 

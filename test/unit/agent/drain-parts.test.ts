@@ -4,6 +4,7 @@ import type { V1Pod } from '@kubernetes/client-node';
 import { CallLimit } from '../../../agent/drain/call-limit.ts';
 import { readPod } from '../../../agent/drain/pod.ts';
 import { podFilters, sparedBy } from '../../../agent/drain/pod-filters.ts';
+import { steadyClock } from '../../../agent/steady-clock.ts';
 import { noon, pod } from './agent-values.ts';
 
 describe('a drain', () => {
@@ -108,5 +109,29 @@ describe('the limit on calls', () => {
     const limit = new CallLimit();
     limit.busy(noon, 1000);
     assert.equal(limit.free(noon - 3_600_000), 8);
+  });
+});
+
+describe('the clock of an interruption', () => {
+  const scene = () => {
+    const times = { wallMs: noon, monotonicMs: 500 };
+    const wall = { now: () => times.wallMs, sleep: async () => {} };
+    return { times, clock: steadyClock(wall, () => times.monotonicMs) };
+  };
+
+  test('does not give time back when the wall clock is set back', () => {
+    const { times, clock } = scene();
+    times.wallMs -= 3_600_000;
+    times.monotonicMs += 5000;
+    assert.equal(clock.now(), noon + 5000);
+  });
+
+  test('follows the wall clock forward, and back again to where the time really is', () => {
+    const { times, clock } = scene();
+    times.wallMs += 60_000;
+    assert.equal(clock.now(), noon + 60_000);
+    times.wallMs -= 50_000;
+    times.monotonicMs += 1000;
+    assert.equal(clock.now(), noon + 10_000);
   });
 });
