@@ -1,14 +1,23 @@
 #!/usr/bin/env bash
-# Builds both images twice from a local base and runs them: sizes, equal layers, a life without privileges, and what a changed
+# Judges the admission policy with the API server's own code; builds both images twice from a local base and runs them: sizes, equal layers, a life without privileges, and what a changed
 # asset moves. Needs root, buildah and debootstrap (which fetches Debian's packages); says in one line why it is skipped otherwise.
 # Usage: build/images/check.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH="$PWD/node_modules/.bin:$PATH" BUILDAH_ISOLATION=chroot
 
+policy_check=test/images/admission-policy
+if ! command -v go > /dev/null; then
+  echo 'admission policy: skipped: Go is not installed'
+elif ! (cd $policy_check && go mod download 2> /dev/null); then
+  echo 'admission policy: skipped: no Go modules to be had'
+else
+  echo "admission policy: $(cd $policy_check && go run . ../../../manifests/components/own-node-only/policy.yaml)"
+fi
+
 skip() { echo "images: skipped: $*"; exit 0; }
 [ "$(id -u)" = 0 ] || skip 'not root, which debootstrap and chroot need'
-for tool in buildah debootstrap unshare setpriv npm; do
+for tool in buildah debootstrap unshare setpriv npm git; do
   command -v "$tool" > /dev/null || skip "$tool is not installed"
 done
 case $(dpkg --print-architecture) in
@@ -49,6 +58,11 @@ game_root() { # FOLDER SUITE MIRROR COMPONENTS INCLUDED
     { tail -3 "$work/$1.log" >&2; rm -rf "${work:?}/$1"; }
 }
 
+# A snapshot: what is edited meanwhile must not make two builds differ.
+mkdir "$work/source"
+git ls-files -z --cached --others --exclude-standard | tar --create --null --ignore-failed-read --files-from=- |
+  tar --extract --directory "$work/source"
+
 step 'roots of two distributions with a real game server and without Node'
 if [ -e /usr/share/keyrings/ubuntu-archive-keyring.gpg ] && [ "$(dpkg --print-architecture)" = amd64 ]; then
   game_root other jammy http://archive.ubuntu.com/ubuntu main,universe teeworlds-server &
@@ -86,7 +100,7 @@ build() { # IMAGE ROUND
   local secret=()
   [ -e "$HOME/.npmrc" ] && secret=(--secret "id=npmrc,src=$HOME/.npmrc")
   store bud --no-cache --layers --timestamp 0 --build-arg NODE_IMAGE=localhost/node --build-arg BASE_IMAGE=localhost/base \
-    "${secret[@]}" --file "Dockerfile.$1" --tag "localhost/$1-$2" . > "$work/$1-$2.log" 2>&1 ||
+    "${secret[@]}" --file "$work/source/Dockerfile.$1" --tag "localhost/$1-$2" "$work/source" > "$work/$1-$2.log" 2>&1 ||
     { tail -20 "$work/$1-$2.log" >&2; return 1; }
   store push --quiet "localhost/$1-$2" "oci:$work/oci-$1-$2" > /dev/null
 }
