@@ -51,12 +51,14 @@ suite('What the game says', () => {
 
   test('ends it once, within its grace or, where it stops late, the time that it needs to stop', () => {
     const gone = after(allocated, { kind: 'shutdown' });
-    const [, ended] = between(allocated, gone);
+    const [ended, ...others] = between(allocated, gone);
+    // Above all it is not free for a moment before.
+    assert.deepEqual(others, []);
     assert.deepEqual(ended, {
       kind: 'end-announced',
       cause: { id: 'shutdown', via: 'wrapper', reason: 'shutdown', deadlineMs: undefined, endByMs: nowMs + 30_000 },
     });
-    const [, soon] = between(allocated, gone, { stopLeadMs: 10_000 });
+    const [soon] = between(allocated, gone, { stopLeadMs: 10_000 });
     assert.equal(soon?.kind === 'end-announced' && soon.cause.endByMs, nowMs + 10_000);
     assert.deepEqual(between(gone, after(gone, { kind: 'shutdown' })), []);
   });

@@ -56,8 +56,8 @@ export async function startGrpcServer(endpoint: SdkEndpoint): Promise<SdkListene
 const serviceNames: readonly ServiceName[] = [...new Set(methods.map(({ service }) => service))];
 
 function listener(accept: (socket: Socket) => void): NetServer {
-  // Nothing is read before it is known whose connection it is.
-  const server = createServer({ noDelay: true, pauseOnConnect: true }, accept);
+  // What arrives before it is known whose connection it is waits in the socket's buffer, from which HTTP/2 takes it.
+  const server = createServer({ noDelay: true }, accept);
   server.maxConnections = mostConnections;
   return server;
 }

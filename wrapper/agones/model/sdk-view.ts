@@ -68,7 +68,9 @@ export function happeningsBetween(
 ): readonly Happening[] {
   const happenings: Happening[] = [];
   if (rules.decidesReady && view.isReady && !before.isReady) happenings.push({ kind: 'game-ready' });
-  if (view.isAllocated !== before.isAllocated) happenings.push({ kind: 'allocation', isAllocated: view.isAllocated });
+  // One that has shut down is free in no sense: as ready it would be given away in its last moment.
+  if (view.isAllocated !== before.isAllocated && !view.hasShutDown)
+    happenings.push({ kind: 'allocation', isAllocated: view.isAllocated });
   if (view.hasShutDown && !before.hasShutDown) {
     // The game has finished by its own word: there is no match to play on, so it is told at once.
     const graceMs = Math.min(rules.gracePeriodMs, rules.stopLeadMs ?? Number.POSITIVE_INFINITY);
