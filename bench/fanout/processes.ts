@@ -13,7 +13,7 @@ export interface Running {
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
-const lineTimeoutMs = 20_000;
+const lineTimeoutMs = 60_000;
 
 export function start(pin: string, cpus: readonly number[], command: readonly string[]): Running {
   const child = spawn(pin, [cpus.join(','), ...command], { stdio: ['ignore', 'pipe', 'inherit'] });

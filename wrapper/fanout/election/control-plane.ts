@@ -38,6 +38,12 @@ export interface ReplicaStatus {
 }
 
 /**
+ * A port that has not refused for so long although players send is open again. Kernels send such ICMP answers only about once a
+ * second to one address.
+ */
+const refusalLastsMs = 3000;
+
+/**
  * Brings together what the sources, the traffic and the probe say, holds the election, and tells every worker who answers. One a
  * process, because workers that disagreed on the primary would show players two worlds.
  */
@@ -48,6 +54,10 @@ export class ControlPlane {
   #nextGeneration = 1;
   /** By generation. */
   #rhythms = new Map<number, Rhythm>();
+  /** When each was last refused, by generation, on the clock of {@link #runMs}. */
+  readonly #refusedAtMs = new Map<number, number>();
+  /** Time in which this process was running. */
+  #runMs = 0;
   readonly #changes = new Map<PrimaryChange['reason'], number>();
 
   constructor(options: ControlPlaneOptions) {
@@ -96,7 +106,7 @@ export class ControlPlane {
       seats.length !== before.length || seats.some(({ place }) => before.every((other) => other.place !== place));
     for (const seat of seats) if (!this.#rhythms.has(seat.place.generation)) this.#welcome(seat);
     for (const generation of [...this.#rhythms.keys()])
-      if (seats.every(({ place }) => place.generation !== generation)) this.#rhythms.delete(generation);
+      if (seats.every(({ place }) => place.generation !== generation)) this.#forget(generation);
     if (left.length > 0)
       this.#options.log.warn({ replicas: left.map(({ id }) => id) }, 'Too many replicas: these get no traffic');
     this.#take({ kind: 'upstreams', upstreams: seated }, isChanged);
@@ -105,7 +115,9 @@ export class ControlPlane {
   /** Nobody listens at the replica's port. */
   refused(place: Place): void {
     const seat = this.#seats.find((candidate) => candidate.place.generation === place.generation);
-    if (seat === undefined || this.#conditionOf(seat) === 'refused') return;
+    if (seat === undefined) return;
+    this.#refusedAtMs.set(place.generation, this.#runMs);
+    if (this.#conditionOf(seat) === 'refused') return;
     // Replies from before the refusal are no sign of life any more.
     this.#rhythms.set(place.generation, { ...newRhythm, ...this.#trafficOf(seat) });
     this.#setCondition(seat, 'refused');
@@ -120,6 +132,7 @@ export class ControlPlane {
 
   /** Weighs the traffic since the last tick. `elapsedMs`: time in which this process was running. */
   tick(elapsedMs: number): void {
+    this.#runMs += elapsedMs;
     for (const seat of this.#seats) {
       const { generation } = seat.place;
       const before = this.#rhythms.get(generation) ?? newRhythm;
@@ -132,8 +145,11 @@ export class ControlPlane {
   #judge(seat: Seat): void {
     const rhythm = this.#rhythms.get(seat.place.generation) ?? newRhythm;
     const condition = this.#conditionOf(seat);
+    const sinceRefusalMs = this.#runMs - (this.#refusedAtMs.get(seat.place.generation) ?? 0);
     if (rhythm.hasJustReplied && condition !== 'alive') this.#setCondition(seat, 'alive');
-    else if (condition === 'alive' || condition === 'untried') {
+    else if (condition === 'refused') {
+      if (rhythm.unanswered > 0 && sinceRefusalMs > refusalLastsMs) this.#setCondition(seat, 'untried');
+    } else if (condition === 'alive' || condition === 'untried') {
       if (isSilent(rhythm, this.#options.rules) && this.#isAlone(seat, rhythm)) this.#setCondition(seat, 'silent');
     }
   }
@@ -167,6 +183,11 @@ export class ControlPlane {
     this.#changes.set(change.reason, (this.#changes.get(change.reason) ?? 0) + 1);
     log.info({ from: change.from, to: change.to, reason: change.reason }, 'Primary changed');
     onPrimaryChange?.(change);
+  }
+
+  #forget(generation: number): void {
+    this.#rhythms.delete(generation);
+    this.#refusedAtMs.delete(generation);
   }
 
   #welcome(seat: Seat): void {

@@ -7,7 +7,9 @@ import { isSamePlace, type Upstream } from './upstream.ts';
  *
  *   untried ──reply──▶ alive ◀──reply── silent, refused
  *                        │ no reply in time ──▶ silent
- *                        └ connection refused ─▶ refused      (unhealthy: the probe's word, over all of these)
+ *                        └ connection refused ─▶ refused ── no more refusals ──▶ untried
+ *
+ *   (unhealthy: the probe's word, over all of these)
  *
  * The primary stays until it is unfit and another one is better. So a replica that comes back joins as a spare.
  */

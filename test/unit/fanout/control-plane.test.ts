@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { silentLog } from '../../../shared/log.ts';
+import { ControlPlane, type ControlRules } from '../../../wrapper/fanout/election/control-plane.ts';
+import type { Upstream } from '../../../wrapper/fanout/election/upstream.ts';
+import { Counters, mostReplicas } from '../../../wrapper/fanout/relay/counters.ts';
+import type { Plane } from '../../../wrapper/fanout/relay/plane.ts';
+import type { View } from '../../../wrapper/fanout/relay/session.ts';
+
+const rules: ControlRules = {
+  requiresSync: false,
+  leaveBeforeDeadlineMs: undefined,
+  missedReplies: 3,
+  minSilenceMs: 50,
+};
+
+function upstream(id: string): Upstream {
+  return { id, address: '127.0.0.1', port: 7000, readiness: 'ready', isInSync: undefined, deadlineMs: undefined };
+}
+
+function start(ids: readonly string[], workers = 1) {
+  const views: View[][] = [];
+  const planes = Array.from({ length: workers }, (): Plane => {
+    const seen: View[] = [];
+    views.push(seen);
+    return {
+      counters: new Counters(),
+      port: 1,
+      apply: (view) => seen.push(view),
+      drain: () => {},
+      stop: async () => {},
+    };
+  });
+  const control = new ControlPlane({ rules, planes, log: silentLog, now: () => 0 });
+  control.setUpstreams(ids.map(upstream));
+  /** Traffic on the first worker, by place, and a tick after it. */
+  const tick = (answering: readonly number[], asked: readonly number[] = ids.map((_, place) => place)) => {
+    for (const place of asked) planes[0]?.counters.sent(place);
+    for (const place of answering) planes[0]?.counters.replied(place);
+    control.tick(10);
+  };
+  const ticks = (count: number, answering: readonly number[]) => {
+    for (let turn = 0; turn < count; turn++) tick(answering);
+  };
+  const conditions = () => control.replicas.map(({ condition }) => condition);
+  return { control, views, ticks, conditions };
+}
+
+test('every worker is told the same primary', () => {
+  const { control, views, ticks } = start(['a', 'b'], 3);
+  ticks(5, [0, 1]);
+  const place = views[0]?.at(-1)?.places[0];
+  assert.ok(place);
+  control.refused(place);
+  assert.deepEqual(
+    views.map((seen) => seen.at(-1)?.primary),
+    [1, 1, 1],
+  );
+  assert.equal(control.primaryId, 'b');
+});
+
+test('a silent primary is left, but not where all are silent', () => {
+  const alone = start(['a', 'b']);
+  alone.ticks(20, [0, 1]);
+  alone.ticks(20, [1]);
+  assert.equal(alone.control.primaryId, 'b');
+  const all = start(['a', 'b']);
+  all.ticks(20, [0, 1]);
+  all.ticks(200, []);
+  assert.equal(all.control.primaryId, 'a');
+  assert.deepEqual(all.conditions(), ['alive', 'alive']);
+});
+
+test('a refusal is forgotten when the port takes datagrams again, even if it never answers', () => {
+  const { control, views, ticks, conditions } = start(['a', 'b']);
+  ticks(20, [0, 1]);
+  const place = views[0]?.at(-1)?.places[1];
+  assert.ok(place);
+  for (let second = 0; second < 10; second++) {
+    control.refused(place);
+    ticks(100, [0]);
+    assert.equal(conditions()[1], 'refused');
+  }
+  ticks(400, [0]);
+  assert.equal(conditions()[1], 'silent');
+});
+
+test('a reply that was counted before the refusal is no sign of life after it', () => {
+  const { control, views, ticks, conditions } = start(['a', 'b']);
+  ticks(5, [0, 1]);
+  const place = views[0]?.at(-1)?.places[0];
+  assert.ok(place);
+  control.refused(place);
+  ticks(1, [1]);
+  assert.deepEqual(conditions(), ['refused', 'alive']);
+});
+
+test('replicas beyond the most there can be wait without a place, and get one when it is free', () => {
+  const ids = Array.from({ length: mostReplicas + 1 }, (_, index) => `r${index}`);
+  const { control, views } = start(ids);
+  assert.equal(views[0]?.at(-1)?.places.length, mostReplicas);
+  control.setUpstreams(ids.slice(1).map(upstream));
+  const places = views[0]?.at(-1)?.places ?? [];
+  assert.equal(places.length, mostReplicas);
+  assert.equal(new Set(places.map(({ place }) => place)).size, mostReplicas);
+  assert.equal(new Set(places.map(({ generation }) => generation)).size, mostReplicas);
+});
