@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle } from '../../build/bundle.ts';
@@ -189,6 +189,7 @@ function report(measured: Measured): void {
       'SQS at list price, 1000 server-hours',
       `${usd.toFixed(4)} USD (${eventsPerServerHour.toFixed(0)} events an hour each)`,
     ],
+    ['load of the machine, one minute', `${(loadavg()[0] ?? 0).toFixed(1)} on ${availableParallelism()} cores`],
     ['table at the end', isRight ? 'right' : 'WRONG'],
   ];
   for (const [name, value] of lines) console.log(`${name.padEnd(38)} ${value}`);
