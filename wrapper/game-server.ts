@@ -3,6 +3,7 @@ import { instant } from '../shared/interruption/interruption.ts';
 import { type GameSdk, openGameSdk } from './agones/game-sdk.ts';
 import { announcedEnd } from './agones/model/announced-end.ts';
 import type { WrapperConfig } from './config.ts';
+import type { EndCause } from './end-plan.ts';
 import {
   type Facts,
   gameEnvironment,
@@ -19,7 +20,7 @@ import type { Happenings } from './happenings.ts';
 import type { Report } from './inventory/event-writer.ts';
 import { openReporter } from './inventory/open-reporter.ts';
 import type { Reporter } from './inventory/reporter.ts';
-import { type Effect, type EndCause, endOf, exitStatusOf, type Life, statusOf, unborn } from './lifecycle.ts';
+import { type Effect, endOf, exitStatusOf, type Life, statusOf, unborn } from './lifecycle.ts';
 import { AgentSide } from './link/agent-side.ts';
 import type { LeasedPort } from './ports/port-lease.ts';
 import { keepBeating, watchNotices, watchStatusFile } from './watch.ts';

@@ -1,5 +1,16 @@
-import type { InterruptionKind } from '../shared/interruption/interruption.ts';
 import type { GameServerState } from '../shared/inventory/event.ts';
+import {
+  deadlineMs,
+  type EndCause,
+  type EndPlan,
+  type EndReason,
+  earliest,
+  endByMs,
+  killAtMs,
+  mainReason,
+  stopAtMs,
+  withCause,
+} from './end-plan.ts';
 import { type ForwardedSignal, signalNumbers } from './signal-numbers.ts';
 
 /*
@@ -17,28 +28,6 @@ import { type ForwardedSignal, signalNumbers } from './signal-numbers.ts';
  * ending:  told or about to be told; a later, sooner end only moves the kill forward.
  */
 
-export type EndReason =
-  | InterruptionKind
-  | 'sigterm'
-  | 'sigint'
-  | 'not-ready'
-  | 'unhealthy'
-  | 'shutdown'
-  | 'game-exited';
-
-/** Why the game server has to end, and by when. Epoch milliseconds. */
-export interface EndCause {
-  /** The interruption's id, or the reason itself. */
-  readonly id: string;
-  /** How we learned of it. */
-  readonly via: 'link' | 'metadata' | 'signal' | 'wrapper';
-  readonly reason: EndReason;
-  /** When the instance is taken. undefined: nothing but this game server ends. */
-  readonly deadlineMs: number | undefined;
-  /** By when the wrapper has to be gone. */
-  readonly endByMs: number;
-}
-
 /** How the game ended: a status, or the signal that ended it. */
 export type GameExit = { readonly code: number } | { readonly signal: NodeJS.Signals };
 
@@ -49,14 +38,9 @@ interface Serving {
   readonly problem: string | undefined;
 }
 
-interface Ending {
-  readonly causes: readonly EndCause[];
-  /** When the first of the causes was learned. */
-  readonly learnedAtMs: number;
+interface Ending extends EndPlan {
   readonly isTold: boolean;
   readonly isKilled: boolean;
-  /** The kill is not later than this, because somebody pressed for it. */
-  readonly hurriedToMs: number | undefined;
   /** How often SIGTERM or SIGINT came. */
   readonly signals: number;
 }
@@ -115,10 +99,6 @@ export interface Step {
 
 export const unborn: Life = { phase: 'waiting', isPrepared: false, causes: [] };
 
-/** Kept of the last moments for publishing `terminated` before the kubelet or EC2 ends us too. */
-const killReserveMs = 1000;
-/** A game that is told when almost nothing is left still gets this much, as far as the deadline itself allows. */
-const shortestStopMs = 2000;
 /** What a game has left after somebody sent SIGTERM or SIGINT a second time. */
 const hurryMs = 5000;
 
@@ -143,7 +123,7 @@ export function nextMoveMs(life: Life, rules: LifeRules): number | undefined {
       return earliest(life.causes.map(({ endByMs }) => endByMs));
     case 'ending':
       if (life.isKilled) return undefined;
-      return life.isTold ? killAtMs(life) : Math.min(stopAtMs(life, rules), killAtMs(life));
+      return life.isTold ? killAtMs(life) : Math.min(stopAtMs(life, rules.stopLeadMs), killAtMs(life));
     case 'serving':
     case 'ended':
       return undefined;
@@ -347,7 +327,7 @@ function advanceEnding(life: EndingLife, happening: Happening, rules: LifeRules,
 function moveOn(life: EndingLife, rules: LifeRules, nowMs: number, signal?: ForwardedSignal): Step {
   if (life.isKilled) return { life, effects: [] };
   const effects: Effect[] = [];
-  const isStopDue = !life.isTold && nowMs >= stopAtMs(life, rules);
+  const isStopDue = !life.isTold && nowMs >= stopAtMs(life, rules.stopLeadMs);
   if (isStopDue) effects.push({ kind: 'stop-game', signal: signal === 'SIGINT' ? signal : 'SIGTERM' });
   const isKillDue = nowMs >= killAtMs(life);
   if (isKillDue) effects.push({ kind: 'kill-game' });
@@ -402,46 +382,4 @@ function ended(reason: EndReason, deadlineMs: number | undefined, exit: GameExit
 function endSignalReason(signal: ForwardedSignal): 'sigterm' | 'sigint' | undefined {
   if (signal === 'SIGTERM') return 'sigterm';
   return signal === 'SIGINT' ? 'sigint' : undefined;
-}
-
-/** A notice that is announced again replaces what it said before. */
-function withCause(causes: readonly EndCause[], cause: EndCause): readonly EndCause[] {
-  return [...causes.filter(({ id }) => id !== cause.id), cause];
-}
-
-/** An interruption says more than the signal that follows from it, and a signal more than what we found out ourselves. */
-function mainReason(causes: readonly EndCause[]): EndReason {
-  const interruption = causes.find((cause) => cause.deadlineMs !== undefined);
-  const signal = causes.find(({ via }) => via === 'signal');
-  return (interruption ?? signal ?? causes[0])?.reason ?? 'game-exited';
-}
-
-function endByMs({ causes }: Ending): number {
-  return earliest(causes.map((cause) => cause.endByMs)) ?? Infinity;
-}
-
-function deadlineMs(life: Ending): number {
-  return earliest(life.causes.map((cause) => cause.deadlineMs)) ?? endByMs(life);
-}
-
-function stopAtMs(life: Ending, { stopLeadMs }: LifeRules): number {
-  return stopLeadMs === undefined ? -Infinity : endByMs(life) - stopLeadMs;
-}
-
-/**
- * The last safe moment: a reserve before the end. Where the notice came so late that the safety margin would swallow the game's whole
- * stop, the margin gives way, up to the deadline itself; a deadline that has passed already (hibernation) says nothing about the moment.
- */
-function killAtMs(life: Ending): number {
-  const { learnedAtMs, hurriedToMs = Infinity } = life;
-  const endMs = endByMs(life);
-  const reserveMs = Math.min(killReserveMs, Math.max(0, endMs - learnedAtMs) / 5);
-  const instanceEndMs = deadlineMs(life);
-  const lastMs = instanceEndMs > learnedAtMs ? instanceEndMs - reserveMs : Infinity;
-  return Math.min(hurriedToMs, Math.max(endMs - reserveMs, Math.min(learnedAtMs + shortestStopMs, lastMs)));
-}
-
-function earliest(instants: readonly (number | undefined)[]): number | undefined {
-  const known = instants.filter((instant) => instant !== undefined);
-  return known.length === 0 ? undefined : Math.min(...known);
 }

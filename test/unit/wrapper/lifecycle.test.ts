@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
+import type { EndCause } from '../../../wrapper/end-plan.ts';
 import {
   advance,
   type Effect,
-  type EndCause,
   endOf,
   exitStatusOf,
   type Happening,
