@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { close, open, read } from 'node:fs';
 
 /** The other end of a connection to us, on this machine. */
 export interface Peer {
@@ -15,6 +15,8 @@ export function peerKey({ port, localPort }: Peer): string {
 
 /** As the kernel numbers TCP states: other ends than an established one have no process any more, or none yet. */
 const established = '01';
+/** Up to the inode and beyond, in IPv6 too. */
+const longestRow = 200;
 
 /**
  * Finds the peers' own sockets in a table of /proc/net (`tcp`, `tcp6`): the rows whose local end is the peer's port and whose remote end is
@@ -22,22 +24,32 @@ const established = '01';
  * its own; an IPv6 socket that talks to 127.0.0.1 stands in `tcp6`.
  */
 export function findPeers(table: string, wanted: ReadonlySet<string>, found: Map<string, number>): void {
-  for (const line of table.split('\n').slice(1)) {
-    const [, local = '', remote = '', state, , , , , , inode] = line.trim().split(/\s+/);
-    if (state !== established || !isLoopback(local) || !isLoopback(remote)) continue;
-    const key = `${portOf(local)}>${portOf(remote)}`;
-    if (wanted.has(key)) found.set(key, Number(inode));
+  const ports = new Set([...wanted].map((key) => Number.parseInt(key, 10).toString(16).toUpperCase().padStart(4, '0')));
+  // A node with many players has thousands of rows: only those with one of the ports are worth taking apart.
+  for (let start = 0; start < table.length; start = table.indexOf('\n', start) + 1 || table.length) {
+    const localEnd = table.indexOf(' ', table.indexOf(': ', start) + 2);
+    if (ports.has(table.slice(localEnd - 4, localEnd))) readRow(table.slice(start, start + longestRow), wanted, found);
   }
+}
+
+function readRow(row: string, wanted: ReadonlySet<string>, found: Map<string, number>): void {
+  const [, local = '', remote = '', state, , , , , , inode] = row.trim().split(/\s+/);
+  const key = `${portOf(local)}>${portOf(remote)}`;
+  if (state === established && wanted.has(key) && isLoopback(local) && isLoopback(remote))
+    found.set(key, Number(inode));
 }
 
 /** Inode numbers of the peers' sockets, by {@link peerKey}. */
 export async function readPeerInodes(peers: readonly Peer[]): Promise<ReadonlyMap<string, number>> {
   const found = new Map<string, number>();
   const wanted = new Set(peers.map(peerKey));
-  // Read beside the event loop: the kernel walks all buckets of its hash table for it, which takes up to 5 ms on a large machine.
+  const isComplete = () => found.size === wanted.size;
   for (const path of tablesFor(peers)) {
-    findPeers(await readTable(path), wanted, found);
-    if (found.size === wanted.size) break;
+    if (isComplete()) break;
+    await readRows(path, (rows) => {
+      findPeers(rows, wanted, found);
+      return isComplete();
+    });
   }
   return found;
 }
@@ -47,13 +59,26 @@ function tablesFor(peers: readonly Peer[]): readonly string[] {
   return isAllOfIpv6 ? ['/proc/net/tcp6'] : ['/proc/net/tcp', '/proc/net/tcp6'];
 }
 
-async function readTable(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'latin1');
-  } catch {
+const chunkBytes = 65_536;
+
+/**
+ * Reads a table beside the event loop: the kernel walks all buckets of its hash table for it, which takes up to 5 ms on a large machine.
+ * It hands out a page of whole rows at a time. By callbacks, because a promise for each of a hundred pages costs more than the page.
+ */
+function readRows(path: string, isEnough: (rows: string) => boolean): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  open(path, (missing, file) => {
     // No IPv6, or no /proc at all: nobody is found then.
-    return '';
-  }
+    if (missing !== null) return resolve();
+    const buffer = Buffer.allocUnsafe(chunkBytes);
+    const readOn = () =>
+      read(file, buffer, 0, chunkBytes, null, (error, bytes) => {
+        if (error === null && bytes > 0 && !isEnough(buffer.toString('latin1', 0, bytes))) return readOn();
+        close(file, () => resolve());
+      });
+    readOn();
+  });
+  return promise;
 }
 
 /** 127.0.0.0/8, ::1 and IPv4 in IPv6, as the kernel writes them: words of 32 bits in the machine's byte order, which is little-endian. */

@@ -19,6 +19,11 @@ import { BodyReader, longestBodyBytes, parseBody } from './read-body.ts';
 const requestLimitMs = 10_000;
 /** A client that keeps a connection for its next Health() finds it still there. */
 const idleLimitMs = 75_000;
+/**
+ * Requests that wait for their answers on one connection. Node takes a whole chunk of them at once, hundreds, and would keep every answer
+ * for a client that does not read.
+ */
+const mostUnanswered = 16;
 /** How often Node looks for connections that are over these limits. */
 const limitCheckMs = 2500;
 
@@ -51,6 +56,7 @@ class RestShell {
   /** Whether a connection is the game's own. */
   readonly #verdicts = new WeakMap<Socket, Promise<boolean>>();
   readonly #upgraded = new Set<Socket>();
+  readonly #unanswered = new WeakMap<Socket, number>();
 
   constructor({ endpoint, log }: RestServerOptions) {
     this.#endpoint = endpoint;
@@ -67,6 +73,7 @@ class RestShell {
         noDelay: true,
       },
       (request, response) => {
+        if (this.#isGreedy(request, response)) return void request.socket.destroy();
         this.#serve(request, response).catch((err) => this.#fail(request, response, err));
       },
     );
@@ -80,6 +87,16 @@ class RestShell {
     });
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => answerBadRequest(error, socket));
     return server;
+  }
+
+  #isGreedy({ socket }: IncomingMessage, response: ServerResponse): boolean {
+    const count = (difference: number) => {
+      const unanswered = (this.#unanswered.get(socket) ?? 0) + difference;
+      this.#unanswered.set(socket, unanswered);
+      return unanswered;
+    };
+    response.once('close', () => count(-1));
+    return count(1) > mostUnanswered;
   }
 
   close(): void {
