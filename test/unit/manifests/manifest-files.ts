@@ -13,11 +13,12 @@ export function parseManifests(text: string): readonly Manifest[] {
   });
 }
 
-/** Paths of files below a folder of the project, relative to the project. */
+/** Paths of files below a folder of the project, relative to the project; those of the Helm chart are templates, or links to others. */
 export function filesBelow(folder: string, ends: string): readonly string[] {
   return readdirSync(join(projectRoot, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(ends))
     .map(({ parentPath, name }) => relative(projectRoot, join(parentPath, name)))
+    .filter((path) => !path.startsWith('manifests/chart/'))
     .sort();
 }
 
