@@ -212,6 +212,15 @@ test('a draining relay serves who is there and takes nobody new', () => {
   assert.equal(path.upstream.length, 3);
 });
 
+test('the number of sessions is right at every moment, because a drain ends when it is none', () => {
+  const { relay, counters, join } = start();
+  assert.equal(counters.total('sessions'), 0);
+  join();
+  assert.equal(counters.total('sessions'), 1);
+  relay.close();
+  assert.equal(counters.total('sessions'), 0);
+});
+
 test('expired sessions close their sockets', () => {
   const { relay, path, join } = start();
   relay.fromPlayer(join(), packet(1), 0);

@@ -119,6 +119,8 @@ export class Relay<Packet, Peer, Handle> {
     };
     this.#table.add(session);
     this.#counters.add('sessionsOpened');
+    // At once: a drain ends when it reads that there are none.
+    this.#counters.set('sessions', this.#table.size);
     return session;
   }
 
@@ -206,7 +208,6 @@ export class Relay<Packet, Peer, Handle> {
       if (session.tail !== undefined && nowMs >= session.tail.untilMs) this.#endTail(session);
     if (nowMs - this.#flood.atMs >= floodCheckMs) this.#weighFlood(nowMs);
     if (nowMs - this.#load.atMs >= 1000) this.#weighLoad(nowMs);
-    this.#counters.set('sessions', this.#table.size);
     this.#counters.set('youngSessions', this.#table.youngSize);
   }
 
@@ -371,6 +372,7 @@ export class Relay<Packet, Peer, Handle> {
     for (const leg of session.legs) if (leg !== undefined) this.#closeLeg(leg);
     this.#path.forget(session.peer);
     this.#counters.add(counted);
+    this.#counters.set('sessions', this.#table.size);
   }
 }
 
