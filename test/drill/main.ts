@@ -17,6 +17,8 @@ if (![seeds, first, parallel].every((value) => Number.isSafeInteger(value) && va
   process.stderr.write('drill: Invalid flags: expected whole numbers above 0 for --seeds, --first and --parallel\n');
   process.exitCode = 64;
 } else {
+  // Ending in order lets every agent under way be ended too.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
   process.exitCode = await drillAll();
 }
 

@@ -7,6 +7,10 @@ export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string
 
 const entry = new URL('../../../../agent/main.ts', import.meta.url).pathname;
 
+/** Images come compiled: here the agent is compiled once a machine, and not at each of its many starts. */
+const cacheDirectory = process.env['NODE_COMPILE_CACHE'];
+const compileCache = cacheDirectory === undefined ? {} : { NODE_COMPILE_CACHE: cacheDirectory };
+
 /** An agent as a process of its own, and what it says. */
 export class AgentProcess {
   readonly #child: ChildProcess;
@@ -22,9 +26,13 @@ export class AgentProcess {
   ) {
     this.#child = spawn(process.execPath, [...command, ...args], {
       // Nothing of the surroundings, so that no credentials or settings of this machine decide a test.
-      env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...env },
+      env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...compileCache, ...env },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
+    // A test that is cut short leaves no agent behind.
+    const onExit = () => this.#child.kill('SIGKILL');
+    process.once('exit', onExit);
+    this.#child.once('exit', () => process.off('exit', onExit));
     if (this.#child.stderr === null) throw new Error('The agent has no stderr');
     createInterface({ input: this.#child.stderr }).on('line', (line) => {
       if (line.startsWith('{')) this.lines.push(JSON.parse(line) as LogLine);

@@ -28,6 +28,8 @@ export interface PodOptions {
   readonly stopMs?: number;
 }
 
+/** On a machine that is busy with other tests a process of fifty files takes its time. */
+const longestStartMs = 60_000;
 const queueName = 'inventory.fifo';
 let scenes = 0;
 
@@ -207,7 +209,7 @@ export class ClusterScene implements AsyncDisposable {
   async startAgent(env: Readonly<Record<string, string>> = {}, command?: readonly string[]): Promise<AgentProcess> {
     const agent = new AgentProcess({ ...(await this.environment()), ...env }, [], command);
     this.agents.push(agent);
-    await agent.says('Link listens');
+    await agent.says('Link listens', undefined, longestStartMs);
     return agent;
   }
 
@@ -220,6 +222,7 @@ export class ClusterScene implements AsyncDisposable {
     await eventually(
       () => 'the agent is ready',
       async () => (await agent.get('/readyz')).status === 200,
+      longestStartMs,
     );
     return agent;
   }
