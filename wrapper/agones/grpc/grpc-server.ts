@@ -23,15 +23,17 @@ import {
   type SdkListener,
 } from '../sdk-endpoint.ts';
 import { codes, type SdkError } from '../sdk-error.ts';
-import { mostWatchers } from '../watchers.ts';
 import { definition } from './definition.ts';
+
+/** Calls and watches at a time on one connection: what its client does not read waits here. */
+const mostStreams = 100;
 
 /** Serves the SDK over gRPC, as most of Agones' SDKs speak it. A part of its own: it costs a process about 20 MiB. */
 export async function startGrpcServer(endpoint: SdkEndpoint): Promise<SdkListener> {
   const callers = new Callers();
   const server = new Server({
     'grpc.max_receive_message_length': longestBodyBytes,
-    'grpc.max_concurrent_streams': mostWatchers,
+    'grpc.max_concurrent_streams': mostStreams,
     // Its own bookkeeping of connections, for tools that nobody runs against a game.
     'grpc.enable_channelz': 0,
   });

@@ -3,6 +3,11 @@ import type { Message } from '../protocol/fields.ts';
 
 /** One annotation may have as much as Kubernetes takes for all of them, and JSON may double it. */
 export const longestBodyBytes = 524_288;
+/**
+ * A body that is too long is read on and dropped up to here, because most clients read no answer before they have sent all: closed in the
+ * middle, they would see a broken connection and no reason.
+ */
+const mostDroppedBytes = 33_554_432;
 /** Of all requests together that are under way. */
 const mostBytesUnderWay = 4 * longestBodyBytes;
 
@@ -12,21 +17,26 @@ export class BodyReader {
 
   /** The whole body; `too-long`, or `too-busy` where others fill the memory. Rejects when the client goes away. */
   async read(request: IncomingMessage): Promise<Buffer | 'too-long' | 'too-busy'> {
-    if (Number(request.headers['content-length'] ?? 0) > longestBodyBytes) return 'too-long';
+    let isTooLong = Number(request.headers['content-length'] ?? 0) > longestBodyBytes;
+    let isTooBusy = false;
     const chunks: Buffer[] = [];
     let bytes = 0;
+    let kept = 0;
     try {
-      // Not destroyed on return: the rest of a body that is too long is read and dropped, so that its sender hears why.
       for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
         bytes += chunk.length;
+        if (bytes > mostDroppedBytes) return 'too-long';
+        isTooLong ||= bytes > longestBodyBytes;
+        isTooBusy ||= this.#bytesUnderWay + chunk.length > mostBytesUnderWay;
+        if (isTooLong || isTooBusy) continue;
         this.#bytesUnderWay += chunk.length;
-        if (bytes > longestBodyBytes) return 'too-long';
-        if (this.#bytesUnderWay > mostBytesUnderWay) return 'too-busy';
+        kept += chunk.length;
         chunks.push(chunk);
       }
-      return Buffer.concat(chunks);
+      if (isTooLong) return 'too-long';
+      return isTooBusy ? 'too-busy' : Buffer.concat(chunks);
     } finally {
-      this.#bytesUnderWay -= bytes;
+      this.#bytesUnderWay -= kept;
     }
   }
 }

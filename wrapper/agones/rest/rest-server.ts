@@ -120,6 +120,8 @@ class RestShell {
     const route = findRoute(request.method ?? '', request.url ?? '');
     if ('code' in route) return answerError(response, route);
     const body = await this.#bodies.read(request);
+    // What may still come is dropped, until Node's own limit for a request.
+    request.resume();
     if (body === 'too-long') return answerError(response, tooLong, 413);
     if (body === 'too-busy') return answerError(response, tooBusy);
     if (route.method.kind === 'watch') return this.#watch(response);
