@@ -241,7 +241,7 @@ describe('mistakes of others that this agent does not make', { concurrency: 2 },
     scene.api.faults.add({ path: '/eviction$', fault: { kind: 'delay', delayMs: 500 }, times: 1 });
     scene.announceSpot(60_000);
     await agent.says('Wrappers told');
-    scene.replacePod('db-0');
+    scene.replacePod('db-0', 3000);
     // The first one is refused for its uid, and the new pod gets one of its own.
     const answers = () =>
       scene.api.requests.filter(({ path }) => path.endsWith('/eviction')).map(({ status }) => status);

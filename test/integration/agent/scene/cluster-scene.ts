@@ -181,10 +181,10 @@ export class ClusterScene implements AsyncDisposable {
     return path;
   }
 
-  /** Ends the pod at once, and starts another one of its name. */
-  replacePod(name: string): PaperPod {
+  /** Ends the pod at once, and starts another one of its name, which needs so long to end. */
+  replacePod(name: string, stopMs: number): PaperPod {
     this.api.registry.delete(pods, 'arena', name, { gracePeriodSeconds: 0 });
-    return this.addPod(name, { isGameServer: false, owner: 'StatefulSet' });
+    return this.addPod(name, { isGameServer: false, owner: 'StatefulSet', stopMs });
   }
 
   /** Settings of an agent on this node. */
