@@ -43,11 +43,11 @@ suite('The SDK server stays small and well', () => {
     const watchers = await Promise.all(Array.from({ length: 100 }, () => server.connect(t)));
     for (const watcher of watchers) watcher.pause().write(watchRequest);
     const before = await server.memoryMib();
-    // A hundred times a thousand of these would be 3 GiB.
     for (let change = 0; change < 1000; change++) await setNote(server, `${change}`.padEnd(30_000, 'x'));
     const growth = (await server.memoryMib()) - before;
     t.diagnostic(`100 watchers that never read: ${growth.toFixed(1)} MiB more`);
-    assert.ok(growth < mostGrowthMib, `${growth} MiB more`);
+    // Some 17 where each skips what it cannot take, 120 where every version waits for every one of them.
+    assert.ok(growth < 64, `${growth} MiB more`);
     // One that reads at last is up to date.
     const [late] = watchers;
     assert.ok(late);
