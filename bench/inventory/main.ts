@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle } from '../../build/bundle.ts';
 import type { GameServerRow } from '../../inventory/fold/rows.ts';
-import type { InventoryEvent } from '../../shared/inventory/event.ts';
+import type { GameServerData, InventoryEvent, NodeData } from '../../shared/inventory/event.ts';
 import { largestBatch } from '../../shared/inventory/inventory.ts';
 import { SqsInventory } from '../../shared/inventory/sqs-inventory.ts';
 import { measureFold } from './fold-speed.ts';
@@ -61,21 +61,16 @@ async function run(queueUrl: string, url: string, pid: number | undefined): Prom
 
   const delays: number[] = [];
   const stop = new AbortController();
-  const followedMs = Date.now();
-  // Only an event's own change has its delay: what a node's notice does to a game server has the time of an older event.
-  const newest = new Map<string, number>();
+  // What changed a state, until it is seen. Heartbeats mostly change nothing that is told, and show up with later changes.
+  const awaited = new Set<string>();
   const following = followEvents(
     url,
     ({ row }) => {
-      const key = 'game_server_id' in row ? row.game_server_id : row.key;
-      const isNews = (newest.get(key) ?? 0) < row.sequence;
-      newest.set(key, row.sequence);
-      if (isNews && Date.parse(row.last_event_at) >= followedMs)
-        delays.push(Date.now() - Date.parse(row.last_event_at));
+      if (awaited.delete(eventKey(row))) delays.push(Date.now() - Date.parse(row.last_event_at));
     },
     stop.signal,
   );
-  const { sent, stormStartMs } = await storm(inventory, fleet);
+  const { sent, stormStartMs } = await storm(inventory, fleet, awaited);
   await untilFolded(url, first.length + sent, 120_000);
   const tookSeconds = (performance.now() - stormStartMs) / 1000;
   stop.abort();
@@ -99,6 +94,7 @@ async function run(queueUrl: string, url: string, pid: number | undefined): Prom
 async function storm(
   inventory: SqsInventory,
   fleet: SimulatedFleet,
+  awaited: Set<string>,
 ): Promise<{ readonly sent: number; readonly stormStartMs: number }> {
   const stormStartMs = performance.now();
   fleet.planStorm({ share, fromMs: 1000, overMs: stormMs });
@@ -109,12 +105,17 @@ async function storm(
   for (let nowMs = 0; nowMs < endMs; nowMs = performance.now() - stormStartMs) {
     const events = [...fleet.until(nowMs)];
     sent += events.length;
+    for (const { type, data } of events) if (!type.includes('.heartbeat.')) awaited.add(eventKey(data));
     const sending: Promise<void> = publish(inventory, events).finally(() => underWay.delete(sending));
     underWay.add(sending);
     await new Promise((resolve) => setTimeout(resolve, tickMs));
   }
   await Promise.all(underWay);
   return { sent, stormStartMs };
+}
+
+function eventKey(data: GameServerData | NodeData): string {
+  return 'game_server_id' in data ? `${data.game_server_id} ${data.sequence}` : `${data.node} ${data.status}`;
 }
 
 /** Several senders, as there are many nodes; the events of one game server go through one of them, in their order. */
