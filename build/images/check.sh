@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Judges the admission policy with the API server's own code, where Go is. Builds both images twice from a local base and runs
 # them: sizes, equal layers, a life without privileges, and what a changed asset moves. Needs root,
-# buildah and debootstrap (which fetches Debian's packages); says in one line why it is skipped otherwise. Three minutes on four
-# idle cores.
+# buildah and debootstrap (which fetches Debian's packages); says in one line why it is skipped otherwise. Eight minutes of
+# CPU time, on up to four cores at once.
 # Usage: build/images/check.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
