@@ -82,8 +82,10 @@ export class KubeCluster implements Cluster {
   async readNode(signal: AbortSignal): Promise<NodeView | undefined> {
     const answer = await this.#options.connection.request({ method: 'GET', path: this.#nodePath(), signal });
     if (answer.status === 404) return undefined;
-    if (answer.status !== 200) throw refusal(`read node ${this.#options.nodeName}`, answer);
-    return readNode(answer.body as V1Node);
+    const node = answer.status === 200 ? readNode(answer.body as V1Node) : undefined;
+    // Only a 404 says that there is no node: an answer that makes no sense must not end the attempts to cordon it.
+    if (node === undefined) throw refusal(`read node ${this.#options.nodeName}`, answer);
+    return node;
   }
 
   async patchNode(patch: object, resourceVersion: string, signal: AbortSignal): Promise<PatchOutcome> {
@@ -114,7 +116,7 @@ export class KubeCluster implements Cluster {
     const path = `${podPath(pod)}/eviction`;
     const answer = await this.#options.connection.request({ method: 'POST', path, body, signal });
     const { status, retryAfterMs } = answer;
-    if (status === 200 || status === 201) return { kind: 'accepted' };
+    if (isDone(answer)) return { kind: 'accepted' };
     if (isGone(answer)) return this.#forget(pod);
     if (isBudget(answer)) return { kind: 'refused', reason: reasonOf(answer), retryAfterMs };
     // Without a budget's name the server is shedding load.
@@ -126,7 +128,7 @@ export class KubeCluster implements Cluster {
     const body = deleteOptions(pod, gracePeriodSeconds);
     const answer = await this.#options.connection.request({ method: 'DELETE', path: podPath(pod), body, signal });
     const { status, retryAfterMs } = answer;
-    if (status === 200 || status === 202) return { kind: 'accepted' };
+    if (isDone(answer)) return { kind: 'accepted' };
     if (isGone(answer)) return this.#forget(pod);
     if (status === 429) return { kind: 'busy', retryAfterMs };
     throw refusal(`delete pod ${podName(pod)}`, answer);
@@ -169,6 +171,11 @@ function podPath({ namespace, name }: PodView): string {
 /** The uid keeps a new pod of the same name (a StatefulSet's) safe. */
 function deleteOptions({ uid }: PodView, gracePeriodSeconds: number): object {
   return { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds, preconditions: { uid } };
+}
+
+/** Whatever the API server does, it answers with an object that says its kind: a bare 200 came from something else. */
+function isDone({ status, body }: KubeAnswer): boolean {
+  return status >= 200 && status < 300 && typeof (Object(body) as { kind?: unknown }).kind === 'string';
 }
 
 /** 404, or the uid precondition failed: the API server names the Pod kind in that conflict, and `pods` in others. */
