@@ -184,6 +184,21 @@ describe('an API server in trouble', { concurrency: 2 }, () => {
     assert.equal(scene.pods.length, 0);
   });
 
+  test('that answers everything with garbage for a while is not believed', async () => {
+    await using scene = await ClusterScene.start();
+    scene.addPod('a', { stopMs: 300 });
+    const agent = await scene.startReadyAgent();
+    scene.api.faults.add({ id: 'odd', path: '^/api', fault: { kind: 'garbage' } });
+    scene.announceSpot(60_000);
+    await agent.says('Cannot patch node');
+    await agent.says('Cannot evict pod');
+    scene.api.faults.remove('odd');
+    await agent.says('Node drained');
+    await agent.says('Node cordoned');
+    assert.equal(scene.isCordoned, true);
+    assert.equal(agent.said('Pod asked to go').length, 1);
+  });
+
   test('that fails calls at random keeps no pod from going', async () => {
     await using scene = await ClusterScene.start();
     for (let index = 0; index < 30; index++) scene.addPod(`gs-${index}`, { stopMs: 100 });
