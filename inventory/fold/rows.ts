@@ -78,6 +78,11 @@ const renewed: ReadonlySet<string> = new Set(['sequence', 'lease_expires_at', 'l
 
 /** Whether two rows look the same: all but what renews itself with each heartbeat. */
 export function isSameToSee<Row extends object>(one: Row, other: Row): boolean {
-  for (const field in one) if (!renewed.has(field) && !isSameJson(one[field], other[field])) return false;
+  for (const field in one) {
+    const a = one[field];
+    const b = other[field];
+    // The cheapest question first: nearly all fields of nearly all events answer it.
+    if (a !== b && !renewed.has(field) && !isSameJson(a, b)) return false;
+  }
   return true;
 }
