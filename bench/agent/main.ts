@@ -24,19 +24,28 @@ interface Figures {
   readonly isSameEnd: boolean;
 }
 
+/** As the image has it. */
+const imageEnvironment = { MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_TOP_PAD_: '0' };
 const apiLatencyMs = 5;
 const idleSeconds = numberOf('--idle', 60);
 /** How long a game goes on after it is told: players finish their round. */
-const playSeconds = numberOf('--play', 60);
+const playSeconds = numberOf('--play', 100);
 const noticeMs = (playSeconds + 60) * 1000;
 
 const directory = await mkdtemp(join(import.meta.dirname, '..', '..', 'node_modules', '.bench-agent-'));
 try {
   const bundle = await bundleAgent();
-  const small = await drainBoth(30, bundle);
-  const large = await drainBoth(110, bundle);
+  const ours = [await drainByAgent(30, bundle), await drainByAgent(110, bundle)];
+  // The peer mostly waits, for its own limit and for the games: two at once do not disturb each other.
+  const peers = await Promise.all([drainByKubectl(30), drainByKubectl(110)]);
   const idle = await idleCosts(bundle);
-  print([small, large], idle);
+  print(
+    ours.map(({ left, ...figures }, index) => {
+      const { left: peerLeft = -1, peerCalls = 0, peerLastEvictionMs = 0 } = peers[index] ?? {};
+      return { ...figures, peerCalls, peerLastEvictionMs, isSameEnd: left === peerLeft };
+    }),
+    idle,
+  );
 } finally {
   await rm(directory, { recursive: true, force: true });
 }
@@ -67,15 +76,12 @@ async function scene(pods: number): Promise<ClusterScene> {
   return made;
 }
 
-async function drainBoth(pods: number, bundle: string): Promise<Figures> {
-  const [ours, peer] = [await drainByAgent(pods, bundle), await drainByKubectl(pods)];
-  return { pods, ...ours, ...peer, isSameEnd: ours.left === peer.left };
-}
-
 async function drainByAgent(pods: number, bundle: string) {
   await using cluster = await scene(pods);
   const paper = cluster.pods.filter(({ metadata }) => metadata.name.startsWith('gs-'));
-  const agent = await cluster.startReadyAgent({ POLL_INTERVAL: '1s', LINK_TRUST: 'pod' }, [bundle]);
+  const agent = await cluster.startReadyAgent({ POLL_INTERVAL: '1s', LINK_TRUST: 'pod', ...imageEnvironment }, [
+    bundle,
+  ]);
   for (const { metadata } of paper) cluster.addWrapper({ namespace: 'arena', name: metadata.name, uid: metadata.uid });
   await Promise.all(cluster.wrappers.map((wrapper) => wrapper.hears('welcome')));
   const before = cluster.api.requests.length;
@@ -94,6 +100,7 @@ async function drainByAgent(pods: number, bundle: string) {
   const made = cluster.api.requests.slice(before);
   const eventCalls = made.filter(({ method, path }) => method === 'POST' && path.endsWith('/events')).length;
   return {
+    pods,
     firstToldMs: Math.max(0, Math.min(...toldMs)),
     lastToldMs: Math.max(...toldMs),
     lastEvictionMs,
@@ -119,10 +126,13 @@ async function drainByKubectl(pods: number) {
 
 async function idleCosts(bundle: string): Promise<{ cpuPercent: number; rssMib: number }> {
   await using cluster = await scene(110);
-  const agent = await cluster.startReadyAgent({ POLL_INTERVAL: '1s', LINK_TRUST: 'pod' }, [bundle]);
+  const agent = await cluster.startReadyAgent({ POLL_INTERVAL: '1s', LINK_TRUST: 'pod', ...imageEnvironment }, [
+    bundle,
+  ]);
   for (const { metadata } of cluster.pods)
     cluster.addWrapper({ namespace: 'arena', name: metadata.name, uid: metadata.uid });
-  await sleep(10_000);
+  // Past the moment at which the agent gives back what its start took.
+  await sleep(20_000);
   const before = cpuSeconds(agent.pid);
   await sleep(idleSeconds * 1000);
   return { cpuPercent: ((cpuSeconds(agent.pid) - before) / idleSeconds) * 100, rssMib: rssMib(agent.pid) };
