@@ -32,6 +32,9 @@ const largestMarginShare = 1 / 4;
 /** How often the end is looked at: the deadline may move, and clocks may step. */
 const watchEndMs = 250;
 
+/** A cordon takes one call, a few milliseconds; an API server that cannot take it in this time shall not hold up the drain. */
+const cordonHeadStartMs = 250;
+
 /**
  * Everything that is under way because of one interruption. Its parts run beside each other, each with limits of its own, and
  * none waits for another: an API server that is away delays no game's warning.
@@ -44,6 +47,7 @@ export class Response {
   #interruption: PlannedInterruption;
   #drain: { readonly run: Drain; readonly abort: AbortController } | undefined;
   #isDrained = false;
+  #marked: Promise<unknown> = Promise.resolve();
 
   constructor(parts: ResponseParts, account: Account, interruption: PlannedInterruption, signal: AbortSignal) {
     this.#parts = { ...parts, clock: steadyClock(parts.clock) };
@@ -131,7 +135,7 @@ export class Response {
     const interruption = this.#interruption;
     const isTaken = interruption.action === 'terminate' || interruption.action === 'stop';
     const isOutOfService = marksOutOfService && this.#isDrained && isTaken && interruption.kind !== 'rehearsal';
-    void keeper
+    this.#marked = keeper
       .want({ kind: 'marked', interruption, options: { excludeFromLoadBalancers, isOutOfService } })
       .then((outcome) => {
         if (outcome !== 'done' || isOutOfService) return;
@@ -165,6 +169,8 @@ export class Response {
 
   async #drainUntilStopped(run: Drain, signal: AbortSignal): Promise<void> {
     const { cluster, clock, log, publishNode } = this.#parts;
+    // Evicted before the cordon stands, a pod's replacement may be put on this very node, and has to go a second time.
+    await Promise.race([this.#marked, clock.sleep(cordonHeadStartMs, signal).catch(() => {})]);
     while (!signal.aborted) {
       if (!(await run.run(signal))) return;
       if (!this.#isDrained) {

@@ -42,6 +42,34 @@ describe('the agent as a process', { concurrency: 2 }, () => {
     assert.equal(await agent.end('SIGTERM'), 0);
   });
 
+  test('evicts nobody before the node is cordoned, lest replacements come back to it', async () => {
+    // The cordon alone is slow, so that evictions would be first if they did not wait for it.
+    await using scene = await ClusterScene.start({
+      api: { latencyMs: ({ method }) => (method === 'PATCH' ? 150 : 0) },
+    });
+    scene.addPod('a', { stopMs: 100 });
+    const agent = await scene.startReadyAgent();
+    scene.announceSpot(30_000);
+    await agent.says('Node drained');
+    const acts = scene.api.requests.filter(({ path }) => /\/nodes\/n-1$|\/eviction$/.test(path));
+    assert.deepEqual(
+      acts.map(({ method, status }) => `${method} ${status}`),
+      ['PATCH 200', 'POST 201'],
+    );
+  });
+
+  test('evicts although the node cannot be cordoned', async () => {
+    await using scene = await ClusterScene.start();
+    scene.addPod('a', { stopMs: 100 });
+    scene.api.faults.add({ method: 'PATCH', path: '/nodes/n-1$', fault: { kind: 'hang' } });
+    const agent = await scene.startReadyAgent();
+    scene.announceSpot(30_000);
+    const noticed = await agent.says('Interruption noticed');
+    const asked = await agent.says('Pod asked to go');
+    assert.ok(asked.time - noticed.time < 2000, `${asked.time - noticed.time} ms`);
+    assert.equal(scene.isCordoned, false);
+  });
+
   test('deletes a guarded pod when only its own grace is left, and not before', async () => {
     await using scene = await ClusterScene.start();
     scene.addPod('guarded', { graceSeconds: 3 });
