@@ -1,5 +1,4 @@
 import { uptime } from 'node:os';
-import { KubeConfig } from '@kubernetes/client-node';
 import { pino } from 'pino';
 import packageFile from '../package.json' with { type: 'json' };
 import { systemClock } from '../shared/clock.ts';
@@ -17,6 +16,7 @@ import { AgentMetrics } from './account/metrics.ts';
 import { Webhook } from './account/webhook.ts';
 import { Agent, type AgentParts } from './agent.ts';
 import { DryRunCluster } from './cluster/dry-run-cluster.ts';
+import { findCredentials } from './cluster/find-credentials.ts';
 import { KubeCluster } from './cluster/kube-cluster.ts';
 import { KubeConnection } from './cluster/kube-connection.ts';
 import { TokenReviewer } from './cluster/review-token.ts';
@@ -98,7 +98,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
   const { signal } = stop;
   const metrics = new AgentMetrics(program.version);
   const pulse = new Pulse();
-  const { connection, cluster } = connectToCluster(config, log, metrics);
+  const { connection, cluster } = await connectToCluster(config, log, metrics);
   const { metadata, instance, ec2, observe } = openEyes({ config, log, metrics, pulse, cluster });
   const mustWait = () => agent.response?.isAsking === true;
   const { link, outbox, publishNode } = openMouth(
@@ -144,11 +144,10 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
 }
 
 /** The Kubernetes API: what this node and its pods are, and how they are changed. */
-function connectToCluster({ nodeName }: AgentConfig, log: Log, metrics: AgentMetrics): ClusterParts {
-  const kubeConfig = new KubeConfig();
+async function connectToCluster({ nodeName }: AgentConfig, log: Log, metrics: AgentMetrics): Promise<ClusterParts> {
   try {
-    kubeConfig.loadFromDefault();
-    const connection = new KubeConnection(kubeConfig, (method, status, ms) => metrics.called(method, status, ms));
+    const credentials = await findCredentials(process.env);
+    const connection = new KubeConnection(credentials, (method, status, ms) => metrics.called(method, status, ms));
     const onGarbage = () => metrics.garbage('kubernetes');
     return { connection, cluster: new KubeCluster({ connection, nodeName, clock, log, onGarbage }) };
   } catch (error) {

@@ -1,6 +1,6 @@
-import { HttpMethod, type KubeConfig, RequestContext } from '@kubernetes/client-node';
-import { type Dispatcher, fetch, type Response } from 'undici';
+import { fetch, type Response } from 'undici';
 import { errorText } from '../../shared/log.ts';
+import type { KubeCredentials } from './kube-credentials.ts';
 
 /** A call that brought no answer, or one that its caller has no use for. */
 export class KubeError extends Error {
@@ -46,26 +46,16 @@ const longestLineChars = 4_194_304;
 export type CallListener = (method: string, status: number | undefined, ms: number) => void;
 
 /**
- * Requests to the API server with the credentials of a KubeConfig (service account, kubeconfig, exec plugin), over one shared
- * dispatcher. The generated API classes are left out: they open a connection for each request, have no time limits and double
- * the agent's memory.
+ * Requests to the API server over one shared dispatcher. The generated API classes of the client library are left out: they open a connection for
+ * each request, have no time limits and double the agent's memory.
  */
 export class KubeConnection {
-  readonly #config: KubeConfig;
-  readonly #server: string;
+  readonly #credentials: KubeCredentials;
   readonly #onCall: CallListener | undefined;
-  #dispatcher: Dispatcher | undefined;
 
-  constructor(config: KubeConfig, onCall?: CallListener) {
-    const cluster = config.getCurrentCluster();
-    if (cluster === null) throw new KubeError('Cannot find a Kubernetes cluster in the kubeconfig', {});
-    this.#config = config;
+  constructor(credentials: KubeCredentials, onCall?: CallListener) {
+    this.#credentials = credentials;
     this.#onCall = onCall;
-    this.#server = cluster.server.replace(/\/$/, '');
-  }
-
-  get server(): string {
-    return this.#server;
   }
 
   /** One call. Throws a {@link KubeError} without an answer in time; any HTTP status is an answer. */
@@ -122,23 +112,19 @@ export class KubeConnection {
   }
 
   async close(): Promise<void> {
-    await this.#dispatcher?.destroy();
+    await this.#credentials.close();
   }
 
   async #fetch(request: Omit<KubeRequest, 'timeoutMs' | 'signal'>, signal: AbortSignal): Promise<Response> {
     const { method, path, body, contentType = 'application/json' } = request;
-    const url = `${this.#server}${path}`;
-    const context = new RequestContext(url, HttpMethod[method]);
-    await this.#config.applySecurityAuthentication(context);
-    // Each call above makes a dispatcher of its own; only the first is ever used, so that connections are shared.
-    this.#dispatcher ??= context.getDispatcher();
+    const { headers, dispatcher } = await this.#credentials.authorize();
     // fetch, not undici's request: only fetch ends on the signal while the TCP connect hangs.
-    return fetch(url, {
+    return fetch(`${this.#credentials.server}${path}`, {
       method,
-      headers: { ...context.getHeaders(), accept: 'application/json', ...(body && { 'content-type': contentType }) },
+      headers: { ...headers, accept: 'application/json', ...(body && { 'content-type': contentType }) },
       signal,
       ...(body && { body: JSON.stringify(body) }),
-      ...(this.#dispatcher && { dispatcher: this.#dispatcher }),
+      ...(dispatcher && { dispatcher }),
     });
   }
 }
