@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { build } from 'esbuild';
+import { bundle as bundleProgram } from '../../build/bundle.ts';
 import { ClusterScene } from '../../test/integration/agent/scene/cluster-scene.ts';
 import { eventually } from '../../test/integration/agent/scene/eventually.ts';
 import { kubectlDrain } from './kubectl-drain.ts';
@@ -50,19 +50,9 @@ try {
   await rm(directory, { recursive: true, force: true });
 }
 
-/** As the image has it: one CommonJS file, with the EC2 client cut off. */
+/** The files that ship. */
 async function bundleAgent(): Promise<string> {
-  await build({
-    entryPoints: [join(import.meta.dirname, '..', '..', 'agent', 'main.ts')],
-    outfile: join(directory, 'agent.cjs'),
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node24',
-    mainFields: ['module', 'main'],
-    external: ['@aws-sdk/client-ec2'],
-    logLevel: 'error',
-  });
+  await bundleProgram('agent', directory);
   return join(directory, 'agent.cjs');
 }
 
