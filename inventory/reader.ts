@@ -27,6 +27,8 @@ const backoff: Backoff = { firstMs: 200, longestMs: 10_000 };
 const mostFailuresOnce = 3;
 /** How often leases are looked at. */
 const expireEveryMs = 1000;
+/** Requests to delete at the same time; past it, who receives waits. */
+const mostRemovals = 16;
 /** Deleting is repeated by the queue itself, which hands the messages out again. */
 const removeMs = 5000;
 
@@ -40,6 +42,7 @@ export async function readInventory(options: ReaderOptions, signal: AbortSignal)
   const ended = new AbortController();
   const running = AbortSignal.any([signal, ended.signal]);
   const pollers = new Set<Promise<void>>();
+  const removals = new Set<Promise<void>>();
 
   const poll = async (isExtra: boolean): Promise<void> => {
     for (let isFirst = !isExtra; !running.aborted; isFirst = false) {
@@ -50,7 +53,10 @@ export async function readInventory(options: ReaderOptions, signal: AbortSignal)
       const { changes, stored } = intake.take(messages);
       onChanges(changes);
       await stored;
-      await remove(options, messages);
+      // Beside the next receive: a delete that hangs must not keep what comes from being heard.
+      const removal = remove(options, messages).finally(() => removals.delete(removal));
+      removals.add(removal);
+      if (removals.size >= mostRemovals) await Promise.race(removals);
     }
   };
   const startPoller = (isExtra: boolean): void => {
@@ -69,6 +75,7 @@ export async function readInventory(options: ReaderOptions, signal: AbortSignal)
   startPoller(false);
   const expiring = expireLeases();
   while (pollers.size > 0) await Promise.allSettled(pollers);
+  await Promise.allSettled(removals);
   ended.abort();
   await expiring;
   onChanges(intake.expire());

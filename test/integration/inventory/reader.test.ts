@@ -205,3 +205,15 @@ test('a reader that was away catches up from the queue, and calls nobody lost fo
     rmSync(folder, { recursive: true });
   }
 });
+
+test('a delete that hangs keeps nobody from being heard', async () => {
+  await using queue = await startEventQueue('events', { VisibilityTimeout: '30' });
+  await using reader = startReader(queue);
+  queue.service.faults.add({ path: 'DeleteMessageBatch', fault: { kind: 'hang' }, times: 3 });
+  for (const sequence of [1, 2, 3, 4]) {
+    const sentMs = Date.now();
+    await queue.send([sampleEvent({ id: 'gs-1', status: 'ready', sequence, players: sequence })]);
+    await until('it is heard', () => reader.view.row('gs-1')?.players === sequence);
+    assert.ok(Date.now() - sentMs < 3000, `heard after ${Date.now() - sentMs} ms`);
+  }
+});
