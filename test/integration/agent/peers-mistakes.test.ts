@@ -238,10 +238,10 @@ describe('mistakes of others that this agent does not make', { concurrency: 2 },
     scene.addPod('db-0', { isGameServer: false, owner: 'StatefulSet' });
     const agent = await scene.startReadyAgent();
     // The eviction is on its way when the pod is another one by now.
-    scene.api.faults.add({ path: '/eviction$', fault: { kind: 'delay', delayMs: 500 }, times: 1 });
+    scene.api.faults.add({ path: '/eviction$', fault: { kind: 'delay', delayMs: 2000 }, times: 1 });
     scene.announceSpot(60_000);
-    await agent.says('Wrappers told');
-    scene.replacePod('db-0', 3000);
+    await eventually('the eviction has arrived', () => scene.api.faults.list().length === 0);
+    scene.replacePod('db-0', 10_000);
     // The first one is refused for its uid, and the new pod gets one of its own.
     const answers = () =>
       scene.api.requests.filter(({ path }) => path.endsWith('/eviction')).map(({ status }) => status);
