@@ -69,10 +69,20 @@ function planAll(
   const known = tracked.state === 'quiet' ? undefined : tracked.interruption;
   const planned = notices.map((notice) =>
     known !== undefined && isSame(notice, known)
-      ? planInterruption({ ...notice, id: known.id }, known.firstSeenMs, policy, nowMs)
+      ? planInterruption(withKnown(notice, known, nowMs), known.firstSeenMs, policy, nowMs)
       : planInterruption(notice, nowMs, policy, nowMs),
   );
   return planned.filter(({ response }) => response !== 'ignore');
+}
+
+/** EC2 never gives a spot instance more time than it first said: while that time runs, a later instant is somebody's mistake. */
+function withKnown(notice: Notice, { id, deadlineMs: knownMs }: PlannedInterruption, nowMs: number): Notice {
+  const isReprieve =
+    notice.kind === 'spot-termination' &&
+    knownMs !== undefined &&
+    knownMs > nowMs &&
+    knownMs < (notice.deadlineMs ?? 0);
+  return { ...notice, id, deadlineMs: isReprieve ? knownMs : notice.deadlineMs };
 }
 
 /**

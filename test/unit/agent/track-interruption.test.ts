@@ -135,6 +135,28 @@ describe('what is answered', () => {
     });
   });
 
+  const reprieves = [
+    { name: 'a spot termination is not put off', known: spot, before: noon + 5000, change: 'none' },
+    {
+      name: 'a spot termination whose instant has passed can be another one',
+      known: spot,
+      before: noon + 120_000,
+      change: 'changed',
+    },
+    {
+      name: 'a maintenance can be put off',
+      known: { ...maintenance, deadlineMs: noon + 120_000 },
+      before: noon + 5000,
+      change: 'changed',
+    },
+  ];
+  for (const { name, known, before, change: expected } of reprieves)
+    test(name, () => {
+      const later = { ...known, deadlineMs: noon + 150_000 };
+      const { change } = trackInterruption(answered(planned(known)), look([later]), policy, before);
+      assert.equal(change.kind, expected);
+    });
+
   test('stays the same where the metadata service now names the instance otherwise', () => {
     const { change, tracked } = trackInterruption(
       answered(),
