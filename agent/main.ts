@@ -238,6 +238,7 @@ function pretend(cluster: KubeCluster, log: Log) {
       return { told: 0, firstMs: clock.now(), lastMs: clock.now() };
     },
     cancel: () => 0,
+    occupancies: () => new Map(),
   };
   const events: EventSink = { onNode: () => {}, onPod: () => {} };
   const publishNode: AgentParts['publishNode'] = (state) => log.info({ state }, 'Dry run: would publish');

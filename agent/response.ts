@@ -5,7 +5,7 @@ import type { Log } from '../shared/log.ts';
 import type { Account } from './account/account.ts';
 import type { Cluster } from './cluster/cluster.ts';
 import type { NodeKeeper } from './cordon/node-keeper.ts';
-import { Drain } from './drain/drain.ts';
+import { Drain, type DrainScope } from './drain/drain.ts';
 import type { PlannedInterruption } from './interruption/policy.ts';
 import type { LinkServer } from './link/link-server.ts';
 import { steadyClock } from './steady-clock.ts';
@@ -13,7 +13,7 @@ import { steadyClock } from './steady-clock.ts';
 export interface ResponseParts {
   readonly cluster: Cluster;
   readonly keeper: Pick<NodeKeeper, 'want'>;
-  readonly link: Pick<LinkServer, 'announce' | 'cancel'>;
+  readonly link: Pick<LinkServer, 'announce' | 'cancel' | 'occupancies'>;
   /** Publishes what became of this node. */
   readonly publishNode: (state: NodeState, interruption: Interruption) => void;
   readonly clock: Clock;
@@ -32,6 +32,9 @@ const largestMarginShare = 1 / 4;
 /** How often the end is looked at: the deadline may move, and clocks may step. */
 const watchEndMs = 250;
 
+/** How often it is looked for game servers that have become idle. */
+const lookForIdleMs = 1000;
+
 /** A cordon takes one call, a few milliseconds; an API server that cannot take it in this time shall not hold up the drain. */
 const cordonHeadStartMs = 250;
 
@@ -45,7 +48,7 @@ export class Response {
   readonly #signal: AbortSignal;
   readonly #stopped = new AbortController();
   #interruption: PlannedInterruption;
-  #drain: { readonly run: Drain; readonly abort: AbortController } | undefined;
+  #drain: { readonly run: Drain; readonly scope: DrainScope; readonly abort: AbortController } | undefined;
   #isDrained = false;
   #marked: Promise<unknown> = Promise.resolve();
 
@@ -65,9 +68,9 @@ export class Response {
     return this.#drain?.run.isAsking === true;
   }
 
-  /** Whether pods are still to go. */
+  /** Whether pods are still to go by an instant. */
   get isBusy(): boolean {
-    return this.#drain !== undefined && !this.#isDrained;
+    return this.#drain?.scope === 'all' && !this.#isDrained;
   }
 
   begin(isResumed: boolean): void {
@@ -92,10 +95,10 @@ export class Response {
     // After the new word, so that a game that has to go anyway is not told for a moment that it may stay.
     if (isOther) this.#parts.link.cancel(before);
     this.#mark();
-    const endByMs = this.#endByMs();
-    if (interruption.response !== 'drain') this.#stopDrain();
-    else if (this.#drain === undefined) this.#startDrain();
-    else if (endByMs !== undefined) this.#drain.run.moveEnd(endByMs);
+    if (this.#drain?.scope !== this.#scope()) {
+      this.#stopDrain();
+      this.#startDrain();
+    } else this.#drain?.run.moveEnd(this.#endByMs() ?? Number.POSITIVE_INFINITY);
     this.#publish();
   }
 
@@ -150,15 +153,26 @@ export class Response {
   }
 
   #startDrain(): void {
-    const { cluster, clock, log, agentUid, mayDelete } = this.#parts;
-    const endByMs = this.#endByMs();
-    if (this.#interruption.response !== 'drain' || endByMs === undefined) return;
+    const { cluster, clock, log, agentUid, mayDelete, link } = this.#parts;
+    const scope = this.#scope();
+    if (scope === undefined) return;
     const abort = new AbortController();
     const signal = AbortSignal.any([this.#signal, abort.signal]);
-    const run = new Drain({ cluster, clock, log, agentUid, mayDelete, listener: this.#account }, endByMs);
-    this.#drain = { run, abort };
-    void this.#drainUntilStopped(run, signal);
-    void this.#closeAtEnd(run, signal);
+    const parts = { cluster, clock, log, agentUid, mayDelete, scope, occupancies: () => link.occupancies() };
+    const run = new Drain({ ...parts, listener: this.#account }, this.#endByMs() ?? Number.POSITIVE_INFINITY);
+    this.#drain = { run, scope, abort };
+    if (scope === 'idle') void this.#drainIdle(run, signal);
+    else {
+      void this.#drainUntilStopped(run, signal);
+      void this.#closeAtEnd(run, signal);
+    }
+  }
+
+  /** What is to be drained now; undefined: nothing. Maintenance that is held is days away: its idle servers may still find players. */
+  #scope(): DrainScope | undefined {
+    const { response, kind, deadlineMs } = this.#interruption;
+    if (response === 'drain' && deadlineMs !== undefined) return 'all';
+    return response === 'hold' && kind === 'rebalance' ? 'idle' : undefined;
   }
 
   #stopDrain(): void {
@@ -167,10 +181,22 @@ export class Response {
     this.#isDrained = false;
   }
 
+  /** Evicted before the cordon stands, a pod's replacement may be put on this very node, and has to go a second time. */
+  async #letCordonGoFirst(signal: AbortSignal): Promise<void> {
+    await Promise.race([this.#marked, this.#parts.clock.sleep(cordonHeadStartMs, signal).catch(() => {})]);
+  }
+
+  /** While the node is at risk: those on which nobody plays begin anew elsewhere, before anybody does. */
+  async #drainIdle(run: Drain, signal: AbortSignal): Promise<void> {
+    const { cluster, clock } = this.#parts;
+    await this.#letCordonGoFirst(signal);
+    while (await run.run(signal))
+      await Promise.race([cluster.changed(), clock.sleep(lookForIdleMs, signal).catch(() => {})]);
+  }
+
   async #drainUntilStopped(run: Drain, signal: AbortSignal): Promise<void> {
     const { cluster, clock, log, publishNode } = this.#parts;
-    // Evicted before the cordon stands, a pod's replacement may be put on this very node, and has to go a second time.
-    await Promise.race([this.#marked, clock.sleep(cordonHeadStartMs, signal).catch(() => {})]);
+    await this.#letCordonGoFirst(signal);
     while (!signal.aborted) {
       if (!(await run.run(signal))) return;
       if (!this.#isDrained) {

@@ -2,6 +2,7 @@ import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { instant } from '../shared/interruption/interruption.ts';
 import { type GameSdk, openGameSdk } from './agones/game-sdk.ts';
 import { announcedEnd } from './agones/model/announced-end.ts';
+import { occupancyOf } from './agones/model/sdk-view.ts';
 import type { WrapperConfig } from './config.ts';
 import type { EndCause } from './end-plan.ts';
 import {
@@ -157,7 +158,8 @@ export class GameServer {
 
   async #openSdk(signal: AbortSignal): Promise<GameSdk | undefined> {
     try {
-      const sdk = await openGameSdk({ ...this.#options, address: () => this.#address, signal });
+      const onOccupancy = () => this.#tellAgent();
+      const sdk = await openGameSdk({ ...this.#options, address: () => this.#address, onOccupancy, signal });
       sdk?.announce(announcedEnd(this.#life), this.#agent.risk);
       return sdk;
     } catch (error) {
@@ -178,13 +180,23 @@ export class GameServer {
   }
 
   #publish(name: Report['name']): void {
-    const players = playersOf(this.#facts());
     this.#logState(name);
     if (name === 'ready') this.#inBackground(this.#releaseMemory());
     this.#reporter.report(reportOf(name, this.#facts()));
     if (name === 'heartbeat') return;
-    this.#agent.tellState({ type: 'state', state: statusOf(this.#life), ...(players === null ? {} : { players }) });
+    this.#tellAgent();
     this.#writeState();
+  }
+
+  #tellAgent(): void {
+    const players = playersOf(this.#facts());
+    const occupancy = this.#sdk === undefined ? undefined : occupancyOf(this.#sdk.view);
+    this.#agent.tellState({
+      type: 'state',
+      state: statusOf(this.#life),
+      ...(players === null ? {} : { players }),
+      ...(occupancy === undefined ? {} : { occupancy }),
+    });
   }
 
   #logState(name: Report['name']): void {

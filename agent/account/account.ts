@@ -131,6 +131,10 @@ export class Account implements DrainListener {
     this.#note(pod, { goneMs: this.#parts.clock.now() });
   }
 
+  onSpared({ uid }: PodView): void {
+    if (this.#pods.get(uid)?.askedMs === undefined) this.#pods.delete(uid);
+  }
+
   /** What became of the pods, for the log line that says the node is drained. */
   drainedFields(): { readonly pods: Readonly<Record<string, PodEnd>>; readonly left: readonly string[] } {
     const pods = [...this.#pods.values()];

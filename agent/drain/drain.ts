@@ -1,5 +1,6 @@
 import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
+import type { Occupancy } from '../../shared/link/link-message.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import type { Cluster, EvictOutcome } from '../cluster/cluster.ts';
 import { CallLimit } from './call-limit.ts';
@@ -16,7 +17,12 @@ export interface DrainListener {
   readonly onAsked: (pod: PodView, how: PodEnd, gracePeriodSeconds: number) => void;
   readonly onRefused: (pod: PodView, reason: string) => void;
   readonly onGone: (pod: PodView) => void;
+  /** It was to go, and stays after all: somebody has begun to play on it. */
+  readonly onSpared: (pod: PodView) => void;
 }
+
+/** `idle`: only game servers on which, as they say, nobody plays; each of the others when it becomes so. */
+export type DrainScope = 'all' | 'idle';
 
 export interface DrainParts {
   readonly cluster: Cluster;
@@ -28,6 +34,9 @@ export interface DrainParts {
   readonly agentUid: string | undefined;
   /** Whether pods that a budget holds back may be deleted. */
   readonly mayDelete: () => boolean;
+  /** By pod uid, where it is known whether somebody plays on it. */
+  readonly occupancies: () => ReadonlyMap<string, Occupancy>;
+  readonly scope: DrainScope;
 }
 
 /** Refusals by a budget: it is asked again no more often than kubectl would. */
@@ -52,6 +61,7 @@ export class Drain {
   #endByMs: number;
   #isHeldBack = false;
 
+  /** `endByMs` is infinite where nobody has to go yet. */
   constructor(parts: DrainParts, endByMs: number) {
     this.#parts = { random: Math.random, ...parts };
     this.#endByMs = endByMs;
@@ -90,6 +100,7 @@ export class Drain {
       const { steps, nextMs } = planDrain({
         ...{ attempts, nowMs, pods: pods ?? [], endByMs: this.#endByMs },
         mayDelete: this.#parts.mayDelete(),
+        occupancies: this.#parts.occupancies(),
       });
       this.#wake = Promise.withResolvers();
       const free = this.#limit.free(nowMs);
@@ -106,15 +117,21 @@ export class Drain {
   }
 
   #movablePods(): readonly PodView[] | undefined {
-    const filters = podFilters(this.#parts.agentUid);
-    return this.#parts.cluster.pods()?.filter((pod) => sparedBy(filters, pod) === undefined);
+    const { agentUid, cluster, scope, occupancies } = this.#parts;
+    const filters = podFilters(agentUid);
+    const movable = cluster.pods()?.filter((pod) => sparedBy(filters, pod) === undefined);
+    if (scope === 'all') return movable;
+    const known = occupancies();
+    const isGoing = ({ uid, goneByMs }: PodView) => goneByMs !== undefined && this.#seen.has(uid);
+    return movable?.filter((pod) => known.get(pod.uid) === 'idle' || isGoing(pod));
   }
 
   /** Tells the listener which pods came and went since the last look, and forgets those that went. */
   #look(): readonly PodView[] | undefined {
-    const { listener } = this.#parts;
+    const { listener, cluster } = this.#parts;
     const pods = this.#movablePods();
     if (pods === undefined) return undefined;
+    const onNode = new Set(cluster.pods()?.map(({ uid }) => uid));
     const present = new Map(pods.map((pod) => [pod.uid, pod]));
     for (const [uid, pod] of present) {
       if (!this.#seen.has(uid)) listener.onSeen(pod);
@@ -124,7 +141,8 @@ export class Drain {
       if (present.has(uid)) continue;
       this.#seen.delete(uid);
       this.#attempts.delete(uid);
-      listener.onGone(pod);
+      if (onNode.has(uid)) listener.onSpared(pod);
+      else listener.onGone(pod);
     }
     return pods;
   }

@@ -1,3 +1,4 @@
+import type { Occupancy } from '../../shared/link/link-message.ts';
 import type { PodView } from './pod.ts';
 import { isGameServer, isLastTier } from './pod-filters.ts';
 
@@ -34,7 +35,9 @@ export interface DrainState {
   /** The pods to be moved; spared ones are not among them. */
   readonly pods: readonly PodView[];
   readonly attempts: ReadonlyMap<string, PodAttempt>;
-  /** By when every pod has ended: the deadline less the safety margin, epoch milliseconds. */
+  /** By pod uid, where it is known. */
+  readonly occupancies: ReadonlyMap<string, Occupancy>;
+  /** By when every pod has ended: the deadline less the safety margin, epoch milliseconds; infinite where nobody has to go yet. */
   readonly endByMs: number;
   readonly nowMs: number;
   /** Whether we have the right to delete. Without it budgets are asked to the very end. */
@@ -50,8 +53,11 @@ const outlivesByMs = 1000;
 /** With less time than this there is none left to ask a budget first. */
 const shortestAskMs = 2000;
 
-/** The last tier begins at least so long before the end, however short its graces are: it too is to be asked first. */
-const lastTierMs = 5000;
+/** Who waits for others is asked at least so long before the end, however short its grace is: it too is to be asked first. */
+const lateTierMs = 5000;
+
+/** Occupied game servers are left alone to the end, so their calls come all at once: each gets so long, as a slow API server needs it. */
+const occupiedCallMs = 250;
 
 /** Longer pauses than any that a drain asks for are the work of a clock that was set back: nobody waits for them. */
 const longestWaitMs = 15_000;
@@ -63,8 +69,16 @@ const longestPauseMs = 1000;
  * Decides the next steps from nothing but the present state, so that a moved deadline, a pod that came or went and a restarted
  * agent need no special case. A pod is evicted while a budget may still agree, and deleted once only its own grace is left.
  */
-export function planDrain({ pods, attempts, endByMs, nowMs, mayDelete }: DrainState): DrainPlan {
+export function planDrain(state: DrainState): DrainPlan {
+  const { pods, attempts, occupancies, endByMs, nowMs, mayDelete } = state;
+  const isOccupied = ({ uid }: PodView) => occupancies.get(uid) === 'occupied';
+  const occupiedLeadMs = pods.filter(isOccupied).length * occupiedCallMs;
   const isLastTierOpen = pods.every((pod) => isLastTier(pod) || pod.isFinished);
+  const opensMs = (pod: PodView) => {
+    const lateMs = endByMs - lateTierMs;
+    if (isLastTier(pod) && !isLastTierOpen) return lateMs;
+    return isOccupied(pod) ? Math.min(lateMs, escalationMs(pod, endByMs)) - occupiedLeadMs : 0;
+  };
   const steps: Step[] = [];
   let nextMs = nowMs + longestPauseMs;
   for (const pod of pods) {
@@ -75,12 +89,11 @@ export function planDrain({ pods, attempts, endByMs, nowMs, mayDelete }: DrainSt
     // An eviction also removes a finished pod, and shortens one that is going already.
     const step: Step = mayDelete ? wanted : { kind: 'evict', pod, gracePeriodSeconds: wanted.gracePeriodSeconds };
     const latestMs = mayDelete ? escalationMs(pod, endByMs) : Number.POSITIVE_INFINITY;
-    const openMs = isLastTier(pod) && !isLastTierOpen ? endByMs - lastTierMs : 0;
-    const dueMs = whenDue(step, believable(attempt, nowMs), openMs, latestMs);
+    const dueMs = whenDue(step, believable(attempt, nowMs), opensMs(pod), latestMs);
     if (dueMs <= nowMs) steps.push(step);
     else nextMs = Math.min(nextMs, dueMs);
   }
-  return { steps: steps.sort(byUrgency(attempts)), nextMs };
+  return { steps: steps.sort(byUrgency(state)), nextMs };
 }
 
 export const untried: PodAttempt = { isInFlight: false, refusals: 0, evictAfterMs: 0, untouchedUntilMs: 0 };
@@ -102,7 +115,8 @@ function nextStep(pod: PodView, attempt: PodAttempt, endByMs: number, nowMs: num
     return outlives ? { kind: 'delete', pod, gracePeriodSeconds: leftSeconds, why: 'outlives' } : undefined;
   }
   // A game plays on, or saves, as long as the notice allows; anything else gets no more than it asks for.
-  const ownSeconds = isGameServer(pod) ? leftSeconds : Math.min(pod.gracePeriodSeconds, leftSeconds);
+  const isGivenAll = isGameServer(pod) && Number.isFinite(leftSeconds);
+  const ownSeconds = isGivenAll ? leftSeconds : Math.min(pod.gracePeriodSeconds, leftSeconds);
   const gracePeriodSeconds = Math.max(shortestGraceSeconds, ownSeconds);
   return mustDelete(pod, attempt, endByMs, nowMs)
     ? { kind: 'delete', pod, gracePeriodSeconds, why: 'budget' }
@@ -132,14 +146,15 @@ function whenDue(
 
 /**
  * On a slow API server the calls are the scarce thing: what cannot wait goes first. Deletions cannot, except of finished pods, which always can.
- * Then pods that were never asked, by how long they may wait before they lose some of their grace. Asking a budget again comes after
- * them: twenty budgets that say no would otherwise keep ninety willing pods waiting.
+ * Then pods that were never asked, those on which somebody plays last, by how long they may wait before they lose some of their grace.
+ * Asking a budget again comes after them: twenty budgets that say no would otherwise keep ninety willing pods waiting.
  */
-function urgency(step: Step, attempts: DrainState['attempts']): number {
-  if (step.kind === 'delete') return step.why === 'finished' ? 3 : 0;
-  return (attempts.get(step.pod.uid)?.refusals ?? 0) === 0 ? 1 : 2;
+function urgency({ pod, ...step }: Step, { attempts, occupancies }: DrainState): number {
+  if (step.kind === 'delete') return step.why === 'finished' ? 4 : 0;
+  if ((attempts.get(pod.uid)?.refusals ?? 0) > 0) return 3;
+  return occupancies.get(pod.uid) === 'occupied' ? 2 : 1;
 }
 
-function byUrgency(attempts: DrainState['attempts']): (a: Step, b: Step) => number {
-  return (a, b) => urgency(a, attempts) - urgency(b, attempts) || b.pod.gracePeriodSeconds - a.pod.gracePeriodSeconds;
+function byUrgency(state: DrainState): (a: Step, b: Step) => number {
+  return (a, b) => urgency(a, state) - urgency(b, state) || b.pod.gracePeriodSeconds - a.pod.gracePeriodSeconds;
 }

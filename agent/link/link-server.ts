@@ -8,6 +8,7 @@ import {
   type HelloMessage,
   interruptionMessage,
   linkProtocolVersion,
+  type Occupancy,
   type WrapperMessage,
 } from '../../shared/link/link-message.ts';
 import type { Log } from '../../shared/log.ts';
@@ -76,6 +77,14 @@ export class LinkServer {
 
   get wrappers(): number {
     return this.#greeted().length;
+  }
+
+  /** Of the pods on whose game servers it is known whether anybody plays, by pod uid. Only what a pod has proved to say itself counts. */
+  occupancies(): ReadonlyMap<string, Occupancy> {
+    const known = new Map<string, Occupancy>();
+    for (const { hello, isVerified, occupancy } of this.#peers)
+      if (isVerified && hello?.pod_uid !== undefined && occupancy !== undefined) known.set(hello.pod_uid, occupancy);
+    return known;
   }
 
   /** Listens until the signal aborts. Rejects with a FatalError where the address cannot be had. */
@@ -153,6 +162,7 @@ export class LinkServer {
         else peer.send({ type: 'error', message: 'Cannot take a second hello' });
         break;
       case 'state':
+        peer.occupancy = message.occupancy;
         break;
       case 'event':
         this.#takeEvent(peer, message.event);

@@ -6,6 +6,7 @@ import {
   type AgentMessage,
   encodeLine,
   type HelloMessage,
+  type Occupancy,
   type WrapperMessage,
 } from '../../shared/link/link-message.ts';
 
@@ -27,6 +28,8 @@ export class WrapperPeer {
   hello: HelloMessage | undefined;
   /** Whether it has proved to be the pod it says it is; only then it publishes through us. */
   isVerified = false;
+  /** Whether anybody plays on it, as it said last. */
+  occupancy: Occupancy | undefined;
   /** Its newest event: all that is known of the game server. */
   latest: GameServerEvent | undefined;
   /** Ids of its events that the queue has not taken yet. */

@@ -8,10 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { bundle } from '../../build/bundle.ts';
 import { type Command, median, proportionalMiB, run, startedBy, startMs, waitFor } from './measure.ts';
 import { type Relay, startRelay } from './relay.ts';
+import { playSdk, readSdkPorts, type SdkForm, type SdkPorts, sdkGame } from './sdk-players.ts';
 
 /*
  * What a wrapper costs: 20 at a time, each with a sleeping game, in their steady state (ready, heartbeats on), side by side with nothing but
- * Node, with tini, and with a start script in Python. Rounds are interleaved, because the machine itself changes from minute to minute.
+ * Node, with tini, and with a start script in Python. `rest` and `rest+grpc` are linked wrappers whose SDK server is in use. Rounds are interleaved, because the machine itself changes from minute to minute.
  */
 
 const gameServers = 20;
@@ -20,7 +21,7 @@ const startsARound = 10;
 /** Several heartbeats, and the time in which the SDK's memory has been given back. */
 const settleMs = 7000;
 
-type Variant = 'node' | 'spawn' | 'tini' | 'python' | 'linked' | 'alone';
+type Variant = 'node' | 'spawn' | 'tini' | 'python' | 'linked' | 'alone' | SdkForm;
 
 interface Bench {
   readonly wrapper: string;
@@ -70,7 +71,15 @@ function command(
       return wrapped('--link', linkPath);
     case 'alone':
       return wrapped('--link', 'none');
+    case 'rest':
+    case 'rest+grpc':
+      // Open, because this process plays the games.
+      return wrapped('--link', linkPath, '--sdk', variant, '--sdk-open');
   }
+}
+
+function sdkFormOf(variant: Variant): SdkForm | undefined {
+  return variant === 'rest' || variant === 'rest+grpc' ? variant : undefined;
 }
 
 const hasTini = spawnSync('tini', ['--version']).status === 0;
@@ -78,10 +87,12 @@ const hasPython = spawnSync('python3', ['-c', 'import boto3']).status === 0;
 
 /** Starts all at once, lets them settle, and takes their memory; then ends one, and the others at once. */
 async function measureTogether(variant: Variant, bench: Bench, figures: Figures): Promise<void> {
-  const started = command(variant, sleeper, bench);
+  const form = sdkFormOf(variant);
+  const started = command(variant, form === undefined ? sleeper : sdkGame, bench);
   if (started === undefined) return;
   const children = Array.from({ length: gameServers }, () => run(started));
-  for (const child of children) child.stdout?.resume();
+  const played = new AbortController();
+  const playing = form === undefined ? discardOutput(children) : play(form, children, played.signal);
   const unsent = children.map((child) => countUnsent(child));
   try {
     await sleep(settleMs);
@@ -90,6 +101,8 @@ async function measureTogether(variant: Variant, bench: Bench, figures: Figures)
     const pids = children.flatMap(({ pid }) => pid ?? []);
     figures.pssMiB.push(memoryOf(pids) / gameServers);
     figures.helperMiB.push(memoryOf(pids.flatMap((pid) => startedBy(pid, isSleeper))) / gameServers);
+    played.abort();
+    await playing;
     if (variant === 'node') return;
     const [first, ...others] = children as [ChildProcess, ...ChildProcess[]];
     figures.singleEndMs.push(await endAll([first]));
@@ -97,8 +110,24 @@ async function measureTogether(variant: Variant, bench: Bench, figures: Figures)
     const lost = (await Promise.all(unsent)).reduce((sum, count) => sum + count, 0);
     if (lost > 0) throw new Error(`Cannot measure ${variant}: ${lost} events were not taken by the queue`);
   } finally {
+    played.abort();
     for (const child of children) child.kill('SIGKILL');
   }
+}
+
+async function discardOutput(children: readonly ChildProcess[]): Promise<void> {
+  for (const child of children) child.stdout?.resume();
+}
+
+async function play(form: SdkForm, children: readonly ChildProcess[], signal: AbortSignal): Promise<void> {
+  const ports = await Promise.all(children.map(sdkPortsOf));
+  await playSdk(form, ports, signal);
+}
+
+async function sdkPortsOf({ stdout }: ChildProcess): Promise<SdkPorts> {
+  if (stdout === null) throw new Error('Cannot read the ports of an SDK server: no pipe');
+  const [line] = (await once(createInterface({ input: stdout }), 'line')) as [string];
+  return readSdkPorts(line);
 }
 
 function memoryOf(pids: readonly number[]): number {
@@ -125,7 +154,8 @@ async function endAll(children: readonly ChildProcess[]): Promise<number> {
 
 async function measureStart(variant: Variant, bench: Bench, figures: Figures): Promise<void> {
   const started = command(variant, ['sh', '-c', 'echo'], bench);
-  if (started !== undefined && variant !== 'node') figures.startMs.push(await startMs(started));
+  if (started !== undefined && variant !== 'node' && sdkFormOf(variant) === undefined)
+    figures.startMs.push(await startMs(started));
 }
 
 function round(value: number, digits = 2): number | null {
@@ -162,12 +192,21 @@ function report(figures: Readonly<Record<Variant, Figures>>): object {
     burst_end_ms: round(middle(variant, 'burstMs'), 0),
     single_end_ms: round(middle(variant, 'singleEndMs'), 0),
   });
-  return { linked: ratios('linked'), alone: ratios('alone'), python: hasPython ? ratios('python') : null };
+  return {
+    linked: ratios('linked'),
+    alone: ratios('alone'),
+    python: hasPython ? ratios('python') : null,
+    sdk_rest_adds_mib: round(middle('rest', 'pssMiB') - middle('linked', 'pssMiB')),
+    sdk_grpc_adds_mib: round(middle('rest+grpc', 'pssMiB') - middle('linked', 'pssMiB')),
+  };
 }
 
 async function measureAll(bench: Bench): Promise<Readonly<Record<Variant, Figures>>> {
   const none = (): Figures => ({ pssMiB: [], helperMiB: [], startMs: [], burstMs: [], singleEndMs: [] });
-  const figures = { node: none(), spawn: none(), tini: none(), python: none(), linked: none(), alone: none() };
+  const figures = {
+    ...{ node: none(), spawn: none(), tini: none(), python: none(), linked: none(), alone: none() },
+    ...{ rest: none(), 'rest+grpc': none() },
+  };
   const variants = Object.keys(figures) as Variant[];
   for (let index = 0; index < rounds; index++) {
     for (let start = 0; start < startsARound; start++)

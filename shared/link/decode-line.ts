@@ -59,11 +59,12 @@ const agentReaders: Readonly<Record<string, Reader<AgentMessage>>> = {
 
 const wrapperReaders: Readonly<Record<string, Reader<WrapperMessage>>> = {
   hello: readHello,
-  state: ({ state, players }) => {
+  state: ({ state, players, occupancy }) => {
     const known = gameServerStates.find((candidate) => candidate === state);
     if (known === undefined) return 'state is not one of the inventory';
     if (players !== undefined && !isWhole(players, 0)) return 'players is not a count';
-    return { type: 'state', state: known, ...(players === undefined ? {} : { players }) };
+    const message = { type: 'state', state: known, ...(players === undefined ? {} : { players }) } as const;
+    return occupancy === 'idle' || occupancy === 'occupied' ? { ...message, occupancy } : message;
   },
   event: ({ event }) =>
     isFields(event) ? { type: 'event', event: event as unknown as InventoryEvent } : 'event is not an object',

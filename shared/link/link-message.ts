@@ -25,7 +25,12 @@ export interface StateMessage {
   readonly type: 'state';
   readonly state: GameServerState;
   readonly players?: number;
+  /** Only from a game server that takes its players by allocation: of any other, nobody can say that it is idle. */
+  readonly occupancy?: Occupancy;
 }
+
+/** `idle`: ready, and nobody plays. `occupied`: allocated or reserved, or players are there; also while it ends. */
+export type Occupancy = 'idle' | 'occupied';
 
 /** An inventory event for the agent to publish; the wrapper keeps it until `published` names it. */
 export interface EventMessage {

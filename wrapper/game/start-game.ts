@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fstatSync } from 'node:fs';
+import { existsSync, fstatSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { Clock } from '../../shared/clock.ts';
 import { FatalError } from '../../shared/exit-status.ts';
@@ -63,13 +64,18 @@ async function spawnGame({ command, args, env, needsStdin, logPattern }: GameCom
     await once(child, 'spawn');
     return child;
   } catch (error) {
-    const isMissing = hasCode(error, 'ENOENT');
+    const isMissing = hasCode(error, 'ENOENT') || (hasCode(error, 'EACCES') && isNowhere(command, env['PATH']));
     const because = isMissing ? 'not found' : hasCode(error, 'EACCES') ? 'not executable' : String(error);
     throw new FatalError(`Cannot start game ${command}: ${because}`, {
       status: isMissing ? notFound : notExecutable,
       cause: error,
     });
   }
+}
+
+/** A folder of PATH that may not be looked into makes the system say EACCES of a command that is in none of them. */
+function isNowhere(command: string, path = ''): boolean {
+  return !command.includes('/') && !path.split(delimiter).some((folder) => existsSync(join(folder, command)));
 }
 
 function exitOf(child: ChildProcess): Promise<GameExit> {

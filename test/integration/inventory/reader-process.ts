@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
+import { compileCache } from '../../compile-cache.ts';
 import { testCredentials } from './event-queue-fixture.ts';
 
 const main = new URL('../../../inventory/main.ts', import.meta.url).pathname;
@@ -8,7 +9,7 @@ const main = new URL('../../../inventory/main.ts', import.meta.url).pathname;
 export function spawnReader(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
   return spawn(process.execPath, [main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], ...testCredentials, ...env },
+    env: { PATH: process.env['PATH'], ...compileCache, ...testCredentials, ...env },
   });
 }
 

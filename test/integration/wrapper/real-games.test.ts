@@ -79,6 +79,8 @@ suite('A real game server lives its whole life in a wrapper:', parallel, () => {
       `${folder}/world`,
       '--gameid',
       'minetest',
+      '--logfile',
+      `${folder}/minetest.log`,
     ];
     const wrapper = new WrapperProcess(t, flags, game, { env: { HOME: folder } });
     await wrapper.said('Game ready');

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { compileCache } from '../../compile-cache.ts';
 
 /** What happens after a test: node:test's context, or a list of one's own. */
 export interface Afterwards {
@@ -86,6 +87,7 @@ export class WrapperProcess {
       METADATA_ENDPOINT: 'none',
       TMPDIR: temporaryFolder(t),
       PATH: process.env['PATH'] ?? '',
+      ...compileCache,
     };
     const [command = '', ...args] = [...before, process.execPath, main, ...flags, '--', ...game];
     const stdio: StdioOptions = [stdin, 'pipe', 'pipe'];

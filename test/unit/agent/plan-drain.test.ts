@@ -8,15 +8,17 @@ import { noon, pod } from './agent-values.ts';
 const gameServer = { 'spotable.dev/game-server': 'true' };
 const last = { 'spotable.dev/drain': 'last' };
 const endByMs = noon + 115_000;
+const match = { occupied: ['match'] };
 
 function plan(
   pods: readonly PodView[],
   nowMs = noon,
   attempts: Readonly<Record<string, Partial<PodAttempt>>> = {},
-  mayDelete = true,
+  { mayDelete = true, occupied = [] as readonly string[] } = {},
 ) {
   const known = Object.entries(attempts).map(([name, attempt]) => [`uid-${name}`, { ...untried, ...attempt }] as const);
-  return planDrain({ pods, attempts: new Map(known), endByMs, nowMs, mayDelete });
+  const occupancies = new Map(occupied.map((name) => [`uid-${name}`, 'occupied'] as const));
+  return planDrain({ pods, attempts: new Map(known), occupancies, endByMs, nowMs, mayDelete });
 }
 
 function words({ steps }: { readonly steps: readonly Step[] }): string[] {
@@ -120,7 +122,7 @@ describe('a drain plan', () => {
         [pod({ name: 'a' }), pod({ name: 'b' })],
         endByMs - 1000,
         { a: { refusals: 9 }, b: { refusals: 9, evictAfterMs: endByMs } },
-        false,
+        { mayDelete: false },
       ),
       steps: ['evict a 1'],
     },
@@ -130,7 +132,7 @@ describe('a drain plan', () => {
         [pod({ name: 'a', goneByMs: endByMs + 60_000 }), pod({ name: 'b', isFinished: true })],
         noon,
         {},
-        false,
+        { mayDelete: false },
       ),
       steps: ['evict a 115', 'evict b 1'],
     },
@@ -150,6 +152,36 @@ describe('a drain plan', () => {
       steps: ['evict proxy 30'],
     },
     {
+      name: 'lets those who play play on, and takes the game servers that nobody plays on',
+      plan: plan(
+        [pod({ name: 'match', labels: gameServer }), pod({ name: 'free', labels: gameServer })],
+        noon,
+        {},
+        match,
+      ),
+      steps: ['evict free 115'],
+    },
+    {
+      name: 'asks an occupied game server when its own grace, and the time for the calls, are left',
+      plan: plan([pod({ name: 'match', labels: gameServer })], endByMs - 31_300, {}, match),
+      steps: [],
+    },
+    {
+      name: 'asks it then',
+      plan: plan([pod({ name: 'match', labels: gameServer })], endByMs - 31_250, {}, match),
+      steps: ['evict match 31'],
+    },
+    {
+      name: 'asks it at once where it needs more time to end than there is, though after the others',
+      plan: plan([pod({ name: 'match', gracePeriodSeconds: 600 }), pod({ name: 'free' })], noon, {}, match),
+      steps: ['evict free 30', 'evict match 115'],
+    },
+    {
+      name: 'keeps what carries the traffic while somebody plays',
+      plan: plan([pod({ name: 'proxy', labels: last }), pod({ name: 'match', labels: gameServer })], noon, {}, match),
+      steps: [],
+    },
+    {
       name: 'does not believe a pause that only a clock set back can have made',
       plan: plan([pod()], noon, {
         'gs-1': { refusals: 1, untouchedUntilMs: noon + 3_600_000, evictAfterMs: noon + 3_600_000 },
@@ -161,6 +193,13 @@ describe('a drain plan', () => {
     test(name, () => {
       assert.deepEqual(words(made), steps);
     });
+
+  test('gives pods their own grace, and deletes none, where nobody has to go yet', () => {
+    const pods = [pod({ labels: gameServer }), pod({ name: 'refused' })];
+    const attempts = new Map([['uid-refused', { ...untried, refusals: 5 }]]);
+    const endless = { occupancies: new Map(), endByMs: Number.POSITIVE_INFINITY, nowMs: noon, mayDelete: true };
+    assert.deepEqual(words(planDrain({ pods, attempts, ...endless })), ['evict gs-1 30', 'evict refused 30']);
+  });
 
   test('wakes up when the next pod is due, and at least once a second', () => {
     const waiting = { 'gs-1': { refusals: 1, evictAfterMs: noon + 300 } };
@@ -174,6 +213,7 @@ interface ModelPod {
   readonly gracePeriodSeconds: number;
   readonly isGameServer: boolean;
   readonly isLast: boolean;
+  readonly isOccupied: boolean;
   /** When it appears, after the notice. */
   readonly bornMs: number;
   /** From when its budget agrees; undefined: never. */
@@ -199,6 +239,7 @@ const modelPod: fc.Arbitrary<ModelPod> = fc.record({
   gracePeriodSeconds: fc.integer({ min: 0, max: 600 }),
   isGameServer: fc.boolean(),
   isLast: fc.boolean(),
+  isOccupied: fc.boolean(),
   bornMs: fc.constantFrom(0, 0, 0, 5000, 60_000, 110_000),
   opensMs: fc.option(fc.constantFrom(0, 0, 3000, 40_000, 100_000), { nil: undefined }),
   stopMs: fc.integer({ min: 0, max: 700_000 }),
@@ -211,6 +252,9 @@ function simulate(models: readonly ModelPod[], noticeMs: number): { traces: Trac
   const traces: Trace[] = models.map((model) => ({ model, calls: [], goneMs: undefined }));
   const going = new Map<Trace, { requestedMs: number; goneByMs: number; endsMs: number }>();
   const attempts = new Map<string, PodAttempt>();
+  const occupancies = new Map(
+    models.map(({ isOccupied }, index) => [`uid-${index}`, isOccupied ? 'occupied' : 'idle'] as const),
+  );
   const ask = (trace: Trace, graceSeconds: number, nowMs: number) => {
     const before = going.get(trace);
     const requestedMs = before?.requestedMs ?? nowMs;
@@ -246,6 +290,7 @@ function simulate(models: readonly ModelPod[], noticeMs: number): { traces: Trac
       endByMs: modelEndByMs,
       nowMs,
       mayDelete: true,
+      occupancies,
     });
     for (const step of steps) {
       const trace = views.get(step.pod.uid)?.trace;

@@ -1,15 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { compileCache } from '../../../compile-cache.ts';
 import { eventually } from './eventually.ts';
 
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string; readonly time: number };
 
 const entry = new URL('../../../../agent/main.ts', import.meta.url).pathname;
-
-/** Images come compiled: here the agent is compiled once a machine, and not at each of its many starts. */
-const cacheDirectory = process.env['NODE_COMPILE_CACHE'];
-const compileCache = cacheDirectory === undefined ? {} : { NODE_COMPILE_CACHE: cacheDirectory };
 
 /** An agent as a process of its own, and what it says. */
 export class AgentProcess {
