@@ -62,6 +62,12 @@ export function contradictions(config: WrapperConfig, command: readonly string[]
       found.push(`Invalid --ready ${config.ready.kind}:${name}: expected one of the ports ${names.join(', ')}`);
   if (config.ready.kind === 'tcp' && tcpPort(config.ports, config.ready.name) === undefined)
     found.push('Invalid --ready tcp: expected a port with tcp among --port');
+  if (config.sdk === undefined && config.ready.kind !== 'sdk')
+    for (const [flag, count] of [
+      ['--sdk-counter', config.sdkCounters.length],
+      ['--sdk-list', config.sdkLists.length],
+    ] as const)
+      if (count > 0) found.push(`Invalid ${flag}: expected --sdk or --ready sdk beside it`);
   if (config.leaseMs <= config.heartbeatMs)
     found.push(`Invalid --lease ${config.leaseMs}ms: expected more than the --heartbeat of ${config.heartbeatMs}ms`);
   return found;

@@ -1,4 +1,5 @@
 import { instant } from '../shared/interruption/interruption.ts';
+import type { Occupancy } from '../shared/link/link-message.ts';
 import type { GameSdk } from './agones/game-sdk.ts';
 import type { WrapperConfig } from './config.ts';
 import type { Placeholders } from './game/placeholders.ts';
@@ -70,6 +71,25 @@ export function reportOf(name: Report['name'], facts: Facts): Report {
 
 export function playersOf({ sdk, status }: Pick<Facts, 'sdk' | 'status'>): number | null {
   return sdk?.view.players ?? status.players;
+}
+
+/**
+ * Whether anybody plays; undefined where that cannot be known. Only of a game that says when it is allocated, be it with false, does it
+ * follow from its silence that it is idle.
+ */
+export function occupancyOf({
+  sdk,
+  status,
+  life,
+}: Pick<Facts, 'status' | 'life'> & { readonly sdk: Pick<GameSdk, 'view'> | undefined }): Occupancy | undefined {
+  const { isReady, isAllocated, players } = sdk?.view ?? { isReady: hasBeenReady(life), ...status };
+  if (!isReady) return undefined;
+  if (isAllocated === true || (players ?? 0) > 0) return 'occupied';
+  return isAllocated === undefined ? undefined : 'idle';
+}
+
+function hasBeenReady(life: Life): boolean {
+  return (life.phase === 'serving' || life.phase === 'ending') && life.isReady;
 }
 
 function labelsOf({ config, status, sdk, life, risk }: Facts): Readonly<Record<string, string>> {

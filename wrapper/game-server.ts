@@ -2,13 +2,13 @@ import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { instant } from '../shared/interruption/interruption.ts';
 import { type GameSdk, openGameSdk } from './agones/game-sdk.ts';
 import { announcedEnd } from './agones/model/announced-end.ts';
-import { occupancyOf } from './agones/model/sdk-view.ts';
 import type { WrapperConfig } from './config.ts';
 import type { EndCause } from './end-plan.ts';
 import {
   type Facts,
   gameEnvironment,
   needsAddress,
+  occupancyOf,
   placeholders,
   playersOf,
   reportOf,
@@ -147,6 +147,7 @@ export class GameServer {
     this.#inBackground(keepBeating(config.heartbeatMs, happenings, surroundings, signal));
     const onStatus = (status: Facts['status']) => {
       this.#status = status;
+      this.#tellAgent();
     };
     this.#inBackground(watchStatusFile(config.statusFile, onStatus, happenings, surroundings, signal));
     const placement = this.#whereabouts.known ?? (await this.#whereabouts.locate(signal));
@@ -158,8 +159,8 @@ export class GameServer {
 
   async #openSdk(signal: AbortSignal): Promise<GameSdk | undefined> {
     try {
-      const onOccupancy = () => this.#tellAgent();
-      const sdk = await openGameSdk({ ...this.#options, address: () => this.#address, onOccupancy, signal });
+      const onChange = () => this.#tellAgent();
+      const sdk = await openGameSdk({ ...this.#options, address: () => this.#address, onChange, signal });
       sdk?.announce(announcedEnd(this.#life), this.#agent.risk);
       return sdk;
     } catch (error) {
@@ -189,8 +190,8 @@ export class GameServer {
   }
 
   #tellAgent(): void {
-    const players = playersOf(this.#facts());
-    const occupancy = this.#sdk === undefined ? undefined : occupancyOf(this.#sdk.view);
+    const facts = this.#facts();
+    const [players, occupancy] = [playersOf(facts), occupancyOf(facts)];
     this.#agent.tellState({
       type: 'state',
       state: statusOf(this.#life),

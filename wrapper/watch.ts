@@ -35,7 +35,7 @@ export async function watchStatusFile(
     if (typeof status === 'string') log.warn({ file: path, reason: status }, 'Status file unusable');
     if (typeof status === 'object') {
       onStatus(status);
-      happenings.push({ kind: 'allocation', isAllocated: status.isAllocated });
+      happenings.push({ kind: 'allocation', isAllocated: status.isAllocated === true });
       happenings.push({ kind: 'heartbeat-due' });
     }
     await clock.sleep(statusFilePollMs, signal);

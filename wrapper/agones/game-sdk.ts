@@ -5,7 +5,7 @@ import type { LeasedPort } from '../ports/port-lease.ts';
 import type { Surroundings } from '../wrapper.ts';
 import type { GameServerIdentity } from './model/game-server-document.ts';
 import type { HealthRules } from './model/sdk-model.ts';
-import { happeningsBetween, isNews, occupancyOf, type SdkView } from './model/sdk-view.ts';
+import { happeningsBetween, isNews, type SdkView } from './model/sdk-view.ts';
 import type { SdkServer } from './sdk-server.ts';
 
 export interface GameSdkOptions {
@@ -14,8 +14,8 @@ export interface GameSdkOptions {
   readonly happenings: Happenings;
   readonly surroundings: Surroundings;
   readonly address: () => string | undefined;
-  /** Whether anybody plays has changed: {@link occupancyOf}. */
-  readonly onOccupancy: () => void;
+  /** What follows for whether anybody plays may have changed. */
+  readonly onChange: () => void;
   readonly signal: AbortSignal;
 }
 
@@ -73,7 +73,8 @@ class Bridge {
       this.#sdkProblem = view.problem;
       happenings.push({ kind: 'health-checked', problem: this.#problem() });
     }
-    if (occupancyOf(view) !== occupancyOf(before)) this.#options.onOccupancy();
+    if (view.isReady !== before.isReady || view.isAllocated !== before.isAllocated || view.players !== before.players)
+      this.#options.onChange();
     if (isNews(before, view) && !this.#isNewsWaiting) void this.#tellNews();
   }
 

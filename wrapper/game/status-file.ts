@@ -3,11 +3,12 @@ import { readFileSync, statSync } from 'node:fs';
 /** What a game says of itself through `--status-file`. */
 export interface GameStatus {
   readonly players: number | null;
-  readonly isAllocated: boolean;
+  /** undefined: it says nothing of it. */
+  readonly isAllocated: boolean | undefined;
   readonly labels: Readonly<Record<string, string>>;
 }
 
-export const unsaidStatus: GameStatus = { players: null, isAllocated: false, labels: {} };
+export const unsaidStatus: GameStatus = { players: null, isAllocated: undefined, labels: {} };
 
 /** The labels travel with every event, of which SQS takes 256 KiB. */
 const longestFileBytes = 16_384;
@@ -22,13 +23,9 @@ export function parseStatusFile(content: string): GameStatus | string {
     return 'not JSON';
   }
   if (typeof document !== 'object' || document === null || Array.isArray(document)) return 'not an object';
-  const {
-    players = null,
-    allocated = false,
-    labels = {},
-  } = document as Record<'players' | 'allocated' | 'labels', unknown>;
+  const { players = null, allocated, labels = {} } = document as Record<'players' | 'allocated' | 'labels', unknown>;
   if (players !== null && !(Number.isSafeInteger(players) && Number(players) >= 0)) return 'players is not a count';
-  if (typeof allocated !== 'boolean') return 'allocated is neither true nor false';
+  if (allocated !== undefined && typeof allocated !== 'boolean') return 'allocated is neither true nor false';
   if (typeof labels !== 'object' || labels === null || Array.isArray(labels)) return 'labels is not an object';
   const entries = Object.entries(labels);
   if (entries.length > mostLabels) return `labels has more than ${mostLabels} names`;

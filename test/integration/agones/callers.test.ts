@@ -17,7 +17,7 @@ const launched = [
   'setsid "$0" -e "$1" & wait',
   process.execPath,
   `fetch('http://localhost:' + process.env.AGONES_SDK_HTTP_PORT + '/ready', { method: 'POST', body: '{}' })
-    .then((response) => { console.log('answered', response.status); setTimeout(() => {}, 600_000); })`,
+    .then((response) => { console.log('answered', response.status); setTimeout(() => {}, 30_000); })`,
 ];
 
 async function ports(wrapper: WrapperProcess): Promise<{ http: number; grpc: number }> {
@@ -50,6 +50,8 @@ suite('With the network of its host', () => {
     assert.equal((await callOn(http, 'GET', '/watch/gameserver')).status, 403);
     await wrapper.said('SDK call of a stranger refused');
     assert.ok(!wrapper.hasSaid('Game told'), 'a stranger has ended the game');
+    wrapper.signal('SIGTERM');
+    await wrapper.status();
   });
 
   test('strangers are heard where the settings say so', async (t) => {

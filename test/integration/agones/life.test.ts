@@ -49,6 +49,7 @@ suite('A game that speaks the SDK', { concurrency: 3 }, () => {
       const names = agent.names().filter((name) => name !== 'heartbeat');
       // Reserved is protected like allocated, until the reservation is over.
       assert.deepEqual(names, ['starting', 'ready', 'allocated', 'ready', 'allocated', 'terminating', 'terminated']);
+      assert.deepEqual(agent.occupancies, ['idle', 'occupied', 'idle', 'occupied', undefined]);
       const terminated = (await agent.event('terminated')).data as object as Record<string, unknown>;
       assert.equal(terminated['reason'], 'shutdown');
       assert.equal(terminated['players'], 1);

@@ -9,6 +9,7 @@ import {
   encodeLine,
   type HelloMessage,
   type InterruptionMessage,
+  type Occupancy,
 } from '../../../shared/link/link-message.ts';
 import { type Instance, unknownInstance } from '../../../shared/metadata/instance.ts';
 import { type Afterwards, eventually, temporaryFolder } from './wrapper-process.ts';
@@ -29,6 +30,8 @@ export class FakeAgent {
   readonly path: string;
   readonly hellos: HelloMessage[] = [];
   readonly states: string[] = [];
+  /** What it said of whether anybody plays, each change once. */
+  readonly occupancies: (Occupancy | undefined)[] = [];
   readonly events: InventoryEvent[] = [];
   readonly #sockets = new Set<Socket>();
   readonly #options: FakeAgentOptions;
@@ -102,6 +105,7 @@ export class FakeAgent {
       }
       case 'state':
         this.states.push(message.state);
+        if (message.occupancy !== this.occupancies.at(-1)) this.occupancies.push(message.occupancy);
         break;
       case 'event':
         this.events.push(message.event);

@@ -78,6 +78,29 @@ suite('A wrapper without an agent', parallel, () => {
     assert.equal(await wrapper.status(), 0);
   });
 
+  test('tells the agent whether anybody plays, where its status file says so', async (t) => {
+    const agent = await FakeAgent.listen(t);
+    const file = `${temporaryFolder(t)}/status.json`;
+    const flags = ['--ready', 'delay:10ms', '--status-file', file];
+    const script = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
+    const wrapper = new WrapperProcess(t, flags, ['sh', '-c', script], { env: { LINK: agent.path } });
+    await agent.event('ready');
+    for (const [status, expected] of [
+      [{ players: 0 }, undefined],
+      [{ players: 2 }, 'occupied'],
+      [{ players: 0, allocated: false }, 'idle'],
+      [{ players: 2, allocated: false }, 'occupied'],
+      [{ allocated: false }, 'idle'],
+      [{ allocated: true }, 'occupied'],
+    ] as const) {
+      writeFileSync(file, JSON.stringify(status));
+      await eventually(`it says ${expected}`, () => agent.occupancies.at(-1) === expected);
+    }
+    wrapper.signal('SIGTERM');
+    assert.equal(await wrapper.status(), 0);
+    assert.deepEqual(agent.occupancies.slice(-2), ['occupied', undefined], 'occupied while it ends, and no longer');
+  });
+
   test('whose game dies before it is ready says terminated with its status, and never ready', async (t) => {
     const service = await startQueue(t);
     const folder = temporaryFolder(t);

@@ -78,7 +78,7 @@ suite('A status file', () => {
       isAllocated: true,
       labels: { map: 'dm6' },
     });
-    assert.deepEqual(parseStatusFile('{}'), { players: null, isAllocated: false, labels: {} });
+    assert.deepEqual(parseStatusFile('{}'), { players: null, isAllocated: undefined, labels: {} });
   });
 
   for (const wrong of [

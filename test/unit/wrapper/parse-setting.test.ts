@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { inspect } from 'node:util';
 import { readSettings } from '../../../shared/settings/read-settings.ts';
 import { startUp } from '../../../shared/settings/start-up.ts';
 import { contradictions, type WrapperConfig } from '../../../wrapper/config.ts';
@@ -85,7 +86,7 @@ suite('A wrapper setting', () => {
 
 function configOf(...argv: string[]): WrapperConfig {
   const read = readSettings(wrapperSettings, { argv, env: {}, takesCommand: true });
-  assert.ok(read.kind === 'settings', JSON.stringify(read));
+  assert.ok(read.kind === 'settings', inspect(read));
   return read.values;
 }
 
@@ -110,6 +111,8 @@ suite('The wrapper as a whole', () => {
       ['--port', 'A=udp', '--ready', 'tcp'],
       /--ready tcp: expected a port with tcp/,
     ],
+    ['a counter without an SDK', ['--sdk-counter', 'rooms=1/10'], /--sdk-counter: expected --sdk or --ready sdk/],
+    ['a list without an SDK', ['--sdk-list', 'players=10'], /--sdk-list: expected --sdk or --ready sdk/],
     [
       'a lease that ends before the next heartbeat',
       ['--heartbeat', '5s', '--lease', '5s'],

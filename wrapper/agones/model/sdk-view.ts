@@ -1,4 +1,3 @@
-import type { Occupancy } from '../../../shared/link/link-message.ts';
 import type { Happening } from '../../lifecycle.ts';
 import type { HealthRules, SdkModel } from './sdk-model.ts';
 
@@ -50,12 +49,6 @@ function playersOf({ players, counters, lists }: SdkModel): number | null {
   if (list !== undefined) return list.values.length;
   const count = counters.get('players')?.count;
   return count === undefined || count > mostPlayers ? null : Number(count);
-}
-
-/** Whether anybody plays, as the agent needs to know it; undefined while the game does not take players. */
-export function occupancyOf({ isReady, isAllocated, players }: SdkView): Occupancy | undefined {
-  if (!isReady) return undefined;
-  return isAllocated || (players ?? 0) > 0 ? 'occupied' : 'idle';
 }
 
 export interface ViewRules {
