@@ -10,7 +10,11 @@ export interface SdkPorts {
 }
 
 /** The game says on its first line where its SDK server listens, and sleeps. */
-export const sdkGame: readonly string[] = ['sh', '-c', 'echo "$AGONES_SDK_HTTP_PORT $AGONES_SDK_GRPC_PORT"; exec sleep 100000'];
+export const sdkGame: readonly string[] = [
+  'sh',
+  '-c',
+  'echo "$AGONES_SDK_HTTP_PORT $AGONES_SDK_GRPC_PORT"; exec sleep 100000',
+];
 
 export function readSdkPorts(line: string): SdkPorts {
   const [http = '', grpc = ''] = line.trim().split(' ');
