@@ -37,10 +37,14 @@ export class InstanceFacts {
   }
 
   async #askForId(signal: AbortSignal): Promise<string | undefined> {
+    const { metadata, log } = this.#parts;
     try {
-      const answer = await this.#parts.metadata.get('/latest/meta-data/instance-id', signal);
-      return answer.kind === 'found' && /^[\w-]{1,64}$/.test(answer.body.trim()) ? answer.body.trim() : undefined;
-    } catch {
+      const answer = await metadata.get('/latest/meta-data/instance-id', signal);
+      if (answer.kind === 'found' && /^[\w-]{1,64}$/.test(answer.body.trim())) return answer.body.trim();
+      throw new Error(answer.kind === 'found' ? 'it is no instance id' : 'the metadata service knows none');
+    } catch (error) {
+      if (!signal.aborted)
+        log.warn({ err: errorText(error) }, 'Cannot read instance id: notices are named after the node');
       return undefined;
     }
   }

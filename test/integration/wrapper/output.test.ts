@@ -56,7 +56,7 @@ suite('A game that is watched', parallel, () => {
   const quick = ['--port', 'SERVER_PORT=udp', '--liveness', '150ms'];
 
   test('and loses its port is told of as not ready', async (t) => {
-    const wrapper = new WrapperProcess(t, quick, fixture('udp-game.ts', '--unbind-after', '500'));
+    const wrapper = new WrapperProcess(t, quick, fixture('udp-game.ts', '--unbind-after', '2000'));
     await wrapper.said('Game ready');
     const line = await wrapper.said('Game unhealthy');
     assert.match(String(line['problem']), /SERVER_PORT \(udp \d+\) is not bound/);
@@ -67,7 +67,7 @@ suite('A game that is watched', parallel, () => {
     const wrapper = new WrapperProcess(
       t,
       [...quick, '--unhealthy', 'end'],
-      fixture('udp-game.ts', '--unbind-after', '500'),
+      fixture('udp-game.ts', '--unbind-after', '2000'),
     );
     assert.equal(await wrapper.status(), 3);
     assert.equal((await wrapper.said('Interruption learned'))['kind'], 'unhealthy');
@@ -77,7 +77,7 @@ suite('A game that is watched', parallel, () => {
     const wrapper = new WrapperProcess(
       t,
       [...quick, '--unhealthy', 'restart'],
-      fixture('udp-game.ts', '--unbind-after', '500'),
+      fixture('udp-game.ts', '--unbind-after', '2000'),
     );
     const second = await wrapper.said(
       'Game ready',
