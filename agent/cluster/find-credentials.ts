@@ -8,13 +8,13 @@ export interface Surroundings {
   readonly KUBECONFIG?: string | undefined;
   readonly KUBERNETES_SERVICE_HOST?: string | undefined;
   readonly KUBERNETES_SERVICE_PORT?: string | undefined;
+  /** Where the pod's credentials are mounted, if not where the kubelet puts them. */
+  readonly SERVICE_ACCOUNT_DIR?: string | undefined;
 }
 
 /** A kubeconfig that is named, else the service account of our pod, else the kubeconfig of our user. Rejects where there is none. */
-export async function findCredentials(
-  surroundings: Surroundings,
-  directory: string = serviceAccountDirectory,
-): Promise<KubeCredentials> {
+export async function findCredentials(surroundings: Surroundings): Promise<KubeCredentials> {
+  const directory = surroundings.SERVICE_ACCOUNT_DIR ?? serviceAccountDirectory;
   const { KUBECONFIG: file, KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = surroundings;
   const isInPod = host !== undefined && host !== '' && (await isReadable(join(directory, 'token')));
   if ((file === undefined || file === '') && isInPod) return new ServiceAccount(serverOf(host, port), directory);

@@ -5,10 +5,13 @@ import { bundle as bundleProgram } from '../../build/bundle.ts';
 import { ClusterScene } from '../../test/integration/agent/scene/cluster-scene.ts';
 import { eventually } from '../../test/integration/agent/scene/eventually.ts';
 import { kubectlDrain } from './kubectl-drain.ts';
+import { podSurroundings } from './pod-surroundings.ts';
 import { cpuSeconds, peakRssMib, rssMib } from './process-costs.ts';
+import { soak } from './soak.ts';
 
 // `npm run bench -- agent [--idle SECONDS] [--play SECONDS]`: a drain of 30 and of 110 game servers by the agent, as the bundle that ships, and by
 // a re-creation of kubectl drain's calls, against an API server that answers in 5 ms. Then what the agent costs while nothing happens.
+// `npm run bench -- agent soak [--polls N]`: whether it grows.
 
 interface Figures {
   readonly pods: number;
@@ -32,9 +35,18 @@ const idleSeconds = numberOf('--idle', 60);
 const playSeconds = numberOf('--play', 100);
 const noticeMs = (playSeconds + 60) * 1000;
 
+const soakPolls = numberOf('--polls', 20_000);
+
 const directory = await mkdtemp(join(import.meta.dirname, '..', '..', 'node_modules', '.bench-agent-'));
 try {
   const bundle = await bundleAgent();
+  if (process.argv[2] === 'soak') await soak(soakPolls, bundle, imageEnvironment);
+  else await drainsAndIdle(bundle);
+} finally {
+  await rm(directory, { recursive: true, force: true });
+}
+
+async function drainsAndIdle(bundle: string): Promise<void> {
   const ours = [await drainByAgent(30, bundle), await drainByAgent(110, bundle)];
   // The peer mostly waits, for its own limit and for the games: two at once do not disturb each other.
   const peers = await Promise.all([drainByKubectl(30), drainByKubectl(110)]);
@@ -46,8 +58,6 @@ try {
     }),
     idle,
   );
-} finally {
-  await rm(directory, { recursive: true, force: true });
 }
 
 /** The files that ship. */
@@ -68,10 +78,10 @@ async function scene(pods: number): Promise<ClusterScene> {
 
 async function drainByAgent(pods: number, bundle: string) {
   await using cluster = await scene(pods);
+  await using pod = await podSurroundings(cluster);
   const paper = cluster.pods.filter(({ metadata }) => metadata.name.startsWith('gs-'));
-  const agent = await cluster.startReadyAgent({ POLL_INTERVAL: '1s', LINK_TRUST: 'pod', ...imageEnvironment }, [
-    bundle,
-  ]);
+  const env = { POLL_INTERVAL: '1s', LINK_TRUST: 'pod', ...imageEnvironment, ...pod.env };
+  const agent = await cluster.startReadyAgent(env, [bundle]);
   for (const { metadata } of paper) cluster.addWrapper({ namespace: 'arena', name: metadata.name, uid: metadata.uid });
   await Promise.all(cluster.wrappers.map((wrapper) => wrapper.hears('welcome')));
   const before = cluster.api.requests.length;
@@ -116,9 +126,9 @@ async function drainByKubectl(pods: number) {
 
 async function idleCosts(bundle: string): Promise<{ cpuPercent: number; rssMib: number }> {
   await using cluster = await scene(110);
-  const agent = await cluster.startReadyAgent({ POLL_INTERVAL: '1s', LINK_TRUST: 'pod', ...imageEnvironment }, [
-    bundle,
-  ]);
+  await using pod = await podSurroundings(cluster);
+  const env = { POLL_INTERVAL: '1s', LINK_TRUST: 'pod', ...imageEnvironment, ...pod.env };
+  const agent = await cluster.startReadyAgent(env, [bundle]);
   for (const { metadata } of cluster.pods)
     cluster.addWrapper({ namespace: 'arena', name: metadata.name, uid: metadata.uid });
   // Past the moment at which the agent gives back what its start took.
@@ -180,6 +190,6 @@ function round(value: number): number {
 function numberOf(flag: string, fallback: number): number {
   const index = process.argv.indexOf(flag);
   const value = index < 0 ? fallback : Number(process.argv[index + 1]);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`Invalid ${flag}: expected a whole number of seconds`);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`Invalid ${flag}: expected a whole number above 0`);
   return value;
 }

@@ -52,10 +52,11 @@ const request = { method: 'GET', path: '/version', signal: new AbortController()
 describe('the service account of a pod', () => {
   test('is found where the surroundings name an API server and no kubeconfig', async () => {
     await using mounted = await pod();
-    const credentials = await findCredentials(
-      { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: mounted.port },
-      mounted.directory,
-    );
+    const credentials = await findCredentials({
+      KUBERNETES_SERVICE_HOST: '127.0.0.1',
+      KUBERNETES_SERVICE_PORT: mounted.port,
+      SERVICE_ACCOUNT_DIR: mounted.directory,
+    });
     const connection = new KubeConnection(credentials);
     assert.equal((await connection.request(request)).status, 200);
     assert.deepEqual(mounted.tokens, ['Bearer first']);
@@ -64,7 +65,10 @@ describe('the service account of a pod', () => {
 
   test('writes an IPv6 address as a URL needs it', async () => {
     await using mounted = await pod();
-    const credentials = await findCredentials({ KUBERNETES_SERVICE_HOST: 'fd00::1' }, mounted.directory);
+    const credentials = await findCredentials({
+      KUBERNETES_SERVICE_HOST: 'fd00::1',
+      SERVICE_ACCOUNT_DIR: mounted.directory,
+    });
     assert.equal(credentials.server, 'https://[fd00::1]:443');
   });
 
