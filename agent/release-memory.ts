@@ -1,6 +1,5 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { Clock } from '../shared/clock.ts';
+import { collectGarbage } from '../shared/collect-garbage.ts';
 
 /** By then everything is loaded, the node and its pods are listed and the wrappers have come back. */
 const afterStartMs = 15_000;
@@ -12,7 +11,5 @@ const afterStartMs = 15_000;
 export async function releaseMemory(clock: Clock, signal: AbortSignal): Promise<void> {
   await clock.sleep(afterStartMs, signal).catch(() => {});
   if (signal.aborted) return;
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as (options: object) => void;
-  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+  collectGarbage();
 }

@@ -210,8 +210,8 @@ export class GameServer {
   /** Once all that a start needs has been done. */
   async #releaseMemory(): Promise<void> {
     await this.#options.surroundings.clock.sleep(settleMs, this.#background.signal);
-    const { releaseMemory } = await import('./release-memory.ts');
-    releaseMemory();
+    const { collectGarbage } = await import('../shared/collect-garbage.ts');
+    collectGarbage();
   }
 
   #tellRisk(): void {

@@ -1,6 +1,6 @@
+import { collectGarbage } from '../../shared/collect-garbage.ts';
 import type { Inventory } from '../../shared/inventory/inventory.ts';
 import { SqsInventory, type SqsInventoryOptions } from '../../shared/inventory/sqs-inventory.ts';
-import { releaseMemory } from '../release-memory.ts';
 import { seedMessage } from './seed-message.ts';
 
 /*
@@ -15,7 +15,7 @@ export function publishAlone(options: SqsInventoryOptions & { readonly format: '
   return {
     async publish(events, signal) {
       const outcome = await sqs.publish(events, signal);
-      if (!isTrimmed) releaseMemory();
+      if (!isTrimmed) collectGarbage();
       isTrimmed = true;
       return outcome;
     },
