@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -59,11 +60,14 @@ async function isInstalled(command: string): Promise<boolean> {
   }
 }
 
+/** Debian's package libnginx-mod-stream; other builds have it inside. */
+const debianStreamModule = '/usr/lib/nginx/modules/ngx_stream_module.so';
+
 /** One replica only: neither nginx nor socat sends to several. */
 export async function nginx(programs: Programs): Promise<Contestant> {
   const binary = process.env['NGINX'] ?? 'nginx';
   const folder = programs.pin.slice(0, programs.pin.lastIndexOf('/'));
-  const modules = process.env['NGINX_STREAM_MODULE'];
+  const modules = process.env['NGINX_STREAM_MODULE'] ?? [debianStreamModule].find((path) => existsSync(path));
   return {
     name: 'nginx stream',
     missing: (await isInstalled(binary)) ? undefined : `no ${binary}`,

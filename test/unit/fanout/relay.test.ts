@@ -74,6 +74,7 @@ const limits: RelayLimits = {
 const places: readonly Place[] = [0, 1, 2].map((place) => ({
   place,
   generation: place + 1,
+  returns: 0,
   address: '127.0.0.1',
   port: 7000 + place,
 }));
@@ -366,6 +367,29 @@ test('spares are not heard under load, and their position is still known when on
   assert.deepEqual(
     path.answers.map((answer) => answer.packet.number),
     Array.from({ length: 299 }, (_, number) => number),
+  );
+});
+
+test('what a deaf spare left unanswered while it was away costs no answer when it takes over later', () => {
+  const { relay, path, join } = start({ deafenAbove: 100 });
+  const session = join();
+  const isAway = (number: number) => number >= 200 && number < 223;
+  for (let number = 0; number < 300; number++) {
+    if (number % 10 === 0) relay.tick(number * 10);
+    // The control plane has seen it come back, a little late.
+    const returned = places.map((place) => (place.place === 2 ? { ...place, returns: 1 } : place));
+    if (number === 226) relay.apply({ places: returned, primary: 0, isPlanned: false });
+    if (number === 250) relay.apply({ places: returned, primary: 2, isPlanned: true });
+    relay.fromPlayer(session, packet(number), number * 10);
+    for (const leg of path.opened.slice(0, 3)) {
+      if (leg.place.place === 2 && isAway(number)) continue;
+      if (leg.isDeaf) path.dropped.set(leg, (path.dropped.get(leg) ?? 0) + 1);
+      else relay.fromReplica(leg, packet(number, leg.place.place), number * 10 + 1);
+    }
+  }
+  assert.deepEqual(
+    path.answers.map((answer) => answer.packet.number),
+    Array.from({ length: 300 }, (_, number) => number),
   );
 });
 

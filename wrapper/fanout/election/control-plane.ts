@@ -59,6 +59,8 @@ export class ControlPlane {
   /** Time in which this process was running. */
   #runMs = 0;
   readonly #changes = new Map<PrimaryChange['reason'], number>();
+  /** How often each came back after an outage, by generation. */
+  readonly #returns = new Map<number, number>();
 
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
@@ -167,8 +169,12 @@ export class ControlPlane {
 
   #setCondition(seat: Seat, condition: Condition): void {
     const { id } = seat.upstream;
-    this.#options.log.info({ replica: id, from: this.#conditionOf(seat), condition }, 'Replica condition changed');
-    this.#take({ kind: 'condition', id, condition }, false);
+    const from = this.#conditionOf(seat);
+    this.#options.log.info({ replica: id, from, condition }, 'Replica condition changed');
+    const isBack = condition === 'alive';
+    const { generation } = seat.place;
+    if (isBack) this.#returns.set(generation, (this.#returns.get(generation) ?? 0) + 1);
+    this.#take({ kind: 'condition', id, condition }, isBack);
   }
 
   #take(input: ElectionInput, isChanged: boolean): void {
@@ -177,7 +183,7 @@ export class ControlPlane {
     this.#election = election;
     if (change === undefined && !isChanged) return;
     const primary = election.primaryId === undefined ? undefined : this.#seatOf(election.primaryId)?.place.place;
-    const places = this.#seats.map(({ place }) => place);
+    const places = this.#seats.map(({ place }) => ({ ...place, returns: this.#returns.get(place.generation) ?? 0 }));
     for (const plane of planes) plane.apply({ places, primary, isPlanned: change?.isPlanned ?? false });
     if (change === undefined) return;
     this.#changes.set(change.reason, (this.#changes.get(change.reason) ?? 0) + 1);
@@ -188,6 +194,7 @@ export class ControlPlane {
   #forget(generation: number): void {
     this.#rhythms.delete(generation);
     this.#refusedAtMs.delete(generation);
+    this.#returns.delete(generation);
   }
 
   #welcome(seat: Seat): void {

@@ -33,7 +33,7 @@ export function assignPlaces(
     }
     taken.add(free);
     const { address, port } = upstream;
-    kept.push({ upstream, place: { place: free, generation: generation++, address, port } });
+    kept.push({ upstream, place: { place: free, generation: generation++, returns: 0, address, port } });
   }
   return { seats: kept, left, nextGeneration: generation };
 }

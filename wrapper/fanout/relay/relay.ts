@@ -263,11 +263,22 @@ export class Relay<Packet, Peer, Handle> {
       const kept = old[place.place];
       const isSame = kept !== undefined && kept.place.generation === place.generation;
       session.legs[place.place] = isSame ? kept : newLeg(session, place);
+      if (isSame && kept.place.returns !== place.returns) this.#startOver(kept, place);
     }
     const answering = primary === undefined ? undefined : session.legs[primary];
     if (answering !== session.answering) this.#cut(session, answering, nowMs);
     for (const leg of old) if (leg !== undefined && session.legs[leg.place.place] !== leg) this.#closeLeg(leg);
     for (const leg of session.legs) if (leg !== undefined) this.#fitHearing(leg);
+  }
+
+  /** The replica was away. What the kernel has dropped of its replies so far is counted from here on, too. */
+  #startOver(leg: Leg<Packet, Peer, Handle>, place: Place): void {
+    leg.place = place;
+    if (leg.isDeaf && leg.handle !== undefined) this.#path.deafen(leg.handle, false);
+    leg.isDeaf = false;
+    leg.deafSends = 0;
+    leg.deafReplies = 0;
+    forget(leg);
   }
 
   /** Sockets are opened with the first datagram that needs them, so a new replica costs nothing at once. */

@@ -7,6 +7,8 @@ export interface Place {
   readonly place: number;
   /** Tells two replicas apart that have had the same place. */
   readonly generation: number;
+  /** How often it has come back after an outage: what it owed before is void, and nobody can say how much of it was lost. */
+  readonly returns: number;
   readonly address: string;
   readonly port: number;
 }
@@ -23,7 +25,7 @@ export interface View {
 /** One socket: a player as one replica sees it. */
 export interface Leg<Packet, Peer, Handle> extends Tally {
   readonly session: Session<Packet, Peer, Handle>;
-  readonly place: Place;
+  place: Place;
   /** Undefined while it has no socket. */
   handle: Handle | undefined;
   /** A deaf leg's replies are dropped before they reach this process. */
