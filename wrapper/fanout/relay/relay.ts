@@ -39,6 +39,8 @@ const mostIsolations = 200;
 /** Sessions whose spares stay in hearing on sockets that cannot sample: chosen anew when fewer are left. */
 const mostPosts = 4;
 const fewestPosts = 2;
+/** Datagrams to a replica that came back, until its replies may be dropped unread again. */
+const probationSends = 24;
 /** Sessions looked at in one tick, so that a full table never stops the datagrams for long. */
 const sweepPerTick = 2000;
 
@@ -145,6 +147,7 @@ export class Relay<Packet, Peer, Handle> {
       if (isSettled) settle(leg);
       if (leg.isDeaf) leg.deafSends++;
       else countSend(leg);
+      if (leg.probation > 0 && --leg.probation === 0) this.#fitHearing(leg);
       counters.sent(leg.place.place);
       if (leg.handle !== undefined) this.#path.sendUpstream(leg.handle, packet);
       copies++;
@@ -271,13 +274,17 @@ export class Relay<Packet, Peer, Handle> {
     for (const leg of session.legs) if (leg !== undefined) this.#fitHearing(leg);
   }
 
-  /** The replica was away. What the kernel has dropped of its replies so far is counted from here on, too. */
+  /**
+   * The replica was away, and some of what it is sent and sends just now belongs to before. In hearing such a wrong count rights itself as soon as
+   * nothing is owed; the kernel's never would.
+   */
   #startOver(leg: Leg<Packet, Peer, Handle>, place: Place): void {
     leg.place = place;
     if (leg.isDeaf && leg.handle !== undefined) this.#path.deafen(leg.handle, false);
     leg.isDeaf = false;
     leg.deafSends = 0;
     leg.deafReplies = 0;
+    leg.probation = probationSends;
     forget(leg);
   }
 
@@ -318,7 +325,7 @@ export class Relay<Packet, Peer, Handle> {
   /** Spares are deaf under load; who answers, or still owes answers, is always heard. */
   #fitHearing(leg: Leg<Packet, Peer, Handle>): void {
     const { session } = leg;
-    const isNeeded = leg === session.answering || leg === session.tail?.leg || session.isPost;
+    const isNeeded = leg === session.answering || leg === session.tail?.leg || session.isPost || leg.probation > 0;
     const isDeaf = this.#deafensSpares && !isNeeded;
     if (leg.handle === undefined || leg.isDeaf === isDeaf) return;
     const dropped = this.#path.deafen(leg.handle, isDeaf);
@@ -388,5 +395,14 @@ export class Relay<Packet, Peer, Handle> {
 }
 
 function newLeg<Packet, Peer, Handle>(session: Session<Packet, Peer, Handle>, place: Place): Leg<Packet, Peer, Handle> {
-  return { session, place, handle: undefined, isDeaf: false, deafSends: 0, deafReplies: 0, ...newTally() };
+  return {
+    session,
+    place,
+    handle: undefined,
+    isDeaf: false,
+    deafSends: 0,
+    deafReplies: 0,
+    probation: 0,
+    ...newTally(),
+  };
 }

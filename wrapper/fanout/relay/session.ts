@@ -33,6 +33,8 @@ export interface Leg<Packet, Peer, Handle> extends Tally {
   /** Sent and heard while deaf. */
   deafSends: number;
   deafReplies: number;
+  /** Stays in hearing for so many datagrams more, until it is known again what it owes. */
+  probation: number;
 }
 
 /** Answers of the old primary that still go first, and those of the new one that wait for them. */
