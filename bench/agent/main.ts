@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bundle as bundleProgram } from '../../build/bundle.ts';
@@ -29,6 +30,7 @@ interface Figures {
 
 /** As the image has it. */
 const imageEnvironment = { MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_TOP_PAD_: '0' };
+const imageFlags: readonly string[] = ['--max-semi-space-size=1'];
 const apiLatencyMs = 5;
 const idleSeconds = numberOf('--idle', 60);
 /** How long a game goes on after it is told: players finish their round. */
@@ -38,13 +40,12 @@ const noticeMs = (playSeconds + 60) * 1000;
 const soakPolls = numberOf('--polls', 20_000);
 
 const directory = await mkdtemp(join(import.meta.dirname, '..', '..', 'node_modules', '.bench-agent-'));
-try {
-  const bundle = await bundleAgent();
-  if (process.argv[2] === 'soak') await soak(soakPolls, bundle, imageEnvironment);
-  else await drainsAndIdle(bundle);
-} finally {
-  await rm(directory, { recursive: true, force: true });
-}
+// Ending in order lets the agents be ended too.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+const bundle = await bundleAgent();
+if (process.argv[2] === 'soak') await soak(soakPolls, [...imageFlags, bundle], imageEnvironment);
+else await drainsAndIdle(bundle);
 
 async function drainsAndIdle(bundle: string): Promise<void> {
   const ours = [await drainByAgent(30, bundle), await drainByAgent(110, bundle)];
@@ -81,7 +82,7 @@ async function drainByAgent(pods: number, bundle: string) {
   await using pod = await podSurroundings(cluster);
   const paper = cluster.pods.filter(({ metadata }) => metadata.name.startsWith('gs-'));
   const env = { POLL_INTERVAL: '1s', LINK_TRUST: 'pod', ...imageEnvironment, ...pod.env };
-  const agent = await cluster.startReadyAgent(env, [bundle]);
+  const agent = await cluster.startReadyAgent(env, [...imageFlags, bundle]);
   for (const { metadata } of paper) cluster.addWrapper({ namespace: 'arena', name: metadata.name, uid: metadata.uid });
   await Promise.all(cluster.wrappers.map((wrapper) => wrapper.hears('welcome')));
   const before = cluster.api.requests.length;
@@ -128,7 +129,7 @@ async function idleCosts(bundle: string): Promise<{ cpuPercent: number; rssMib: 
   await using cluster = await scene(110);
   await using pod = await podSurroundings(cluster);
   const env = { POLL_INTERVAL: '1s', LINK_TRUST: 'pod', ...imageEnvironment, ...pod.env };
-  const agent = await cluster.startReadyAgent(env, [bundle]);
+  const agent = await cluster.startReadyAgent(env, [...imageFlags, bundle]);
   for (const { metadata } of cluster.pods)
     cluster.addWrapper({ namespace: 'arena', name: metadata.name, uid: metadata.uid });
   // Past the moment at which the agent gives back what its start took.

@@ -15,14 +15,19 @@ interface Sample {
   readonly rssMib: number;
 }
 
-export async function soak(polls: number, bundle: string, env: Readonly<Record<string, string>>): Promise<void> {
+export async function soak(
+  polls: number,
+  command: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
   await using cluster = await ClusterScene.start();
   for (let index = 0; index < 110; index++) cluster.addPod(`gs-${index}`);
   await using pod = await podSurroundings(cluster);
   const polled = new PollCounter(cluster);
-  const agent = await cluster.startReadyAgent({ POLL_INTERVAL: '100ms', LINK_TRUST: 'pod', ...env, ...pod.env }, [
-    bundle,
-  ]);
+  const agent = await cluster.startReadyAgent(
+    { POLL_INTERVAL: '100ms', LINK_TRUST: 'pod', ...env, ...pod.env },
+    command,
+  );
   await sleep(settleMs);
   const first = polled.count();
   const taken: Sample[] = [{ polls: 0, rssMib: rssMib(agent.pid) }];

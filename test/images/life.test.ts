@@ -90,7 +90,7 @@ test('the image of the agent answers an interruption, and its reader reads what 
   const config = env['KUBECONFIG'] ?? '';
   await using agent = new Contained(
     rootOf('AGENT'),
-    ['/spotable/bin/node', '/spotable/agent.cjs'],
+    ['/spotable/bin/node', '--max-semi-space-size=1', '/spotable/agent.cjs'],
     { ...env, KUBECONFIG: '/tmp/kubeconfig' },
     (scratch) => copyFileSync(config, join(scratch, 'kubeconfig')),
   );
