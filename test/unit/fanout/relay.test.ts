@@ -393,6 +393,30 @@ test('what a deaf spare left unanswered while it was away costs no answer when i
   );
 });
 
+test('a deaf spare that nobody counted for is listened to before a planned change, so that nothing is lost or repeated', () => {
+  const { relay, path, join } = start({ deafenAbove: 100 });
+  Object.assign(path, { samplesDeaf: false, deafen: () => undefined });
+  // Listening posts, so that the player who is looked at is none of them.
+  const posts = ['p1', 'p2', 'p3', 'p4'].map((name) => join(name));
+  const session = join();
+  for (let number = 0; number < 400; number++) {
+    if (number % 10 === 0) relay.tick(number * 10);
+    for (const one of [...posts, session]) relay.fromPlayer(one, packet(number), number * 10);
+    // The third replica is the quickest: at the change it has answered, unheard, what the others still owe.
+    for (const leg of path.opened.toReversed()) {
+      if (number === 300 && leg.place.place === 1) relay.apply({ places, primary: 2, isPlanned: true });
+      if (!leg.isDeaf) relay.fromReplica(leg, packet(number, leg.place.place), number * 10 + 1);
+    }
+  }
+  const answers = path.answers.filter(({ peer }) => peer === 'player').map(({ packet: one }) => one);
+  assert.deepEqual(
+    answers.map(({ number }) => number),
+    Array.from({ length: 400 }, (_, number) => number),
+  );
+  assert.equal(answers.findIndex(({ by }) => by === 2) > 300, true, 'the old one answers until the new one is known');
+  assert.equal(answers.at(-1)?.by, 2);
+});
+
 test('a refusal is counted and told with its place', () => {
   const { relay, path, counters, refused, join } = start();
   relay.fromPlayer(join(), packet(1), 0);

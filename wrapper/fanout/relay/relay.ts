@@ -2,7 +2,7 @@ import { sourceOf } from '../endpoint.ts';
 import type { Counters, DropReason } from './counters.ts';
 import type { Leg, Path, Place, Session, Tail, View } from './session.ts';
 import { type SessionLimits, SessionTable } from './session-table.ts';
-import { catchUp, countReply, countSend, forget, newTally, planCut, settle } from './tally.ts';
+import { catchUp, countReply, countSend, forget, isOneForOne, newTally, planCut, settle } from './tally.ts';
 import { fullBucket, type Rate, type TokenBucket, take } from './token-bucket.ts';
 
 export interface RelayLimits extends SessionLimits {
@@ -41,6 +41,10 @@ const mostPosts = 4;
 const fewestPosts = 2;
 /** Datagrams to a replica that came back, until its replies may be dropped unread again. */
 const probationSends = 24;
+/** What it owes is told from the last so many of these. */
+const countedSends = 16;
+/** A planned change waits no longer until it is known what the new primary owes. */
+const longestListeningMs = 600;
 /** Sessions looked at in one tick, so that a full table never stops the datagrams for long. */
 const sweepPerTick = 2000;
 
@@ -56,6 +60,7 @@ export class Relay<Packet, Peer, Handle> {
   readonly #total: TokenBucket;
   readonly #posts = new Set<Session<Packet, Peer, Handle>>();
   readonly #tails = new Set<Session<Packet, Peer, Handle>>();
+  readonly #listening = new Set<Session<Packet, Peer, Handle>>();
   readonly #onRefused: (place: Place) => void;
   #view: View = { places: [], primary: undefined, isPlanned: false };
   /** Counts the views: a session that was brought in line with an older one is behind. */
@@ -112,6 +117,7 @@ export class Relay<Packet, Peer, Handle> {
       legs: [],
       epoch: -1,
       answering: undefined,
+      next: undefined,
       skip: 0,
       skipUntilMs: 0,
       tail: undefined,
@@ -147,7 +153,7 @@ export class Relay<Packet, Peer, Handle> {
       if (isSettled) settle(leg);
       if (leg.isDeaf) leg.deafSends++;
       else countSend(leg);
-      if (leg.probation > 0 && --leg.probation === 0) this.#fitHearing(leg);
+      if (leg.probation > 0) this.#weighProbation(leg, nowMs);
       counters.sent(leg.place.place);
       if (leg.handle !== undefined) this.#path.sendUpstream(leg.handle, packet);
       copies++;
@@ -209,6 +215,9 @@ export class Relay<Packet, Peer, Handle> {
     for (const session of this.#table.expired(nowMs, sweepPerTick)) this.#end(session, 'sessionsExpired');
     for (const session of this.#tails)
       if (session.tail !== undefined && nowMs >= session.tail.untilMs) this.#endTail(session);
+    for (const session of this.#listening)
+      if (session.next === undefined) this.#listening.delete(session);
+      else if (nowMs >= session.next.untilMs) this.#cut(session, session.next.leg, nowMs);
     if (nowMs - this.#flood.atMs >= floodCheckMs) this.#weighFlood(nowMs);
     if (nowMs - this.#load.atMs >= 1000) this.#weighLoad(nowMs);
     this.#counters.set('youngSessions', this.#table.youngSize);
@@ -269,7 +278,10 @@ export class Relay<Packet, Peer, Handle> {
       if (isSame && kept.place.returns !== place.returns) this.#startOver(kept, place);
     }
     const answering = primary === undefined ? undefined : session.legs[primary];
-    if (answering !== session.answering) this.#cut(session, answering, nowMs);
+    if (answering === session.answering) session.next = undefined;
+    else if (answering !== undefined && this.#mustListenFirst(session, answering))
+      this.#listen(session, answering, nowMs);
+    else this.#cut(session, answering, nowMs);
     for (const leg of old) if (leg !== undefined && session.legs[leg.place.place] !== leg) this.#closeLeg(leg);
     for (const leg of session.legs) if (leg !== undefined) this.#fitHearing(leg);
   }
@@ -297,11 +309,35 @@ export class Relay<Packet, Peer, Handle> {
     return leg.handle !== undefined;
   }
 
+  /** The old primary still answers, and of the new one nobody has counted the answers: a switch now would lose or repeat some. */
+  #mustListenFirst({ answering, legs, next }: Session<Packet, Peer, Handle>, to: Leg<Packet, Peer, Handle>): boolean {
+    if (!this.#view.isPlanned || answering === undefined || legs[answering.place.place] !== answering) return false;
+    return next?.leg === to || (to.isDeaf && !this.#path.samplesDeaf && isOneForOne(answering));
+  }
+
+  #listen(session: Session<Packet, Peer, Handle>, leg: Leg<Packet, Peer, Handle>, nowMs: number): void {
+    if (session.next?.leg === leg) return;
+    session.next = { leg, untilMs: nowMs + longestListeningMs };
+    this.#listening.add(session);
+    leg.probation = probationSends;
+  }
+
+  #weighProbation(leg: Leg<Packet, Peer, Handle>, nowMs: number): void {
+    leg.probation--;
+    // The first replies came while the socket was still being emptied of old ones, and are not all counted.
+    if (leg.probation === countedSends) forget(leg);
+    if (leg.probation > 0) return;
+    if (leg.session.next?.leg === leg) this.#cut(leg.session, leg, nowMs);
+    this.#fitHearing(leg);
+  }
+
   /** Another replica answers from here on: neither is an answer repeated nor one lost that the old primary still gives. */
   #cut(session: Session<Packet, Peer, Handle>, to: Leg<Packet, Peer, Handle> | undefined, nowMs: number): void {
     const from = session.answering;
     if (session.tail !== undefined) this.#endTail(session);
     session.answering = to;
+    session.next = undefined;
+    this.#listening.delete(session);
     session.skip = 0;
     if (to === undefined) return;
     this.#fitHearing(to);
@@ -385,6 +421,7 @@ export class Relay<Packet, Peer, Handle> {
   #end(session: Session<Packet, Peer, Handle>, counted: 'sessionsExpired' | 'sessionsEvicted'): void {
     this.#table.remove(session);
     this.#tails.delete(session);
+    this.#listening.delete(session);
     this.#posts.delete(session);
     session.tail = undefined;
     for (const leg of session.legs) if (leg !== undefined) this.#closeLeg(leg);

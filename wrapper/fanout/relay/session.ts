@@ -54,6 +54,8 @@ export interface Session<Packet, Peer, Handle> extends Entry {
   /** Number of the view that it was last brought in line with. */
   epoch: number;
   answering: Leg<Packet, Peer, Handle> | undefined;
+  /** Who answers next, once it is known what it owes. */
+  next: { readonly leg: Leg<Packet, Peer, Handle>; readonly untilMs: number } | undefined;
   /** Answers of the answering leg that repeat what the player has had. */
   skip: number;
   skipUntilMs: number;
