@@ -4,33 +4,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type QueueService, startQueueService } from '../../../sandbox/sqs/queue-service.ts';
-import type { GameServerEvent, InventoryEvent } from '../../../shared/inventory/event.ts';
 import { checkInventoryEvent } from '../../../shared/inventory/parse-event.ts';
 import { FakeAgent } from './fake-agent.ts';
-import { type Afterwards, eventually, fixture, temporaryFolder, WrapperProcess } from './wrapper-process.ts';
+import { names, queue, received, startQueue, toQueue } from './queue-scene.ts';
+import { eventually, fixture, temporaryFolder, WrapperProcess } from './wrapper-process.ts';
 
 const parallel = { concurrency: 4 };
-const queue = 'events.fifo';
-
-async function startQueue(t: Afterwards): Promise<QueueService> {
-  const service = await startQueueService({ queues: [{ name: queue }] });
-  t.after(() => service.close());
-  return service;
-}
-
-function toQueue(service: QueueService): { env: Record<string, string> } {
-  const keys = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1' };
-  return { env: { ...keys, QUEUE_URL: service.queueUrl(queue), AWS_ENDPOINT_URL_SQS: service.endpoint } };
-}
-
-async function received(service: QueueService): Promise<GameServerEvent[]> {
-  const messages = await service.messages(queue);
-  return messages.map(({ body }) => JSON.parse(body) as GameServerEvent);
-}
-
-const names = (events: readonly InventoryEvent[]) => events.map(({ type }) => type.split('.').at(-2));
-
 suite('A wrapper without an agent', parallel, () => {
   test('publishes its whole life to the queue by itself, in sequence', async (t) => {
     const service = await startQueue(t);
