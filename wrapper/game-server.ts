@@ -86,6 +86,8 @@ export class GameServer {
       case 'announce-end':
         log.info(describeCause(effect.cause), 'Interruption learned');
         this.#writeDeadline();
+        // Its watch has brought the end to the game already.
+        if ((this.#sdk?.watchers ?? 0) > 0) this.#game?.noteTold('sdk:watch');
         return this.#game?.warn();
       case 'move-end':
         log.info(describeCause(effect.cause), 'Interruption moved');

@@ -39,6 +39,8 @@ export interface SdkServer {
   readonly view: SdkView;
   /** The game has started: its calls are answered from now on. */
   supervise(game: GameProcesses): void;
+  /** How many of the game's own watches are open. */
+  readonly watchers: number;
   /** Tells watchers of the end, of a move of it, or that there is none any more. */
   announce(end: AnnouncedEnd | undefined, risk: string | undefined): void;
   close(): void;
@@ -65,6 +67,9 @@ export async function startSdkServer(options: SdkServerOptions): Promise<SdkServ
       environment,
       get view() {
         return core.view;
+      },
+      get watchers() {
+        return core.watchers;
       },
       supervise: (game) => core.supervise(game),
       announce: (end, risk) => core.announce(end, risk),
@@ -122,6 +127,10 @@ class SdkCore implements SdkEndpoint {
 
   async isOwn(...[peer]: Parameters<SdkEndpoint['isOwn']>): Promise<boolean> {
     return this.#options.isOpen || this.#callers.isOwn(peer);
+  }
+
+  get watchers(): number {
+    return this.#watchers.size;
   }
 
   supervise(game: GameProcesses): void {

@@ -61,6 +61,10 @@ export class Watchers {
     this.#log = options.log;
   }
 
+  get size(): number {
+    return this.#watchers.size;
+  }
+
   /** Sends the present version at once, as Agones does. undefined: there are too many. */
   add(sink: WatcherSink): Watch | undefined {
     if (this.#watchers.size >= mostWatchers) return undefined;

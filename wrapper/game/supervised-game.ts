@@ -48,7 +48,7 @@ export class SupervisedGame implements GameTree {
     this.#game = game;
     this.#mark = mark;
     const env = environmentOf(options);
-    this.#actions = { game, clock, log, env, placeholders, onDone: (how) => this.#told(how) };
+    this.#actions = { game, clock, log, env, placeholders, onDone: (how) => this.noteTold(how) };
     if (!endsItsContainer(surroundings))
       this.#watchdog = guardGroup(game.pid, (err) =>
         log.warn({ err }, 'No watchdog: the game outlives a wrapper that is killed'),
@@ -173,7 +173,8 @@ export class SupervisedGame implements GameTree {
       });
   }
 
-  #told(how: string): void {
+  /** Writes down that the game has been told of its end, and how. */
+  noteTold(how: string): void {
     this.#options.surroundings.log.info({ how, ...(this.#isTold ? {} : { first: true }) }, 'Game told');
     this.#isTold = true;
   }

@@ -79,7 +79,11 @@ suite('A game that speaks the SDK', { concurrency: 3 }, () => {
     const annotations = seen['annotations'] as Record<string, string>;
     assert.equal(annotations['spotable.dev/deadline'], deadline);
     assert.equal(annotations['spotable.dev/interruption-kind'], 'spot-termination');
-    assert.ok(!wrapper.hasSaid('Game told'), 'told although it may play on');
+    assert.deepEqual(
+      wrapper.log.filter(({ msg }) => msg === 'Game told').map(({ how }) => how),
+      ['sdk:watch'],
+      'told to stop although it may play on',
+    );
     agent.tell({
       type: 'interruption',
       id: 'spot',
