@@ -4,8 +4,8 @@ import { setFlagsFromString } from 'node:v8';
 const impossibleBytes = 2 ** 50;
 
 /**
- * Collects all garbage, and the compiled code of what is not running just then, such as the whole start. An idle process allocates too little to ever do
- * so by itself; with MALLOC_TRIM_THRESHOLD_ set, as in the image, the pages go back to the system. Takes some 20 ms.
+ * Collects all garbage, and the compiled code of what is not running just then, such as the whole start. An idle process allocates too
+ * little to ever do so by itself; with MALLOC_TRIM_THRESHOLD_ set, as in the image, the pages go back to the system. Takes some 20 ms.
  *
  * The function that `--expose-gc` brings would do too, but it needs a context of its own, which is 0.3 MiB that stays.
  */

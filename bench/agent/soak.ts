@@ -3,8 +3,8 @@ import { ClusterScene } from '../../test/integration/agent/scene/cluster-scene.t
 import { podSurroundings } from './pod-surroundings.ts';
 import { cpuSeconds, rssMib } from './process-costs.ts';
 
-// `npm run bench -- agent soak [--polls N]`: whether an agent that looks for notices again and again grows. It polls ten times as often as by default, with
-// 110 pods on its node, and its memory is taken ten times on the way.
+// `npm run bench -- agent soak [--polls N]`: whether an agent that looks for notices again and again grows. It looks ten times as often
+// as by default, with 110 pods on its node, and its memory is taken ten times on the way.
 
 const samples = 10;
 /** What the start took has been given back by then. */

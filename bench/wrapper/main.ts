@@ -12,7 +12,8 @@ import { playSdk, readSdkPorts, type SdkForm, type SdkPorts, sdkGame } from './s
 
 /*
  * What a wrapper costs: 20 at a time, each with a sleeping game, in their steady state (ready, heartbeats on), side by side with nothing but
- * Node, with tini, and with a start script in Python. `rest` and `rest+grpc` are linked wrappers whose SDK server is in use. Rounds are interleaved, because the machine itself changes from minute to minute.
+ * Node, with tini, and with a start script in Python. `rest` and `rest+grpc` are linked wrappers whose SDK server is in use. Rounds are
+ * interleaved, because the machine itself changes from minute to minute.
  */
 
 const gameServers = 20;

@@ -287,8 +287,8 @@ export class Relay<Packet, Peer, Handle> {
   }
 
   /**
-   * The replica was away, and some of what it is sent and sends just now belongs to before. In hearing such a wrong count rights itself as soon as
-   * nothing is owed; the kernel's never would.
+   * The replica was away, and some of what it is sent and sends just now belongs to before. In hearing such a wrong count rights itself
+   * as soon as nothing is owed; the kernel's never would.
    */
   #startOver(leg: Leg<Packet, Peer, Handle>, place: Place): void {
     leg.place = place;
