@@ -17,7 +17,7 @@ const backoff: Backoff = { firstMs: 500, longestMs: 10_000 };
 export class InstanceFacts {
   readonly #parts: InstanceFactsParts;
   #known: Instance = unknownInstance;
-  #identity: string | undefined;
+  #asked: Promise<string | undefined> | undefined;
 
   constructor(parts: InstanceFactsParts) {
     this.#parts = parts;
@@ -28,12 +28,13 @@ export class InstanceFacts {
   }
 
   /**
-   * What stands for this instance in the identity of its notices: the same for as long as this process lives, also where the metadata service
-   * cannot say it at first. `fallback` is what else names it.
+   * What stands for this instance in the identity of its notices. `fallback` is what else names it, while the metadata service cannot say
+   * it: it is asked only once here, because a notice that is there must not wait for its name.
    */
   async identity(fallback: () => string, signal: AbortSignal): Promise<string> {
-    this.#identity ??= this.#known.instanceId ?? (await this.#askForId(signal)) ?? fallback();
-    return this.#identity;
+    this.#asked ??= this.#askForId(signal);
+    const asked = this.#known.instanceId ?? (await this.#asked);
+    return this.#known.instanceId ?? asked ?? fallback();
   }
 
   async #askForId(signal: AbortSignal): Promise<string | undefined> {

@@ -46,7 +46,7 @@ describe('the agent as a process', { concurrency: 2 }, () => {
   test('evicts nobody before the node is cordoned, lest replacements come back to it', async () => {
     // The cordon alone is slow, so that evictions would be first if they did not wait for it.
     await using scene = await ClusterScene.start({
-      api: { latencyMs: ({ method }) => (method === 'PATCH' ? 150 : 0) },
+      api: { latencyMs: ({ method }) => (method === 'PATCH' ? 50 : 0) },
     });
     scene.addPod('a', { stopMs: 100 });
     const agent = await scene.startReadyAgent();
