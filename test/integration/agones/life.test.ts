@@ -64,14 +64,14 @@ suite('A game that speaks the SDK', { concurrency: 3 }, () => {
     const wrapper = new WrapperProcess(t, flags, game('rest', 'allocate'), { env: { LINK: agent.path } });
     await agent.event('allocated');
     const deadline = new Date(Date.now() + 120_000).toISOString();
-    agent.tell({
+    const interruption = {
       type: 'interruption',
       id: 'spot',
       kind: 'spot-termination',
       action: 'terminate',
       deadline,
-      end_by: deadline,
-    });
+    } as const;
+    agent.tell({ ...interruption, end_by: deadline });
     const line = await wrapper.printed(/^end /);
     const seen = JSON.parse(line.slice(4)) as Record<string, unknown>;
     assert.equal(seen['state'], 'Allocated');
@@ -84,14 +84,7 @@ suite('A game that speaks the SDK', { concurrency: 3 }, () => {
       ['sdk:watch'],
       'told to stop although it may play on',
     );
-    agent.tell({
-      type: 'interruption',
-      id: 'spot',
-      kind: 'spot-termination',
-      action: 'terminate',
-      deadline,
-      end_by: new Date().toISOString(),
-    });
+    agent.tell({ ...interruption, end_by: new Date().toISOString() });
     await wrapper.printed(/^told "Allocated"/);
     assert.equal(await wrapper.status(), 0);
   });

@@ -393,6 +393,31 @@ test('what a deaf spare left unanswered while it was away costs no answer when i
   );
 });
 
+test('what is on its way while a replica comes back does not spoil the count of what it owes', () => {
+  const { relay, path, join } = start({ deafenAbove: 100 });
+  const session = join();
+  const returned = places.map((place) => (place.place === 2 ? { ...place, returns: 1 } : place));
+  for (let number = 0; number < 300; number++) {
+    if (number % 10 === 0) relay.tick(number * 10);
+    relay.fromPlayer(session, packet(number), number * 10);
+    // Between what was sent and what is answered: seen to be back, and later made primary.
+    if (number === 226) {
+      relay.apply({ places: returned, primary: 0, isPlanned: false });
+      relay.alignSome(10, number * 10);
+    }
+    for (const leg of path.opened.slice(0, 3).toReversed()) {
+      if (number === 270 && leg.place.place === 1) relay.apply({ places: returned, primary: 2, isPlanned: true });
+      if (leg.place.place === 2 && number >= 200 && number < 226) continue;
+      if (leg.isDeaf) path.dropped.set(leg, (path.dropped.get(leg) ?? 0) + 1);
+      else relay.fromReplica(leg, packet(number, leg.place.place), number * 10 + 1);
+    }
+  }
+  assert.deepEqual(
+    path.answers.map((answer) => answer.packet.number),
+    Array.from({ length: 300 }, (_, number) => number),
+  );
+});
+
 test('a deaf spare that nobody counted for is listened to before a planned change, so that nothing is lost or repeated', () => {
   const { relay, path, join } = start({ deafenAbove: 100 });
   Object.assign(path, { samplesDeaf: false, deafen: () => undefined });
