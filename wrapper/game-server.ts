@@ -1,5 +1,7 @@
+import { collectGarbage } from '../shared/collect-garbage.ts';
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { instant } from '../shared/interruption/interruption.ts';
+import { keepToBytecode } from '../shared/keep-to-bytecode.ts';
 import { type GameSdk, openGameSdk } from './agones/game-sdk.ts';
 import { announcedEnd } from './agones/model/announced-end.ts';
 import type { WrapperConfig } from './config.ts';
@@ -22,7 +24,7 @@ import type { Report } from './inventory/event-writer.ts';
 import { openReporter } from './inventory/open-reporter.ts';
 import type { Reporter } from './inventory/reporter.ts';
 import { type Effect, endOf, exitStatusOf, type Life, statusOf, unborn } from './lifecycle.ts';
-import { AgentSide } from './link/agent-side.ts';
+import type { AgentSide } from './link/agent-side.ts';
 import type { LeasedPort } from './ports/port-lease.ts';
 import { keepBeating, watchNotices, watchStatusFile } from './watch.ts';
 import { Whereabouts } from './whereabouts.ts';
@@ -32,8 +34,11 @@ export interface GameServerOptions {
   readonly config: WrapperConfig;
   readonly command: readonly string[];
   readonly ports: readonly LeasedPort[];
+  readonly agent: AgentSide;
   readonly happenings: Happenings;
   readonly surroundings: Surroundings;
+  /** Aborts when it is over. */
+  readonly signal: AbortSignal;
 }
 
 /** After a game is ready, its first events are on their way for so long. */
@@ -42,7 +47,6 @@ const settleMs = 3000;
 /** Carries out what the lifecycle decides. */
 export class GameServer {
   readonly #options: GameServerOptions;
-  readonly #background = new AbortController();
   readonly #agent: AgentSide;
   readonly #whereabouts: Whereabouts;
   readonly #reporter: Reporter;
@@ -54,21 +58,17 @@ export class GameServer {
   #address: string | undefined;
 
   constructor(options: GameServerOptions) {
-    const { config, ports, surroundings } = options;
+    const { config, ports, agent, surroundings } = options;
     this.#options = options;
     this.#address = config.advertise;
-    this.#agent = new AgentSide({
-      ...options,
-      onLink: () => this.#writeState(),
-      onRisk: () => this.#tellRisk(),
-    });
-    this.#whereabouts = new Whereabouts(config, this.#agent, surroundings);
-    this.#reporter = openReporter({ config, ports, agent: this.#agent, surroundings });
+    this.#agent = agent;
+    this.#whereabouts = new Whereabouts(config, agent, surroundings);
+    this.#reporter = openReporter({ config, ports, agent, surroundings });
     this.#files = this.#createFiles();
-  }
-
-  joinAgent(limitMs: number): Promise<void> {
-    return this.#agent.join(limitMs, this.#background.signal);
+    this.#writeState();
+    // Before the game runs nobody reads it; written again as soon as it does.
+    const onLink = () => this.#game !== undefined && this.#writeState();
+    agent.tell({ onLink, onRisk: () => this.#tellRisk() });
   }
 
   /** Throws a FatalError where the game cannot be started. */
@@ -117,26 +117,22 @@ export class GameServer {
   }
 
   close(): void {
-    this.#background.abort();
     this.#sdk?.close();
     this.#withFiles((files) => files.remove());
   }
 
   async #start(): Promise<void> {
-    const { config, command, surroundings } = this.#options;
-    const { signal } = this.#background;
+    const { config, command, surroundings, signal } = this.#options;
     const whereabouts = this.#whereabouts;
     const mustWait = config.advertise === undefined && needsAddress(config, command);
     const known = whereabouts.known ?? (mustWait ? await whereabouts.locate(signal) : undefined);
     this.#address ??= known?.publicHostname;
-    this.#writeState();
     this.#sdk = await this.#openSdk(signal);
     this.#game = await SupervisedGame.start({
       ...this.#options,
       sdk: this.#sdk,
       env: gameEnvironment(this.#facts()),
       placeholders: () => placeholders(this.#facts(), surroundings.clock.now()),
-      signal,
     });
     this.#sdk?.supervise(this.#game);
     this.#inBackground(this.#reporter.run(signal));
@@ -146,6 +142,8 @@ export class GameServer {
   /** What can wait until the game runs. */
   async #settleDown(signal: AbortSignal): Promise<void> {
     const { happenings, config, surroundings } = this.#options;
+    // Without an agent AWS's SDK is still to come.
+    if (this.#agent.welcome !== undefined) keepToBytecode();
     this.#inBackground(keepBeating(config.heartbeatMs, happenings, surroundings, signal));
     const onStatus = (status: Facts['status']) => {
       this.#status = status;
@@ -178,7 +176,7 @@ export class GameServer {
   /** A task that ends with us, and says so where it fails. */
   #inBackground(task: Promise<void>): void {
     task.catch((err) => {
-      if (!this.#background.signal.aborted) this.#options.surroundings.log.error({ err }, 'Background task failed');
+      if (!this.#options.signal.aborted) this.#options.surroundings.log.error({ err }, 'Background task failed');
     });
   }
 
@@ -211,8 +209,8 @@ export class GameServer {
 
   /** Once all that a start needs has been done. */
   async #releaseMemory(): Promise<void> {
-    await this.#options.surroundings.clock.sleep(settleMs, this.#background.signal);
-    const { collectGarbage } = await import('../shared/collect-garbage.ts');
+    const { surroundings, signal } = this.#options;
+    await surroundings.clock.sleep(settleMs, signal);
     collectGarbage();
   }
 

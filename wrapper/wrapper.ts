@@ -1,12 +1,13 @@
 import type { Clock } from '../shared/clock.ts';
 import type { Log } from '../shared/log.ts';
 import type { WrapperConfig } from './config.ts';
-import { GameServer } from './game-server.ts';
+import { GameServer, type GameServerOptions } from './game-server.ts';
 import { Happenings } from './happenings.ts';
 import { advance, type Life, type LifeRules, nextMoveMs, unborn } from './lifecycle.ts';
+import { AgentSide } from './link/agent-side.ts';
 import { abstractLeases } from './ports/abstract-leases.ts';
 import { leaseDirectory } from './ports/lease-directory.ts';
-import { leasePorts } from './ports/lease-ports.ts';
+import { type LeasedPorts, leasePorts } from './ports/lease-ports.ts';
 import { probePort } from './ports/probe-port.ts';
 import { rangeClash, readEphemeralRange } from './ports/range-clash.ts';
 import type { ForwardedSignal } from './signal-numbers.ts';
@@ -46,31 +47,44 @@ export async function serveGame(
   command: readonly string[],
   surroundings: Surroundings,
 ): Promise<GameServerEnd> {
-  const { clock, log, random } = surroundings;
-  const rules: LifeRules = { ...config, stopLeadMs: config.stopAtMs };
-  const happenings = new Happenings(clock);
-  surroundings.onSignal((signal) => happenings.push({ kind: 'signal', signal }));
-
-  const leases = config.leaseDir === undefined ? abstractLeases : leaseDirectory(config.leaseDir, random);
-  const leased = await leasePorts({
-    requests: config.ports,
-    range: config.portRange,
-    leases,
-    probe: probePort,
-    random,
-  });
-  log.info({ ports: Object.fromEntries(leased.ports.map(({ name, port }) => [name, port])) }, 'Ports leased');
-  const clash = rangeClash(config.portRange, readEphemeralRange());
-  if (clash !== undefined) log.warn({ range: config.portRange, clash }, 'Port range is shared');
-
-  const gameServer = new GameServer({ config, command, ports: leased.ports, happenings, surroundings });
+  const happenings = new Happenings(surroundings.clock);
+  const over = new AbortController();
+  const agent = new AgentSide({ config, happenings, surroundings });
   try {
-    await gameServer.joinAgent(welcomeLimitMs);
+    // First, so that its answer comes while there is other work to do.
+    await agent.connect(over.signal);
+    const leased = await lease(config, surroundings.random);
+    try {
+      const { ports } = leased;
+      return await live({ config, command, ports, agent, happenings, surroundings, signal: over.signal });
+    } finally {
+      await leased.release();
+    }
+  } finally {
+    over.abort();
+  }
+}
+
+function lease(config: WrapperConfig, random: () => number): Promise<LeasedPorts> {
+  const leases = config.leaseDir === undefined ? abstractLeases : leaseDirectory(config.leaseDir, random);
+  return leasePorts({ requests: config.ports, range: config.portRange, leases, probe: probePort, random });
+}
+
+async function live(options: GameServerOptions): Promise<GameServerEnd> {
+  const { config, ports, agent, happenings, surroundings } = options;
+  const rules: LifeRules = { ...config, stopLeadMs: config.stopAtMs };
+  // What does not need the agent's answer is done while it is on its way.
+  const answered = agent.join(ports, welcomeLimitMs);
+  surroundings.onSignal((signal) => happenings.push({ kind: 'signal', signal }));
+  logPorts(options);
+  const gameServer = new GameServer(options);
+  try {
+    await answered;
     happenings.push({ kind: 'prepared' });
     let life: Life = unborn;
     while (life.phase !== 'ended') {
       const happening = await happenings.next(nextMoveMs(life, rules));
-      const step = advance(life, happening, rules, clock.now());
+      const step = advance(life, happening, rules, surroundings.clock.now());
       life = step.life;
       for (const effect of step.effects) await gameServer.perform(effect, life);
     }
@@ -79,6 +93,11 @@ export async function serveGame(
     return { life, restarts };
   } finally {
     gameServer.close();
-    await leased.release();
   }
+}
+
+function logPorts({ config, ports, surroundings: { log } }: GameServerOptions): void {
+  log.info({ ports: Object.fromEntries(ports.map(({ name, port }) => [name, port])) }, 'Ports leased');
+  const clash = rangeClash(config.portRange, readEphemeralRange());
+  if (clash !== undefined) log.warn({ range: config.portRange, clash }, 'Port range is shared');
 }

@@ -50,12 +50,10 @@ export interface Announced {
 
 /** One node runs at most a few hundred pods. */
 const mostConnections = 1024;
-/** A wrapper says hello as soon as it is connected; who does not only takes a place. */
+/** A wrapper says hello as soon as it has its ports; who does not only takes a place. */
 const longestSilenceMs = 5000;
 /** A wrapper that lost its connection comes back within this; one that does not has died. */
 const comeBackMs = 1500;
-/** A wrapper waits 50 ms for its welcome before it starts its game. */
-const longestWelcomeMs = 30;
 const verifyAgain: Backoff = { firstMs: 500, longestMs: 30_000 };
 
 /** Tells the wrappers of this node what the agent learns, and takes the events they want published. */
@@ -76,7 +74,7 @@ export class LinkServer {
   }
 
   get wrappers(): number {
-    return this.#greeted().length;
+    return [...this.#peers].filter(({ hello }) => hello !== undefined).length;
   }
 
   /** Of the pods on whose game servers it is known whether anybody plays, by pod uid. Only what a pod has proved to say itself counts. */
@@ -111,22 +109,20 @@ export class LinkServer {
     const { clock } = this.#options;
     this.#current = { interruption, endByMs };
     const message = interruptionMessage(interruption, endByMs);
-    const peers = this.#greeted();
     let firstMs: number | undefined;
-    for (const peer of peers) {
+    for (const peer of this.#peers) {
       // A write to a Unix socket is in the reader's queue when it returns.
       peer.send(message);
       firstMs ??= clock.now();
     }
     const lastMs = clock.now();
-    return { told: peers.length, firstMs: firstMs ?? lastMs, lastMs };
+    return { told: this.#peers.size, firstMs: firstMs ?? lastMs, lastMs };
   }
 
   cancel({ id }: Interruption): number {
     if (this.#current?.interruption.id === id) this.#current = undefined;
-    const peers = this.#greeted();
-    for (const peer of peers) peer.send({ type: 'cancelled', id });
-    return peers.length;
+    for (const peer of this.#peers) peer.send({ type: 'cancelled', id });
+    return this.#peers.size;
   }
 
   /** Passes on which events the queue has taken. */
@@ -149,6 +145,7 @@ export class LinkServer {
       onClose: (from) => this.#forget(from, signal),
     });
     this.#peers.add(peer);
+    this.#welcome(peer);
     void clock
       .sleep(longestSilenceMs, peer.closed)
       .then(() => peer.hello === undefined && peer.close())
@@ -158,7 +155,7 @@ export class LinkServer {
   #take(peer: WrapperPeer, message: WrapperMessage): void {
     switch (message.type) {
       case 'hello':
-        if (peer.hello === undefined) void this.#greet(peer, message);
+        if (peer.hello === undefined) void this.#link(peer, message);
         else peer.send({ type: 'error', message: 'Cannot take a second hello' });
         break;
       case 'state':
@@ -170,24 +167,24 @@ export class LinkServer {
     }
   }
 
-  /** A wrapper hears of an interruption at once, whoever it is; whether it may publish is found out meanwhile. */
-  async #greet(peer: WrapperPeer, hello: HelloMessage): Promise<void> {
-    const { log, clock } = this.#options;
+  /** Its welcome is sent again once it is known whether it has proved who it is. */
+  async #link(peer: WrapperPeer, hello: HelloMessage): Promise<void> {
+    const { log } = this.#options;
     peer.hello = hello;
-    if (this.#current !== undefined) peer.send(interruptionMessage(this.#current.interruption, this.#current.endByMs));
-    const verified = this.#verify(peer, hello);
-    await Promise.race([verified, clock.sleep(longestWelcomeMs, peer.closed).catch(() => {})]);
-    const wasVerified = peer.isVerified;
-    this.#welcome(peer);
     const { game_server_id: gameServerId, pod } = hello;
-    log.info({ gameServerId, pod, verified: wasVerified }, 'Wrapper linked');
-    await verified;
-    if (!peer.isVerified || wasVerified) return;
-    this.#welcome(peer);
-    log.info({ gameServerId, pod }, 'Wrapper verified');
+    log.info({ gameServerId, pod }, 'Wrapper linked');
+    await this.#verify(peer, hello);
+    this.#sendWelcome(peer);
+    if (peer.isVerified) log.info({ gameServerId, pod }, 'Wrapper verified');
   }
 
+  /** A game waits for this, so it comes first and to everybody: an interruption is no secret on its node. */
   #welcome(peer: WrapperPeer): void {
+    if (this.#current !== undefined) peer.send(interruptionMessage(this.#current.interruption, this.#current.endByMs));
+    this.#sendWelcome(peer);
+  }
+
+  #sendWelcome(peer: WrapperPeer): void {
     const { nodeName, instance } = this.#options;
     peer.send({
       type: 'welcome',
@@ -251,9 +248,5 @@ export class LinkServer {
     log.warn({ gameServerId: id }, 'Game server lost');
     listener?.onLost();
     this.#desk.reportLost(latest, clock.now());
-  }
-
-  #greeted(): readonly WrapperPeer[] {
-    return [...this.#peers].filter(({ hello }) => hello !== undefined);
   }
 }

@@ -40,7 +40,10 @@ export interface EventMessage {
 
 export type WrapperMessage = HelloMessage | StateMessage | EventMessage;
 
-/** Answers `hello`. An interruption that is under way follows at once. */
+/**
+ * Comes as soon as there is a connection, behind an interruption that is under way: a game's start waits for it. It comes again once the
+ * agent knows from the `hello` whether it may publish for this wrapper. Older agents say all of it after the `hello`.
+ */
 export interface WelcomeMessage {
   readonly type: 'welcome';
   readonly version: number;

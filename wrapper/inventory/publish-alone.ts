@@ -1,6 +1,7 @@
 import { collectGarbage } from '../../shared/collect-garbage.ts';
 import type { Inventory } from '../../shared/inventory/inventory.ts';
 import { SqsInventory, type SqsInventoryOptions } from '../../shared/inventory/sqs-inventory.ts';
+import { keepToBytecode } from '../../shared/keep-to-bytecode.ts';
 import { seedMessage } from './seed-message.ts';
 
 /*
@@ -11,6 +12,7 @@ import { seedMessage } from './seed-message.ts';
 /** Publishes to SQS from this process. */
 export function publishAlone(options: SqsInventoryOptions & { readonly format: 'cloudevents' | 'seed' }): Inventory {
   const sqs = new SqsInventory(options.format === 'seed' ? { ...options, body: seedMessage } : options);
+  keepToBytecode();
   let isTrimmed = false;
   return {
     async publish(events, signal) {

@@ -16,8 +16,8 @@ import { errorText, type Log } from '../../shared/log.ts';
 
 /** Who hears what the agent says. */
 export interface LinkListener {
-  /** The agent has answered our hello: the first time, and after each reconnect. */
-  onWelcome(welcome: WelcomeMessage): void;
+  /** After each connect, and again when the agent has found out who we are. */
+  onWelcome(welcome: WelcomeMessage, isFirst: boolean): void;
   onInterruption(interruption: InterruptionMessage): void;
   onCancelled(id: string): void;
   /** What became of events that we handed over. */
@@ -31,8 +31,6 @@ export interface LinkListener {
 export interface AgentLinkOptions {
   /** `@name` or a path. */
   readonly address: string;
-  /** Made anew for each connection: what it proves itself with may have been renewed. */
-  readonly hello: () => HelloMessage;
   readonly listener: LinkListener;
   readonly clock: Clock;
   readonly log: Log;
@@ -42,11 +40,15 @@ export interface AgentLinkOptions {
 /** The agent may start after us, or again. */
 const backoff: Backoff = { firstMs: 1000, longestMs: 10_000 };
 
+const readBytes = 4096;
+
 /** The wrapper's end of the local socket to the node's agent. */
 export class AgentLink {
   readonly #options: AgentLinkOptions;
   readonly #firstAttempt = Promise.withResolvers<void>();
+  readonly #reached = Promise.withResolvers<void>();
   #socket: Socket | undefined;
+  #hello: (() => HelloMessage) | undefined;
   #welcome: WelcomeMessage | undefined;
   /** What the agent is to know after a reconnect: the last state. */
   #standing: WrapperMessage | undefined;
@@ -60,11 +62,25 @@ export class AgentLink {
     return this.#welcome;
   }
 
+  /** Resolves with the first connection, or when it has failed: a local socket does either at once. */
+  reached(): Promise<void> {
+    return this.#reached.promise;
+  }
+
   /** Resolves when the agent has answered, when there is none, or after `limitMs`. */
   async settle(limitMs: number): Promise<void> {
     const limit = new AbortController();
     await Promise.race([this.#firstAttempt.promise, this.#options.clock.sleep(limitMs, limit.signal)]);
     limit.abort();
+  }
+
+  /**
+   * Says who we are as soon as there is a connection, and on each later one. `hello` is called anew each time: what it proves itself with
+   * may have been renewed.
+   */
+  introduce(hello: () => HelloMessage): void {
+    this.#hello = hello;
+    this.#greet();
   }
 
   /** Connects, and connects again, until the signal aborts. */
@@ -91,27 +107,40 @@ export class AgentLink {
     return true;
   }
 
+  #greet(): void {
+    if (this.#socket?.readyState === 'open' && this.#hello !== undefined) this.#socket.write(encodeLine(this.#hello()));
+  }
+
   /** One connection, from connect to close. */
   async #converse(signal: AbortSignal): Promise<{ wasWelcome: boolean; reason: unknown }> {
-    const { address, hello, listener } = this.#options;
+    const { address, listener } = this.#options;
     const { promise: closed, resolve } = Promise.withResolvers<void>();
-    const socket = connect({ path: linkPath(address) });
-    const onAbort = () => socket.destroySoon();
-    let reason: unknown = 'closed by the agent';
     const lines = new LineDecoder();
-    socket.once('connect', () => socket.write(encodeLine(hello())));
-    socket.on('data', (chunk) => {
+    const buffer = Buffer.allocUnsafeSlow(readBytes);
+    const onRead = (bytes: number) => {
       try {
-        for (const line of lines.push(chunk)) this.#hear(line, socket);
+        for (const line of lines.push(buffer.subarray(0, bytes))) this.#hear(line, socket);
       } catch (error) {
         socket.destroy(error instanceof Error ? error : new Error(String(error)));
       }
+      return true;
+    };
+    // One buffer for all: a stream would take 64 KiB a read.
+    const socket: Socket = connect({ path: linkPath(address), onread: { buffer, callback: onRead } });
+    const onAbort = () => socket.destroySoon();
+    let reason: unknown = 'closed by the agent';
+    socket.once('connect', () => {
+      this.#reached.resolve();
+      this.#greet();
     });
     socket.once('error', (error) => {
       reason = error;
       this.#firstAttempt.resolve();
     });
-    socket.once('close', () => resolve());
+    socket.once('close', () => {
+      this.#reached.resolve();
+      resolve();
+    });
     signal.addEventListener('abort', onAbort, { once: true });
     this.#socket = socket;
     await closed;
@@ -143,10 +172,7 @@ export class AgentLink {
     const { listener, log } = this.#options;
     switch (message.type) {
       case 'welcome':
-        this.#welcome = message;
-        this.#firstAttempt.resolve();
-        if (this.#standing !== undefined) socket.write(encodeLine(this.#standing));
-        listener.onWelcome(message);
+        this.#beWelcome(message, socket);
         return;
       case 'interruption':
         listener.onInterruption(message);
@@ -163,5 +189,13 @@ export class AgentLink {
         listener.onRefusal(message.message);
         return;
     }
+  }
+
+  #beWelcome(welcome: WelcomeMessage, socket: Socket): void {
+    const isFirst = this.#welcome === undefined;
+    this.#welcome = welcome;
+    this.#firstAttempt.resolve();
+    if (isFirst && this.#standing !== undefined) socket.write(encodeLine(this.#standing));
+    this.#options.listener.onWelcome(welcome, isFirst);
   }
 }

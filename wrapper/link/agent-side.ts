@@ -11,38 +11,43 @@ import type { Happenings } from '../happenings.ts';
 import { LinkInventory } from '../inventory/link-inventory.ts';
 import type { LeasedPort } from '../ports/port-lease.ts';
 import type { Surroundings } from '../wrapper.ts';
-import { AgentLink } from './agent-link.ts';
+import { AgentLink, type LinkListener } from './agent-link.ts';
 import { endCauseOf } from './end-cause.ts';
 
 export interface AgentSideOptions {
   readonly config: WrapperConfig;
-  readonly ports: readonly LeasedPort[];
   readonly happenings: Happenings;
   readonly surroundings: Surroundings;
+}
+
+export interface AgentListener {
   /** The link came or went. */
-  readonly onLink: () => void;
+  onLink(): void;
   /** What AWS warns of has changed. */
-  readonly onRisk: () => void;
+  onRisk(): void;
 }
 
 /** The agent as the wrapper sees it: it tells of interruptions and may publish our events. */
 export class AgentSide {
+  readonly #options: AgentSideOptions;
   readonly #link: AgentLink | undefined;
   readonly #inventory: LinkInventory | undefined;
   readonly #risks = new Map<string, string>();
   readonly #clock: Clock;
-  readonly #accepted = Promise.withResolvers<void>();
+  /** Whether the agent publishes for us is known, on this connection. */
+  #verdict = Promise.withResolvers<void>();
   #decided: Promise<void> | undefined;
+  #listener: AgentListener | undefined;
 
   constructor(options: AgentSideOptions) {
-    const { config, ports, surroundings } = options;
+    const { config, surroundings } = options;
+    this.#options = options;
     this.#clock = surroundings.clock;
     if (config.link === undefined) return;
     const { clock, log, random } = surroundings;
     const link: AgentLink = new AgentLink({
       address: config.link,
-      hello: () => helloOf(config, ports, surroundings),
-      listener: this.#listener(options),
+      listener: this.#linkListener(options),
       clock,
       log,
       random,
@@ -66,7 +71,7 @@ export class AgentSide {
    */
   decided(): Promise<void> {
     if (this.#link?.welcome === undefined) return Promise.resolve();
-    this.#decided ??= Promise.race([this.#accepted.promise, this.#clock.sleep(longestVerdictMs)]);
+    this.#decided ??= Promise.race([this.#verdict.promise, this.#clock.sleep(longestVerdictMs)]);
     return this.#decided;
   }
 
@@ -75,30 +80,42 @@ export class AgentSide {
     return [...this.#risks.values()].at(-1);
   }
 
-  /** Connects; waits for the agent's answer, but not longer than the limit. */
-  async join(limitMs: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Connects, and connects again, until the signal aborts. Resolves once the first attempt is decided, which takes no time; the agent hears
+   * nothing before {@link join}.
+   */
+  async connect(signal: AbortSignal): Promise<void> {
     void this.#link?.run(signal);
-    await this.#link?.settle(limitMs);
+    await this.#link?.reached();
+  }
+
+  /** Says who we are; waits for the agent's answer, but not longer than the limit. */
+  join(ports: readonly LeasedPort[], limitMs: number): Promise<void> {
+    const { config, surroundings } = this.#options;
+    this.#link?.introduce(() => helloOf(config, ports, surroundings));
+    return this.#link?.settle(limitMs) ?? Promise.resolve();
+  }
+
+  /** Who hears of what comes from now on. */
+  tell(listener: AgentListener): void {
+    this.#listener = listener;
   }
 
   tellState(message: StateMessage): void {
     this.#link?.send(message);
   }
 
-  #listener({
-    config,
-    happenings,
-    onLink,
-    onRisk,
-  }: AgentSideOptions): ConstructorParameters<typeof AgentLink>[0]['listener'] {
+  #linkListener({ config, happenings }: AgentSideOptions): LinkListener {
     return {
-      onWelcome: ({ publishes }) => {
-        if (publishes) this.#accepted.resolve();
-        onLink();
+      onWelcome: ({ publishes }, isFirst) => {
+        if (publishes || !isFirst) this.#verdict.resolve();
+        this.#listener?.onLink();
       },
       onBroken: () => {
         this.#inventory?.reset('the link broke');
-        onLink();
+        this.#verdict = Promise.withResolvers();
+        this.#decided = undefined;
+        this.#listener?.onLink();
       },
       onRefusal: (reason) => this.#inventory?.reset(reason),
       onSettled: (outcome) => this.#inventory?.settle(outcome),
@@ -106,17 +123,18 @@ export class AgentSide {
         const cause = endCauseOf(message, config.safetyMarginMs);
         if (cause !== undefined) happenings.push({ kind: 'end-announced', cause });
         else this.#risks.set(message.id, message.kind);
-        if (cause === undefined) onRisk();
+        if (cause === undefined) this.#listener?.onRisk();
       },
       onCancelled: (id) => {
         happenings.push({ kind: 'end-cancelled', id });
-        if (this.#risks.delete(id)) onRisk();
+        if (this.#risks.delete(id)) this.#listener?.onRisk();
       },
     };
   }
 }
 
-const longestVerdictMs = 2000;
+/** Less than the last events have at the end: whatever is undecided then still goes out by ourselves. */
+const longestVerdictMs = 500;
 
 function helloOf(
   config: WrapperConfig,

@@ -35,10 +35,12 @@ class LinkScene implements AsyncDisposable {
   readonly wrappers: PaperWrapper[] = [];
   readonly sockets: Socket[] = [];
   garbage = 0;
+  readonly #trustsAll: boolean;
   readonly #stop = new AbortController();
   readonly #serving: Promise<void>;
 
   constructor(options: Partial<LinkServerOptions> = {}) {
+    this.#trustsAll = options.verify === undefined;
     this.address = options.address ?? `@spotable-link-${process.pid}-${++addresses}`;
     this.server = new LinkServer({
       address: this.address,
@@ -63,7 +65,7 @@ class LinkScene implements AsyncDisposable {
   async wrapper(name: string, returns = false): Promise<PaperWrapper> {
     const wrapper = new PaperWrapper(this.address, { namespace: 'arena', name, uid: `uid-${name}` }, returns);
     this.wrappers.push(wrapper);
-    await wrapper.hears('welcome');
+    await wrapper.hears('welcome', ({ publishes }) => publishes || !this.#trustsAll);
     return wrapper;
   }
 
@@ -87,15 +89,27 @@ describe('the link', () => {
   test('welcomes a wrapper with what it need not ask the metadata service', async () => {
     await using scene = await LinkScene.start();
     const wrapper = await scene.wrapper('a');
+    const instance = { ...unknownInstance, instanceId: 'i-1' };
+    const welcome = { type: 'welcome', version: 1, node: 'n-1', instance };
     assert.deepEqual(wrapper.all('welcome'), [
-      {
-        type: 'welcome',
-        version: 1,
-        publishes: true,
-        node: 'n-1',
-        instance: { ...unknownInstance, instanceId: 'i-1' },
-      },
+      { ...welcome, publishes: false },
+      { ...welcome, publishes: true },
     ]);
+  });
+
+  test('welcomes whoever connects before they have said a word, and tells them of an interruption', async () => {
+    await using scene = await LinkScene.start();
+    scene.server.announce(interruption, endByMs);
+    const early = await scene.socket();
+    const [chunk] = (await once(early, 'data')) as [Buffer];
+    const types = chunk
+      .toString()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).type);
+    assert.deepEqual(types, ['interruption', 'welcome']);
+    scene.server.cancel(interruption);
+    assert.match(String((await once(early, 'data'))[0]), /cancelled/);
   });
 
   test('tells every wrapper at once, and each that connects later before it is welcome', async () => {
@@ -108,7 +122,7 @@ describe('the link', () => {
     const late = await scene.wrapper('late');
     assert.deepEqual(
       late.heard.map(({ message }) => message.type),
-      ['interruption', 'welcome'],
+      ['interruption', 'welcome', 'welcome'],
     );
     scene.server.cancel(interruption);
     assert.equal((await late.hears('cancelled')).id, interruption.id);
@@ -212,7 +226,7 @@ describe('bad company on the link', () => {
     test(`${name} ends its own connection and no other`, async () => {
       await using scene = await LinkScene.start();
       const good = await scene.wrapper('good');
-      const bad = await scene.socket();
+      const bad = (await scene.socket()).resume();
       const closed = new Promise((resolve) => bad.once('close', resolve));
       bad.write(bytes);
       await closed;
@@ -247,7 +261,7 @@ describe('bad company on the link', () => {
   test('a thousand connections that say nothing leave the wrappers untouched, and are closed', async () => {
     await using scene = await LinkScene.start();
     const good = await scene.wrapper('good');
-    const silent = await Promise.all(Array.from({ length: 1000 }, () => scene.socket()));
+    const silent = await Promise.all(Array.from({ length: 1000 }, async () => (await scene.socket()).resume()));
     const told = performance.now();
     scene.server.announce(interruption, endByMs);
     await good.hears('interruption');

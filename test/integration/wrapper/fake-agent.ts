@@ -19,7 +19,11 @@ export interface FakeAgentOptions {
   /** Whether events are acknowledged as they come. */
   readonly acknowledges?: boolean;
   readonly instance?: Instance;
-  /** Sent right behind the welcome. */
+  /** Whether it welcomes each connection at once; an older agent waits for the hello. */
+  readonly speaksFirst?: boolean;
+  /** How long it takes to find out who said hello. */
+  readonly verdictMs?: number;
+  /** Sent before the first welcome. */
   readonly interruption?: InterruptionMessage;
   /** Where to listen; a socket of its own when not given. */
   readonly path?: string;
@@ -84,6 +88,7 @@ export class FakeAgent {
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
     const lines = new LineDecoder();
+    if (this.#options.speaksFirst ?? true) socket.write(this.#news() + this.#welcome(false));
     socket.on('error', () => {});
     socket.on('close', () => this.#sockets.delete(socket));
     socket.on('data', (chunk: Buffer) => {
@@ -91,16 +96,27 @@ export class FakeAgent {
     });
   }
 
+  #news(): string {
+    const { interruption } = this.#options;
+    return interruption === undefined ? '' : encodeLine(interruption);
+  }
+
+  #welcome(publishes: boolean): string {
+    const { instance = unknownInstance } = this.#options;
+    return encodeLine({ type: 'welcome', version: 1, publishes, node: 'node-1', instance });
+  }
+
   #take(line: string, socket: Socket): void {
     const decoded = decodeWrapperLine(line);
     if (decoded.kind !== 'message') throw new Error(`The wrapper sent ${line}`);
     const { message } = decoded;
-    const { publishes = true, acknowledges = true, instance = unknownInstance, interruption } = this.#options;
+    const { publishes = true, acknowledges = true, speaksFirst = true, verdictMs = 0 } = this.#options;
     switch (message.type) {
       case 'hello': {
         this.hellos.push(message);
-        const welcome = encodeLine({ type: 'welcome', version: 1, publishes, node: 'node-1', instance });
-        socket.write(interruption === undefined ? welcome : welcome + encodeLine(interruption));
+        if (!speaksFirst) socket.write(this.#news() + this.#welcome(publishes));
+        else if (verdictMs === 0) socket.write(this.#welcome(publishes));
+        else setTimeout(() => socket.write(this.#welcome(publishes)), verdictMs);
         break;
       }
       case 'state':

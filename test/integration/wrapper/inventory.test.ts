@@ -204,6 +204,27 @@ suite('A wrapper whose agent does not publish', parallel, () => {
     assert.deepEqual(agent.events, []);
   });
 
+  test('waits for each agent to find out who it is, and publishes nothing by itself meanwhile', async (t) => {
+    const service = await startQueue(t);
+    const agent = await FakeAgent.listen(t, { verdictMs: 200 });
+    const flags = ['--link', agent.path, '--heartbeat', '60s'];
+    const wrapper = new WrapperProcess(t, flags, fixture('udp-game.ts'), toQueue(service));
+    await agent.event('ready');
+    await agent.close();
+    await wrapper.said('Agent link lost');
+    const soon = new Date(Date.now() + 20_000).toISOString();
+    const notice = { type: 'interruption', id: 'i', kind: 'spot-termination', action: 'terminate' } as const;
+    const next = await FakeAgent.listen(t, {
+      path: agent.path,
+      verdictMs: 200,
+      interruption: { ...notice, deadline: soon, end_by: soon },
+    });
+    await next.event('terminated');
+    assert.equal(await wrapper.status(), 3);
+    assert.deepEqual(next.names(), ['terminating', 'terminated']);
+    assert.deepEqual(await received(service), []);
+  });
+
   test('takes over when the agent dies, so that its last words are heard', async (t) => {
     const service = await startQueue(t);
     const agent = await FakeAgent.listen(t);

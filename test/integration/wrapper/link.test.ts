@@ -95,6 +95,17 @@ suite('A wrapper on a node with an agent', parallel, () => {
     assert.equal(await wrapper.status(), 6);
   });
 
+  test('starts no game either where an older agent waits for the hello before it says anything', async (t) => {
+    const notice = interruption(60_000);
+    const agent = await FakeAgent.listen(t, { interruption: notice, speaksFirst: false });
+    const wrapper = new WrapperProcess(t, ['--link', agent.path], ['sh', '-c', 'exit 6']);
+    await wrapper.said('Game held back: an interruption is under way');
+    assert.equal(agent.hellos.length, 1);
+    agent.tell({ type: 'cancelled', id: notice.id });
+    assert.equal(await wrapper.status(), 6);
+    await agent.event('terminated');
+  });
+
   test('that holds its game ends with 0 at SIGTERM, and by itself at the end', async (t) => {
     const agent = await FakeAgent.listen(t, { interruption: interruption(60_000) });
     const ended = new WrapperProcess(t, ['--link', agent.path], ['true']);
