@@ -2,6 +2,8 @@ import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { build, formatMessages, type Plugin } from 'esbuild';
 import { inlinePageAssets } from '../inventory/serve/inline-page-assets.ts';
+import { moduleFoot, moduleHead } from '../shared/module-script.ts';
+import { keepCode } from './keep-code.ts';
 import { packageFolders, thirdPartyText } from './third-party.ts';
 
 /** Each process, and the module it starts with. */
@@ -12,6 +14,9 @@ export const programs = {
   inventory: 'inventory/main.ts',
 } as const;
 export type ProgramName = keyof typeof programs;
+
+/** What runs the program with the bytecode that we keep of it, where every millisecond of its start counts. */
+const launchers: Readonly<Partial<Record<ProgramName, string>>> = { wrapper: 'wrapper/launch.ts' };
 
 export interface BundledFile {
   /** Name in the output folder. */
@@ -35,31 +40,41 @@ interface Part {
   readonly file: string;
   /** Absolute path of the module it starts with. */
   readonly entry: string;
-  readonly isProgram: boolean;
+  /** `program`: what is executed. `launched`: what a launcher runs. `part`: what is required. */
+  readonly kind: 'program' | 'launched' | 'part';
 }
 
 /**
  * Writes one program into `folder` as files that Node runs by themselves: `NAME.cjs`, and `NAME-PART.cjs` for each module that
- * our code imports dynamically, so that it costs memory only once it is needed. Throws an esbuild BuildFailure.
+ * our code imports dynamically, so that it costs memory only once it is needed. One with a launcher is `NAME-program.cjs` with its bytecode
+ * in `NAME-program.code`, and `NAME.cjs` the launcher. Throws an esbuild BuildFailure.
  */
 export async function bundle(name: ProgramName, folder: string): Promise<readonly BundledFile[]> {
-  const parts: Part[] = [{ file: `${name}.cjs`, entry: join(root, programs[name]), isProgram: true }];
+  const launcher = launchers[name];
+  const entry = join(root, programs[name]);
+  const launched: Part = { file: `${name}-program.cjs`, entry, kind: 'launched' };
+  const parts: Part[] =
+    launcher === undefined
+      ? [{ file: `${name}.cjs`, entry, kind: 'program' }]
+      : [{ file: `${name}.cjs`, entry: join(root, launcher), kind: 'program' }, launched];
   const written: BundledFile[] = [];
   const lazyPart = (entry: string): string => {
     const module = relative(root, entry);
     const file = `${name}-${partNames[module] ?? basename(module).replace(/\.[^.]+$/, '')}.cjs`;
     const known = parts.find((part) => part.file === file);
-    if (known === undefined) parts.push({ file, entry, isProgram: false });
+    if (known === undefined) parts.push({ file, entry, kind: 'part' });
     else if (known.entry !== entry) throw new Error(`Cannot name the file of ${module}: ${file} is of ${known.entry}`);
     return file;
   };
   // Grows while it is walked: a part may have lazy parts of its own.
   for (const part of parts) written.push(await writePart(part, folder, lazyPart));
-  return written;
+  if (launcher === undefined) return written;
+  const file = `${name}-program.code`;
+  return [...written, { file, bytes: await keepCode(join(folder, launched.file), join(folder, file)), modules: [] }];
 }
 
 async function writePart(
-  { file, entry, isProgram }: Part,
+  { file, entry, kind }: Part,
   folder: string,
   lazyPart: (entry: string) => string,
 ): Promise<BundledFile> {
@@ -86,13 +101,19 @@ async function writePart(
     charset: 'ascii',
     legalComments: 'none',
     logLevel: 'silent',
-    ...(isProgram ? { banner: { js: '#!/usr/bin/env node' } } : {}),
+    ...around[kind],
     plugins: [inlinePageAssets, lazyParts(lazyPart)],
   });
-  if (isProgram) await chmod(outfile, 0o755);
+  if (kind === 'program') await chmod(outfile, 0o755);
   const [output] = Object.values(metafile.outputs);
   return { file, bytes: output?.bytes ?? 0, modules: Object.keys(metafile.inputs) };
 }
+
+const around = {
+  program: { banner: { js: '#!/usr/bin/env node' } },
+  launched: { banner: { js: moduleHead }, footer: { js: moduleFoot } },
+  part: {},
+} as const;
 
 /** Marks the plugin's own questions to esbuild, which it must not answer itself. */
 const isResolving = Symbol('resolving');
@@ -139,7 +160,7 @@ async function main(folder: string): Promise<number> {
 async function removeStale(folder: string, written: readonly BundledFile[]): Promise<void> {
   const current = new Set(written.map(({ file }) => file));
   const files = await readdir(folder);
-  for (const file of files) if (file.endsWith('.cjs') && !current.has(file)) await rm(join(folder, file));
+  for (const file of files) if (/\.(cjs|code)$/.test(file) && !current.has(file)) await rm(join(folder, file));
 }
 
 async function buildErrorText(error: unknown): Promise<string> {

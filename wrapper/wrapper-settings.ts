@@ -346,7 +346,7 @@ export const wrapperSettings: WrapperSettings = {
       help: 'environment variables that the game does not get',
     },
     text,
-    ['MALLOC_TRIM_THRESHOLD_', 'MALLOC_TOP_PAD_', 'NODE_COMPILE_CACHE'],
+    ['MALLOC_ARENA_MAX', 'MALLOC_TRIM_THRESHOLD_', 'MALLOC_TOP_PAD_', 'NODE_COMPILE_CACHE'],
     'those of the image',
   ),
   podName: optional({ flag: 'pod-name', env: 'POD_NAME', help: "the pod's name" }, text),

@@ -7,7 +7,6 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bundle } from '../../build/bundle.ts';
 import { type Command, median, proportionalMiB, run, startedBy, startMs, waitFor } from './measure.ts';
-import { type Relay, startRelay } from './relay.ts';
 import { playSdk, readSdkPorts, type SdkForm, type SdkPorts, sdkGame } from './sdk-players.ts';
 
 /*
@@ -18,7 +17,7 @@ import { playSdk, readSdkPorts, type SdkForm, type SdkPorts, sdkGame } from './s
 
 const gameServers = 20;
 const rounds = Number(process.argv[2] ?? 3);
-const startsARound = 10;
+const startsARound = 15;
 /** Several heartbeats, and the time in which the SDK's memory has been given back. */
 const settleMs = 7000;
 
@@ -45,7 +44,7 @@ const isSleeper = (commandLine: string) => commandLine.startsWith('sleep\0');
 /** The local SQS takes any. */
 const credentials = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' };
 /** As the image sets them. */
-const malloc = { MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_TOP_PAD_: '0' };
+const malloc = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_TOP_PAD_: '0' };
 
 function command(
   variant: Variant,
@@ -217,33 +216,44 @@ async function measureAll(bench: Bench): Promise<Readonly<Record<Variant, Figure
   return figures;
 }
 
-/** SQS in a process of its own, as it is in life. */
-async function startSqs(): Promise<{ readonly endpoint: string; readonly process: ChildProcess }> {
-  const program = join(import.meta.dirname, '../../sandbox/sqs/main.ts');
-  const sqs = spawn(process.execPath, [program, '--queue', 'bench'], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** In a process of its own, as it is in life. Resolves once it says that it is ready. */
+async function startProgram(file: string, args: readonly string[], ready: RegExp): Promise<Started> {
+  const program = spawn(process.execPath, [join(import.meta.dirname, file), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let output = '';
-  sqs.stdout.on('data', (chunk) => {
+  program.stdout.on('data', (chunk) => {
     output += chunk;
   });
-  await waitFor('SQS listens', () => /http:\/\/127\.0\.0\.1:\d+/.test(output));
-  return { endpoint: /http:\/\/127\.0\.0\.1:\d+/.exec(output)?.[0] ?? '', process: sqs };
+  await waitFor(`${file} is ready`, () => ready.test(output));
+  return { process: program, said: ready.exec(output)?.[0] ?? '' };
+}
+
+interface Started {
+  readonly process: ChildProcess;
+  readonly said: string;
 }
 
 async function main(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'spotable-bench-'));
-  const sqs = await startSqs();
-  let relay: Relay | undefined;
+  const programs: ChildProcess[] = [];
+  const start = async (file: string, args: readonly string[], ready: RegExp) => {
+    const { process, said } = await startProgram(file, args, ready);
+    programs.push(process);
+    return said;
+  };
   try {
     await bundle('wrapper', folder);
     Object.assign(process.env, credentials);
-    const queueUrl = `${sqs.endpoint}/000000000000/bench`;
+    const endpoint = await start('../../sandbox/sqs/main.ts', ['--queue', 'bench'], /http:\/\/127\.0\.0\.1:\d+/);
+    const queueUrl = `${endpoint}/000000000000/bench`;
     const linkPath = join(folder, 'link');
-    relay = await startRelay(linkPath, queueUrl, sqs.endpoint);
+    await start('relay.ts', [linkPath, queueUrl, endpoint], /listening/);
     const env = {
       PATH: process.env['PATH'] ?? '',
       TMPDIR: folder,
       QUEUE_URL: queueUrl,
-      ...{ AWS_ENDPOINT_URL_SQS: sqs.endpoint, AWS_REGION: 'us-east-1', AWS_DEFAULT_REGION: 'us-east-1' },
+      ...{ AWS_ENDPOINT_URL_SQS: endpoint, AWS_REGION: 'us-east-1', AWS_DEFAULT_REGION: 'us-east-1' },
       ...credentials,
     };
     const bench = {
@@ -254,8 +264,7 @@ async function main(): Promise<void> {
     };
     console.log(`\n${JSON.stringify(report(await measureAll(bench)))}`);
   } finally {
-    await relay?.close();
-    sqs.process.kill('SIGTERM');
+    for (const program of programs) program.kill('SIGTERM');
     rmSync(folder, { recursive: true, force: true });
   }
 }

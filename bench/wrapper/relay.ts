@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { systemClock } from '../../shared/clock.ts';
 import { Outbox } from '../../shared/inventory/outbox.ts';
 import { SqsInventory } from '../../shared/inventory/sqs-inventory.ts';
@@ -9,60 +8,39 @@ import { encodeLine } from '../../shared/link/link-message.ts';
 import { silentLog } from '../../shared/log.ts';
 import { unknownInstance } from '../../shared/metadata/instance.ts';
 
-/** The agent's end of the link, and no more: takes events, publishes them, says so. */
-export interface Relay {
-  /** How often an event of this type has been taken by the queue. */
-  taken(name: string): number;
-  close(): Promise<void>;
-}
+/*
+ * relay.ts PATH QUEUE_URL ENDPOINT: the agent's end of the link, and no more, in a process of its own as in life. Takes events, publishes
+ * them, says so. Ends at SIGTERM.
+ */
+const [path = '', queueUrl = '', endpoint = ''] = process.argv.slice(2);
+const welcome = { type: 'welcome', version: 1, node: 'bench', instance: unknownInstance } as const;
+const acknowledge = new Map<string, () => void>();
+const outbox = new Outbox({
+  inventory: new SqsInventory({ queueUrl, endpoint, region: 'us-east-1' }),
+  clock: systemClock,
+  log: silentLog,
+  onPublished: (ids) => {
+    for (const id of ids) acknowledge.get(id)?.();
+    for (const id of ids) acknowledge.delete(id);
+  },
+});
 
-export async function startRelay(path: string, queueUrl: string, endpoint: string): Promise<Relay> {
-  const stop = new AbortController();
-  const owners = new Map<string, { readonly socket: Socket; readonly name: string }>();
-  const counts = new Map<string, number>();
-  const outbox = new Outbox({
-    inventory: new SqsInventory({ queueUrl, endpoint, region: 'us-east-1' }),
-    clock: systemClock,
-    log: silentLog,
-    onPublished: (ids) => {
-      for (const id of ids) {
-        const owner = owners.get(id);
-        owners.delete(id);
-        if (owner === undefined) continue;
-        counts.set(owner.name, (counts.get(owner.name) ?? 0) + 1);
-        owner.socket.write(encodeLine({ type: 'published', ids: [id] }));
-      }
-    },
+const server = createServer((socket) => {
+  const lines = new LineDecoder();
+  socket.on('error', () => {});
+  socket.write(encodeLine({ ...welcome, publishes: false }));
+  socket.on('data', (chunk: Buffer) => {
+    for (const line of lines.push(chunk)) {
+      const decoded = decodeWrapperLine(line);
+      if (decoded.kind !== 'message') continue;
+      const { message } = decoded;
+      if (message.type === 'hello') socket.write(encodeLine({ ...welcome, publishes: true }));
+      if (message.type !== 'event') continue;
+      const { id } = message.event;
+      acknowledge.set(id, () => socket.write(encodeLine({ type: 'published', ids: [id] })));
+      outbox.add(message.event);
+    }
   });
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    const lines = new LineDecoder();
-    socket.on('error', () => {});
-    socket.on('data', (chunk: Buffer) => {
-      for (const line of lines.push(chunk)) {
-        const decoded = decodeWrapperLine(line);
-        if (decoded.kind !== 'message') continue;
-        const { message } = decoded;
-        if (message.type === 'hello')
-          socket.write(
-            encodeLine({ type: 'welcome', version: 1, publishes: true, node: 'bench', instance: unknownInstance }),
-          );
-        if (message.type !== 'event') continue;
-        owners.set(message.event.id, { socket, name: message.event.type.split('.').at(-2) ?? '' });
-        outbox.add(message.event);
-      }
-    });
-  }).listen({ path });
-  await once(server, 'listening');
-  void outbox.run(stop.signal);
-  return {
-    taken: (name) => counts.get(name) ?? 0,
-    close: async () => {
-      stop.abort();
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, 'close');
-    },
-  };
-}
+});
+server.listen({ path }, () => console.log('listening'));
+void outbox.run(new AbortController().signal);

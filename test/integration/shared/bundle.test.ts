@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type BundledFile, bundle, type ProgramName, programs } from '../../../build/bundle.ts';
+import { keepCode } from '../../../build/keep-code.ts';
 import packageFile from '../../../package.json' with { type: 'json' };
 import { startQueueService } from '../../../sandbox/sqs/queue-service.ts';
+import { moduleScript } from '../../../shared/module-script.ts';
 
 const names = Object.keys(programs) as ProgramName[];
 const bundles = new Map<ProgramName, readonly BundledFile[]>();
@@ -62,7 +64,12 @@ for (const name of names) {
   });
 
   test(`every part of ${name} can be loaded from its file, without its package`, async () => {
-    for (const { file } of bundles.get(name)?.slice(1) ?? []) {
+    const parts =
+      bundles
+        .get(name)
+        ?.slice(1)
+        .filter(({ file }) => !file.includes('-program.')) ?? [];
+    for (const { file } of parts) {
       const script = `process.stdout.write(Object.keys(require(${JSON.stringify(join(folder, file))})).join())`;
       const { status, stdout, stderr } = await run(process.execPath, ['-e', script]);
       assert.deepEqual([status, stderr], [0, ''], file);
@@ -73,7 +80,10 @@ for (const name of names) {
 
 test('what is paid once a game server or only in need is a file of its own', () => {
   const files = (name: ProgramName): string[] => (bundles.get(name) ?? []).map(({ file }) => file);
-  const modules = (name: ProgramName): readonly string[] => bundles.get(name)?.[0]?.modules ?? [];
+  const modules = (name: ProgramName): readonly string[] =>
+    (bundles.get(name) ?? [])
+      .filter(({ file }) => file === `${name}-program.cjs` || file === `${name}.cjs`)
+      .flatMap((bundled) => bundled.modules);
   assert.ok(files('wrapper').includes('wrapper-sqs.cjs'));
   assert.deepEqual(
     modules('wrapper').filter((module) => module.includes('node_modules')),
@@ -81,6 +91,26 @@ test('what is paid once a game server or only in need is a file of its own', () 
   );
   assert.ok(files('agent').includes('agent-ec2.cjs'));
   assert.ok(!modules('agent').some((module) => module.includes('client-ec2')));
+});
+
+test('the bytecode that is kept of the wrapper is taken, and one that does not fit changes nothing', async () => {
+  const program = join(folder, 'wrapper-program.cjs');
+  const code = await readFile(join(folder, 'wrapper-program.code'));
+  assert.equal(moduleScript(program, code).cachedDataRejected, false);
+  await copyFile(program, join(elsewhere, 'wrapper-program.cjs'));
+  await copyFile(join(folder, 'wrapper.cjs'), join(elsewhere, 'wrapper.cjs'));
+  const flags = ['--link=none', '--metadata-endpoint=none', '--', 'sh', '-c', 'exit 3'];
+  for (const kept of [undefined, 'garbage', code.subarray(0, code.length / 2)]) {
+    if (kept !== undefined) await writeFile(join(elsewhere, 'wrapper-program.code'), kept);
+    const { status, stderr } = await run(process.execPath, [join(elsewhere, 'wrapper.cjs'), ...flags]);
+    assert.equal(status, 3, stderr);
+  }
+});
+
+test('two builds keep the same bytecode', async () => {
+  const second = join(elsewhere, 'second.code');
+  await keepCode(join(folder, 'wrapper-program.cjs'), second);
+  assert.ok((await readFile(second)).equals(await readFile(join(folder, 'wrapper-program.code'))));
 });
 
 test('the bundled wrapper runs a game and loads the SDK from the file beside it to tell the queue', async (t) => {
