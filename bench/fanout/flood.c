@@ -1,13 +1,13 @@
-// flood PORT ADDRESSES RATE: one datagram from each of so many made-up source addresses (127.0.0.0/8 is all this machine's),
-// RATE a second, of any size: small ones, empty ones, garbage, and one in 4096 of 65,507 bytes. Prints how many were sent.
+// flood PORT ADDRESSES RATE ROUNDS: ROUNDS times a datagram from each of so many made-up source addresses (127.0.0.0/8 is all this
+// machine's), RATE a second, of any size: small ones, empty ones, garbage, and one in 4096 of 65,507 bytes. Prints how many were sent.
 #include "net.h"
 #include <netinet/in.h>
 
 enum { BATCH = 64, SMALL = 1400, LARGE = 65507 };
 
 int main(int argc, char **argv) {
-  if (argc != 4) return 64;
-  long addresses = atol(argv[2]), rate = atol(argv[3]), sent = 0;
+  if (argc != 5) return 64;
+  long addresses = atol(argv[2]), rate = atol(argv[3]), all = addresses * atol(argv[4]), sent = 0;
   static uint8_t large[LARGE];
   static uint8_t control[BATCH][CMSG_SPACE(sizeof(struct in_pktinfo))];
   struct iovec iov[BATCH];
@@ -16,11 +16,11 @@ int main(int argc, char **argv) {
   int fd = udp_socket();
   uint64_t seed = 88172645463325252u, begin = now_ns();
   for (size_t i = 0; i < sizeof large; i++) large[i] = (uint8_t)(i * 31);
-  while (sent < addresses) {
+  while (sent < all) {
     long due = (long)((double)(now_ns() - begin) * (double)rate / 1e9) - sent;
     if (due < 1) continue;
     int count = (int)(due > BATCH ? BATCH : due);
-    if (count > addresses - sent) count = (int)(addresses - sent);
+    if (count > all - sent) count = (int)(all - sent);
     for (int i = 0; i < count; i++) {
       seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
       long number = sent + i;
@@ -35,7 +35,7 @@ int main(int argc, char **argv) {
       header->cmsg_level = IPPROTO_IP;
       header->cmsg_type = IP_PKTINFO;
       header->cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo));
-      struct in_pktinfo info = {.ipi_spec_dst.s_addr = htonl(0x7f100000u + (uint32_t)(number % 0xe00000))};
+      struct in_pktinfo info = {.ipi_spec_dst.s_addr = htonl(0x7f100000u + (uint32_t)(number % addresses % 0xe00000))};
       memcpy(CMSG_DATA(header), &info, sizeof info);
     }
     for (int done = 0; done < count;) {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { ours } from './contestants.ts';
 import { allowedCpus, freePort, residentKib, start, untilAnswered } from './processes.ts';
 import type { Programs } from './programs.ts';
@@ -7,7 +8,12 @@ export interface FloodOptions {
   readonly path: string;
   /** Datagrams of the flood a second. */
   readonly perSecond: number;
+  /** So often each address sends: more than three times over more than a second make it a player. */
+  readonly rounds: number;
 }
+
+/** Room for 28,000 sockets each. */
+const upstreamAddresses = Array.from({ length: 16 }, (_, index) => `127.0.1.${index + 1}`);
 
 const players = 200;
 const perPlayer = 60;
@@ -16,29 +22,35 @@ const warmMs = 2500;
 /** Established players while a flood of made-up addresses comes in: what they lose, and what the proxy grows to. */
 export async function runFlood(
   programs: Programs,
-  { addresses, path, perSecond: floodPerSecond }: FloodOptions,
+  { addresses, path, perSecond: floodPerSecond, rounds }: FloodOptions,
 ): Promise<object> {
+  const isCrowd = rounds > 1;
+  const unlimited = isCrowd ? moreDescriptors(addresses * 3) : [];
   const cpus = allowedCpus();
   const replicas = [start(programs.pin, cpus, [programs.sink]), start(programs.pin, cpus, [programs.sink])];
   const ports = await Promise.all(replicas.map(async (replica) => Number(await replica.nextLine())));
   const [port, operations] = [await freePort(), await freePort('tcp')];
   // The proxy's own defaults, but for the players, who all come from one address here.
-  const flags = ['--path', path, '--session-rate', '500', '--source-rate', '2000000', '--max-sessions', '10000'];
+  const limits = isCrowd
+    ? // A quarter of the table is for newcomers, and all of them are at first.
+      ['--session-rate', '5000', '--max-sessions', String(addresses * 5), '--young-idle', '30s']
+    : ['--session-rate', '500', '--max-sessions', '10000'];
+  const sources = isCrowd ? upstreamAddresses.flatMap((address) => ['--upstream-address', address]) : [];
+  const flags = ['--path', path, '--source-rate', '2000000', ...limits, ...sources];
   const command = await ours('ours', programs, flags).command(port, ports);
-  const proxy = start(
-    programs.pin,
-    cpus,
-    command.toSpliced(command.indexOf('--operations') + 1, 1, `127.0.0.1:${operations}`),
-  );
+  const proxy = start(programs.pin, cpus, [
+    ...unlimited,
+    ...command.toSpliced(command.indexOf('--operations') + 1, 1, `127.0.0.1:${operations}`),
+  ]);
   const pid = proxy.child.pid ?? 0;
-  const floodMs = (addresses / floodPerSecond) * 1000;
+  const floodMs = ((addresses * rounds) / floodPerSecond) * 1000;
   try {
     await untilAnswered(port);
     const load = [port, players, 1, players * perPlayer, warmMs, Math.round(floodMs + 1000), 100].map(String);
     const playing = start(programs.pin, cpus, [programs.players, ...load]);
     await playing.nextLine();
     const before = residentKib(pid);
-    const flood = start(programs.pin, cpus, [programs.flood, String(port), String(addresses), String(floodPerSecond)]);
+    const flood = start(programs.pin, cpus, [programs.flood, ...[port, addresses, floodPerSecond, rounds].map(String)]);
     let most = before;
     const watch = setInterval(() => (most = Math.max(most, residentKib(pid))), 100);
     const flooded = Number(await flood.nextLine(floodMs * 5 + 20_000));
@@ -52,22 +64,31 @@ export async function runFlood(
         .filter((line) => line.startsWith(`spotable_fanout_${name}`))
         .reduce((total, line) => total + Number(line.split(' ').at(-1)), 0);
     const result = {
-      addresses: flooded,
+      addresses,
+      datagrams: flooded,
       path,
       players_sent: report.sent,
       players_lost_share: Math.max(0, Math.round((1 - report.received / report.sent) * 1e5) / 1e5),
       rss_before_mib: Math.round(before / 102.4) / 10,
       rss_most_mib: Math.round(most / 102.4) / 10,
+      ...(isCrowd ? { has_descriptors_for_all: unlimited.length > 0 } : {}),
+      ...(isCrowd ? { kib_per_session: Math.round(((most - before) / addresses) * 100) / 100 } : {}),
       sessions: figure('sessions{'),
       sessions_opened: figure('sessions_opened_total'),
       drops: figure('drops_total'),
     };
     console.log(
-      `flood of ${flooded} addresses at ${floodPerSecond}/s, ${players} players at ${perPlayer}/s, over ${path}`,
+      `${isCrowd ? 'crowd' : 'flood'} of ${addresses} addresses at ${floodPerSecond}/s, ${players} players at ${perPlayer}/s, over ${path}`,
     );
     for (const [name, value] of Object.entries(result)) console.log(`  ${name.padEnd(20)} ${value}`);
     return result;
   } finally {
     await Promise.all([proxy.stop('SIGKILL'), ...replicas.map((replica) => replica.stop('SIGKILL'))]);
   }
+}
+
+/** What to put before a command, so that it can open so many files; nothing where this user may not: sessions then outnumber sockets. */
+function moreDescriptors(count: number): readonly string[] {
+  const prefix = ['prlimit', `--nofile=${count}:${count}`];
+  return spawnSync('prlimit', [...prefix.slice(1), 'true']).status === 0 ? prefix : [];
 }

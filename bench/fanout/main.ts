@@ -5,7 +5,7 @@ import { runFlood } from './flood.ts';
 import { compilePrograms } from './programs.ts';
 import { runSpeed } from './speed.ts';
 
-// npm run bench -- fanout [speed|failovers|flood] [--rounds N] [--run-ms N]
+// npm run bench -- fanout [speed|failovers|flood|crowd] [--rounds N] [--run-ms N]
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -13,8 +13,8 @@ const { values, positionals } = parseArgs({
     'run-ms': { type: 'string', default: '600' },
     players: { type: 'string', default: '200' },
     failovers: { type: 'string', default: '100' },
-    addresses: { type: 'string', default: '1000000' },
-    'flood-rate': { type: 'string', default: '50000' },
+    addresses: { type: 'string' },
+    'flood-rate': { type: 'string' },
     path: { type: 'string', default: 'fast' },
   },
 });
@@ -45,15 +45,28 @@ if ('reason' in programs) {
         console.log(
           JSON.stringify(
             await runFlood(programs, {
-              addresses: Number(values.addresses),
-              perSecond: Number(values['flood-rate']),
+              addresses: Number(values.addresses ?? 1_000_000),
+              perSecond: Number(values['flood-rate'] ?? 50_000),
               path: values.path,
+              rounds: 1,
+            }),
+          ),
+        );
+        break;
+      case 'crowd':
+        console.log(
+          JSON.stringify(
+            await runFlood(programs, {
+              addresses: Number(values.addresses ?? 100_000),
+              perSecond: Number(values['flood-rate'] ?? 20_000),
+              path: values.path,
+              rounds: 8,
             }),
           ),
         );
         break;
       default:
-        console.error(`bench fanout: Unknown part ${positionals[0]}: expected speed, failovers or flood`);
+        console.error(`bench fanout: Unknown part ${positionals[0]}: expected speed, failovers, flood or crowd`);
         process.exitCode = 64;
     }
   } catch (error) {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { Level } from '../../shared/log.ts';
 import {
   duration,
@@ -25,7 +26,7 @@ export interface FanoutSettings {
   readonly podSelector: string | undefined;
   readonly podNamespace: string;
   readonly portName: string;
-  readonly upstreamAddress: string | undefined;
+  readonly upstreamAddresses: readonly string[];
   readonly missedReplies: number;
   readonly minSilenceMs: number;
   readonly leaveBeforeDeadlineMs: number | undefined;
@@ -53,6 +54,7 @@ export interface FanoutSettings {
 }
 
 const endpoint: Parse<Endpoint> = (value) => parseEndpoint(value);
+const ipAddress: Parse<string> = (value) => (isIP(value) === 0 ? { expected: 'an IP address' } : { value });
 const listenEndpoint: Parse<Endpoint> = (value) => parseEndpoint(value, 0);
 const number = (flag: string, env: string, help: string, fallback: number, min: number, max: number): Setting<number> =>
   setting({ flag, env, help, placeholder: 'N' }, integer(min, max), fallback);
@@ -123,14 +125,15 @@ export const fanoutSettings: { readonly [K in keyof FanoutSettings]: Setting<Fan
     text,
     'SERVER_PORT',
   ),
-  upstreamAddress: optional(
+  upstreamAddresses: repeated(
     {
       flag: 'upstream-address',
       env: 'UPSTREAM_ADDRESS',
-      help: 'local address that replicas are reached from',
+      help: 'local address that replicas are reached from; of several, sessions take them in turn',
       placeholder: 'IP',
     },
-    text,
+    ipAddress,
+    [],
   ),
   missedReplies: number(
     'missed-replies',

@@ -36,6 +36,18 @@ for (const path of paths)
         );
     });
 
+    test('sessions take the addresses that replicas are reached from in turn, each of its own family', async () => {
+      const [four, six] = [await replica('four'), await replica('six', '::1')];
+      const flags = ['127.0.0.2', '127.0.0.3', '127.0.0.4', '::1'].flatMap((ip) => ['--upstream-address', ip]);
+      const { port } = await proxy(path, [four.upstream, six.upstream], flags);
+      const players = await Promise.all(Array.from({ length: 6 }, () => player(port)));
+      for (const { send } of players) send('hello');
+      await until(() => players.every(({ answers }) => answers.length === 1), 'all are answered');
+      const sources = four.seen.map(({ from }) => from.address);
+      assert.deepEqual([...new Set(sources)].sort(), ['127.0.0.2', '127.0.0.3', '127.0.0.4']);
+      await until(() => six.seen.length === 6, 'the other replica has had all');
+    });
+
     test('datagrams of every size arrive whole, empty ones too', async () => {
       const echo = await replica('echo', '127.0.0.1', (message, reply) => reply(message));
       const { port } = await proxy(path, [echo.upstream]);

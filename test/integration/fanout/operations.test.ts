@@ -3,7 +3,16 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { addonFlags, programFile, startPlayer, startProxy, startReplica, until } from './proxy-harness.ts';
+import {
+  addonFlags,
+  paths,
+  programFile,
+  skipped,
+  startPlayer,
+  startProxy,
+  startReplica,
+  until,
+} from './proxy-harness.ts';
 
 const get = async (url: string) => {
   const response = await fetch(url);
@@ -133,6 +142,50 @@ for (const workers of ['1', '2'])
     assert.deepEqual([status, signal], [0, null], stderr);
     player.close();
     replica.stop();
+  });
+
+for (const path of paths)
+  test(`over ${path} it can be probed when sessions want more sockets than there are`, {
+    skip: skipped(path),
+  }, async () => {
+    const replicas = [await startReplica('a'), await startReplica('b')];
+    const upstreams = replicas.flatMap(({ port }) => ['--upstream', `127.0.0.1:${port}`]);
+    const flags = [
+      '--listen',
+      '127.0.0.1:0',
+      '--operations',
+      '127.0.0.1:0',
+      '--path',
+      path,
+      ...upstreams,
+      ...addonFlags,
+    ];
+    const few = ['-c', 'ulimit -n 120 && exec "$@"', 'sh', process.execPath, programFile, ...flags];
+    const child = spawn('sh', few, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let stderr = '';
+    child.stderr.on('data', (chunk) => (stderr += String(chunk)));
+    await until(() => stderr.includes('Fan-out proxy serves'), 'it serves');
+    const line = stderr.split('\n').find((text) => text.includes('Fan-out proxy serves')) ?? '{}';
+    const { port, operations } = JSON.parse(line) as { port: number; operations: number | string };
+    const players = await Promise.all(Array.from({ length: 100 }, () => startPlayer(port)));
+    const [first] = players;
+    first?.send('early');
+    await until(() => first?.answers.length === 1, 'the first player is answered');
+    for (const { send } of players) send('hello');
+    const url = `http://127.0.0.1:${operations}`;
+    await until(
+      () => players.filter(({ answers }) => answers.length > 0).length >= 30,
+      'those with a socket are answered',
+    );
+    assert.equal((await get(`${url}/livez`)).status, 200);
+    const refused = /drops_total\{reason="no-socket"\} (\d+)/.exec((await get(`${url}/metrics`)).text)?.[1];
+    assert.ok(Number(refused) > 0, 'refusals are counted');
+    first?.send('late');
+    await until(() => first?.answers.length === 3, 'who has sockets keeps them');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    for (const { close } of players) close();
+    for (const { stop } of replicas) stop();
   });
 
 test('without its addon the program says so once and serves over node:dgram', async () => {

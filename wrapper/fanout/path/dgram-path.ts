@@ -4,6 +4,7 @@ import { formatEndpoint } from '../endpoint.ts';
 import type { Relay } from '../relay/relay.ts';
 import type { Leg, Path } from '../relay/session.ts';
 import type { PlaneOptions } from './plane-options.ts';
+import { SourceAddresses } from './source-addresses.ts';
 
 export interface DgramPeer {
   readonly address: string;
@@ -22,7 +23,10 @@ export interface DgramHandle {
 export type DgramLeg = Leg<Buffer, DgramPeer, DgramHandle>;
 export type DgramRelay = Relay<Buffer, DgramPeer, DgramHandle>;
 
-export type DgramPathOptions = Pick<PlaneOptions, 'listen' | 'isShared' | 'upstreamAddress' | 'counters' | 'onError'>;
+export type DgramPathOptions = Pick<
+  PlaneOptions,
+  'listen' | 'isShared' | 'upstreamAddresses' | 'mostSockets' | 'counters' | 'onError'
+>;
 
 /** Asked for; the kernel gives at most `net.core.rmem_max`. Rides out a burst of about 5,000 small datagrams. */
 const publicBufferBytes = 4 * 1024 * 1024;
@@ -47,12 +51,16 @@ function literal(host: string, _options: unknown, done: (error: null, address: s
 export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
   readonly #options: DgramPathOptions;
   readonly #public: Socket;
+  readonly #sources: SourceAddresses;
   #relay: DgramRelay | undefined;
+  /** Sockets towards replicas. */
+  #open = 0;
   #sinceTimed = 0;
   #underWay = 0;
 
   constructor(options: DgramPathOptions) {
     this.#options = options;
+    this.#sources = new SourceAddresses(options.upstreamAddresses);
     const type = isIPv6(options.listen.host) ? 'udp6' : 'udp4';
     this.#public = createSocket({ type, reusePort: options.isShared, lookup: literal as never });
     this.#public.on('message', (message, from) => this.#fromPlayer(message, from));
@@ -84,6 +92,7 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
 
   open(leg: DgramLeg): DgramHandle | undefined {
     const { address, port } = leg.place;
+    if (this.#open >= this.#options.mostSockets) return undefined;
     const socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', lookup: literal as never });
     const handle: DgramHandle = {
       socket,
@@ -98,19 +107,21 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
     socket.on('message', (message) => {
       if (!handle.isStale) this.#relay?.fromReplica(leg, message, performance.now());
     });
-    const { upstreamAddress } = this.#options;
+    const source = this.#sources.next(address);
     try {
       // Both finish before they return, because nothing is looked up.
-      if (upstreamAddress !== undefined) socket.bind({ address: upstreamAddress, port: 0, exclusive: true });
+      if (source !== undefined) socket.bind({ address: source, port: 0, exclusive: true });
       socket.connect(port, address);
     } catch (error) {
       this.#options.onError(error as Error);
       return undefined;
     }
+    this.#open++;
     return handle;
   }
 
   close({ socket }: DgramHandle): void {
+    this.#open--;
     socket.close();
   }
 

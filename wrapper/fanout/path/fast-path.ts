@@ -4,6 +4,7 @@ import type { Relay } from '../relay/relay.ts';
 import type { Leg, Path, Session } from '../relay/session.ts';
 import type { Addon, Sockets } from './addon.ts';
 import type { PlaneOptions } from './plane-options.ts';
+import { SourceAddresses } from './source-addresses.ts';
 
 /** A slot of the batch that was received, or a copy of one. */
 export type FastPacket = number | Buffer;
@@ -43,12 +44,17 @@ export class FastPath implements Path<FastPacket, number, number> {
   readonly #options: FastPathOptions;
   readonly #addon: Addon;
   readonly #sockets: Sockets;
+  readonly #sources: SourceAddresses;
   readonly #records = new Int32Array(mostRecords * recordInts);
   readonly #sends = new Int32Array(mostSends * sendInts);
   readonly #sessions: (FastSession | undefined)[] = [];
   readonly #legs: (FastLeg | undefined)[] = [];
   readonly #batch = new Int32Array(mostRecords * recordInts);
   readonly #lengths = new Int32Array(slots);
+  /** Sockets towards replicas. */
+  #open = 0;
+  /** Players with a socket of their own. */
+  readonly #isolated = new Set<number>();
   #queued = 0;
   #rounds = 0;
   #relay: FastRelay | undefined;
@@ -57,6 +63,7 @@ export class FastPath implements Path<FastPacket, number, number> {
   constructor(options: FastPathOptions) {
     this.#options = options;
     this.#addon = options.addon;
+    this.#sources = new SourceAddresses(options.upstreamAddresses);
     const { listen, isShared, limits, mostReplicas } = options;
     const opened = options.addon.open(
       this.#records,
@@ -90,13 +97,15 @@ export class FastPath implements Path<FastPacket, number, number> {
 
   open(leg: FastLeg): number | undefined {
     const { address, port } = leg.place;
-    const id = this.#addon.openLeg(this.#sockets, address, port, this.#options.upstreamAddress ?? '');
+    if (!this.#hasRoom()) return undefined;
+    const id = this.#addon.openLeg(this.#sockets, address, port, this.#sources.next(address) ?? '');
     if (id < 0) {
       // Out of descriptors is counted by the relay; anything else deserves to be said.
       if (id !== -EMFILE && id !== -ENFILE) this.#options.onError(new SocketError(`connect to ${address}:${port}`, id));
       return undefined;
     }
     this.#legs[id] = leg;
+    this.#open++;
     return id;
   }
 
@@ -104,17 +113,25 @@ export class FastPath implements Path<FastPacket, number, number> {
     // What waits for this socket goes first: the number may be given to another one.
     this.flush();
     this.#legs[id] = undefined;
+    this.#open--;
     this.#addon.closeLeg(this.#sockets, id);
   }
 
   forget(peer: number): void {
     this.flush();
     this.#sessions[peer] = undefined;
+    this.#isolated.delete(peer);
     this.#addon.closePeer(this.#sockets, peer);
   }
 
   isolate(peer: number): boolean {
-    return this.#addon.isolate(this.#sockets, peer) === 0;
+    if (!this.#hasRoom() || this.#addon.isolate(this.#sockets, peer) !== 0) return false;
+    this.#isolated.add(peer);
+    return true;
+  }
+
+  #hasRoom(): boolean {
+    return this.#open + this.#isolated.size < this.#options.mostSockets;
   }
 
   sendUpstream(leg: number, packet: FastPacket): void {

@@ -10,8 +10,10 @@ export interface PlaneOptions {
   readonly listen: Endpoint;
   /** Several workers share the port; the kernel keeps a player with one of them. */
   readonly isShared: boolean;
-  /** Local address that replicas are reached from; undefined: the system's choice. */
-  readonly upstreamAddress: string | undefined;
+  /** Local addresses that replicas are reached from; none: the system's choice. */
+  readonly upstreamAddresses: readonly string[];
+  /** Of this plane, besides its public one. More are not opened: what watches and steers the proxy needs descriptors too. */
+  readonly mostSockets: number;
   readonly limits: RelayLimits;
   readonly counters: Counters;
   readonly onRefused: (place: Place) => void;

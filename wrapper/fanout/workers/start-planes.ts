@@ -1,3 +1,4 @@
+import { descriptorLimit } from '../../../shared/descriptor-limit.ts';
 import { errorText, type Log } from '../../../shared/log.ts';
 import type { FanoutSettings } from '../fanout-settings.ts';
 import { type PlaneOptions, relayLimits } from '../path/plane-options.ts';
@@ -14,6 +15,15 @@ export interface PlanesOptions {
   readonly log: Log;
 }
 
+/** For health checks, metrics, sources and Node itself. */
+const otherDescriptors = 256;
+
+/** A process that has no descriptor left cannot answer its liveness probe, and would be killed with all its players. */
+function mostSockets(workers: number): number {
+  const limit = descriptorLimit();
+  return Math.floor((limit - Math.min(otherDescriptors, limit / 4)) / workers);
+}
+
 /**
  * One plane in this thread, or one a worker. With several the first binds the port, so that port 0 gives all of them the same
  * one, and the kernel then spreads players over them by address.
@@ -25,10 +35,11 @@ export async function startPlanes(
   const { settings, program, addonFiles, log } = options;
   const isShared = settings.workers > 1;
   const choice: PathChoice = { path: settings.path, addonFiles };
-  const { listen, upstreamAddress } = settings;
+  const { listen, upstreamAddresses } = settings;
   const planeOptions = (): PlaneOptions => ({
     listen,
-    upstreamAddress,
+    upstreamAddresses,
+    mostSockets: mostSockets(settings.workers),
     isShared,
     limits: relayLimits(settings),
     counters: new Counters(),
