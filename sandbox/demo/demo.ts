@@ -35,7 +35,6 @@ import { describe } from './timeline.ts';
 const longestStartMs = 60_000;
 /** After the deadline: the last events may still be on their way to the queue. */
 const longestEpilogueMs = 5000;
-const playersReportMs = 3000;
 
 /** What the flow below passes from one step to the next. */
 interface Stage {
@@ -69,11 +68,11 @@ export async function runDemo(config: DemoConfig, screen: Screen, signal: AbortS
     const players = page && config.fanout ? extras.use(await admitPlayers(stage, page.url)) : undefined;
     screen.section('Inventory before', inventoryTable(stage.consumer.rows()));
     const deadlineMs = await announce(stage, doomed);
-    await waitForEnd(stage, pods, deadlineMs, players);
+    await waitForEnd(stage, pods, deadlineMs, players !== undefined);
     const podsLeft = podsLeftOn(stage, doomed);
     if (config.rehearseMs === undefined) await takeInstance(stage, doomed);
     screen.section('Inventory after', inventoryTable(stage.consumer.rows()));
-    const summary = conclude(stage, pods, podsLeft, players?.report());
+    const summary = conclude(stage, pods, podsLeft, await players?.dismissPlayers());
     screen.summary(summary);
     if (config.keep) await keepRunning(stage);
     return summary;
@@ -218,6 +217,7 @@ async function admitPlayers(stage: Stage, inventoryUrl: string): Promise<FanoutD
     inventoryUrl,
     matchType: matchGroup.name,
     onPrimary: (replica, atMs) => record.add({ kind: 'primary-changed', atMs, replica }),
+    onReport: (report) => record.add({ kind: 'players-report', atMs: Date.now(), report }),
   });
   try {
     await fanout.admitPlayers(signal);
@@ -239,27 +239,20 @@ async function waitForEnd(
   { config, record, consumer, screen, signal }: Stage,
   pods: readonly string[],
   deadlineMs: number,
-  players: FanoutDemo | undefined,
+  hasPlayers: boolean,
 ): Promise<void> {
   const has = (kind: 'pod-gone' | 'game-ended', pod: string) =>
     record.happenings.some((happening) => happening.kind === kind && 'pod' in happening && happening.pod === pod);
-  const reporting = setInterval(() => {
-    if (players !== undefined) record.add({ kind: 'players-report', atMs: Date.now(), report: players.report() });
-  }, playersReportMs);
   const isOver = () => {
     screen.status(statusLine(deadlineMs, pods.filter((pod) => !has('game-ended', pod)).length));
     const areGone = pods.every((pod) => has(config.apiDown ? 'game-ended' : 'pod-gone', pod));
     const ready = consumer.rows().filter(isUp).length;
-    const areReplaced = config.apiDown || ready === pods.length + (players === undefined ? 0 : 1);
+    const areReplaced = config.apiDown || ready === pods.length + (hasPlayers ? 1 : 0);
     const isGivenBack =
       config.rehearseMs === undefined || record.happenings.some(({ kind }) => kind === 'node-uncordoned');
     return areGone && areReplaced && isGivenBack && isInventoryTrue(consumer.rows(), record.happenings, pods);
   };
-  try {
-    await waitUntil(isOver, deadlineMs - Date.now() + longestEpilogueMs, signal);
-  } finally {
-    clearInterval(reporting);
-  }
+  await waitUntil(isOver, deadlineMs - Date.now() + longestEpilogueMs, signal);
 }
 
 function statusLine(deadlineMs: number, playing: number): string {

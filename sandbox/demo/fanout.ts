@@ -3,33 +3,45 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { untilAborted } from '../../shared/until-aborted.ts';
-import { joinReports, Player, type PlayerReport } from '../game/player.ts';
+import type { PlayersReport } from '../game/player.ts';
 
 export interface FanoutOptions {
   /** The inventory's HTTP API; the replicas of the match are found there. */
   readonly inventoryUrl: string;
   readonly matchType: string;
   readonly onPrimary: (replica: string, atMs: number) => void;
+  /** How it goes for the players, every few seconds. */
+  readonly onReport: (report: PlayersReport) => void;
 }
 
 export interface FanoutDemo extends AsyncDisposable {
   /** Lets the players in, as soon as a replica answers; they stay until the end. */
   admitPlayers(signal: AbortSignal): Promise<void>;
-  report(): PlayerReport;
+  /** The players go; how it was for them. */
+  dismissPlayers(): Promise<PlayersReport>;
 }
 
 const players = 3;
 const datagramsPerSecond = 30;
+const reportEveryMs = 3000;
 const longestStopMs = 3000;
 
-/** Runs the fan-out proxy as a process, in front of the replicas of one match, and players at its public port. */
-export async function startFanout({ inventoryUrl, matchType, onPrimary }: FanoutOptions): Promise<FanoutDemo> {
-  const entry = join(import.meta.dirname, '..', '..', 'wrapper', 'fanout', 'main.ts');
+const folder = import.meta.dirname;
+const proxyEntry = join(folder, '..', '..', 'wrapper', 'fanout', 'main.ts');
+const playersEntry = join(folder, '..', 'game', 'players', 'main.ts');
+
+/** Runs the fan-out proxy as a process, in front of the replicas of one match, and players at its public port as another. */
+export async function startFanout({
+  inventoryUrl,
+  matchType,
+  onPrimary,
+  onReport,
+}: FanoutOptions): Promise<FanoutDemo> {
   const flags = [
     ...['--listen', '127.0.0.1:0', '--operations', '127.0.0.1:0', '--inventory-interval', '100ms', '--drain', '0s'],
     ...['--inventory-url', `${inventoryUrl}game-servers?type=${matchType}`],
   ];
-  const proxy = spawn(process.execPath, [entry, ...flags], { stdio: ['ignore', 'inherit', 'pipe'] });
+  const proxy = spawn(process.execPath, [proxyEntry, ...flags], { stdio: ['ignore', 'inherit', 'pipe'] });
   const port = Promise.withResolvers<number>();
   const primary = Promise.withResolvers<void>();
   createInterface({ input: proxy.stderr }).on('line', (text) => {
@@ -39,26 +51,62 @@ export async function startFanout({ inventoryUrl, matchType, onPrimary }: Fanout
     primary.resolve();
     onPrimary(line.to, line.time ?? Date.now());
   });
-  const everyone: Player[] = [];
+  let everyone: PlayersProcess | undefined;
   return {
     admitPlayers: async (signal) => {
       const [publicPort] = await untilAborted(Promise.all([port.promise, primary.promise]), signal);
-      everyone.push(...Array.from({ length: players }, () => new Player('127.0.0.1', publicPort)));
-      await Promise.all(everyone.map((player) => player.play(datagramsPerSecond)));
+      everyone = startPlayers(publicPort, onReport);
+      await untilAborted(everyone.playing, signal);
     },
-    report: () => joinReports(everyone.map((player) => player.report())),
+    dismissPlayers: async () => {
+      if (everyone === undefined) throw new Error('No players were let in');
+      await end(everyone.child);
+      return everyone.last();
+    },
     [Symbol.asyncDispose]: async () => {
-      for (const player of everyone) player.leave();
-      await endProxy(proxy);
+      if (everyone !== undefined) await end(everyone.child);
+      await end(proxy);
     },
   };
 }
 
-async function endProxy(proxy: ChildProcess): Promise<void> {
-  if (proxy.exitCode !== null || proxy.signalCode !== null) return;
-  const exited = once(proxy, 'exit');
-  proxy.kill('SIGTERM');
-  const timer = setTimeout(() => proxy.kill('SIGKILL'), longestStopMs);
-  await exited;
+interface PlayersProcess {
+  readonly child: ChildProcess;
+  readonly playing: Promise<void>;
+  /** The newest report; once the process has ended, the final one. */
+  last(): PlayersReport;
+}
+
+function startPlayers(port: number, onReport: (report: PlayersReport) => void): PlayersProcess {
+  const flags = ['--port', port, '--players', players, '--rate', datagramsPerSecond, '--report-every', reportEveryMs];
+  const child = spawn(process.execPath, [playersEntry, ...flags.map(String)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const playing = Promise.withResolvers<void>();
+  let last: PlayersReport | undefined;
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    const isFirst = last === undefined;
+    last = JSON.parse(text) as PlayersReport;
+    if (isFirst) playing.resolve();
+    // The final one belongs to the summary.
+    else if (!child.killed) onReport(last);
+  });
+  child.once('close', () => playing.reject(new Error('The players could not play')));
+  playing.promise.catch(() => {});
+  return {
+    child,
+    playing: playing.promise,
+    last: () => {
+      if (last === undefined) throw new Error('The players have said nothing');
+      return last;
+    },
+  };
+}
+
+/** Waits until all that it has printed is read. */
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const closed = once(child, 'close');
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), longestStopMs);
+  await closed;
   clearTimeout(timer);
 }

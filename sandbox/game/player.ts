@@ -1,15 +1,14 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 
 export interface PlayerReport {
   sent: number;
   answered: number;
-  /** Sent at least `lostAfterMs` before the end and never answered. */
+  /** Sent at least `lostAfterMs` ago and not answered yet. */
   lost: number;
   /** Answers to what was answered before: two replicas spoke. */
   repeated: number;
-  /** The longest time without any answer, from the first datagram to the end. */
+  /** The longest time that a player waited and heard nothing. It does not count while nothing is sent. */
   longestGapMs: number;
   /** Whether the game said that it closes. */
   toldClosing: boolean;
@@ -54,8 +53,9 @@ export class Player {
 
   report(): PlayerReport {
     const nowMs = performance.now();
-    for (const [number, sentAtMs] of this.#pending) if (nowMs - sentAtMs >= lostAfterMs) this.#lose(number);
-    return { ...this.#report, longestGapMs: Math.round(Math.max(this.#report.longestGapMs, nowMs - this.#heardAtMs)) };
+    let { lost } = this.#report;
+    for (const sentAtMs of this.#pending.values()) if (nowMs - sentAtMs >= lostAfterMs) lost++;
+    return { ...this.#report, lost, longestGapMs: Math.round(this.#longestGapMs(nowMs)) };
   }
 
   leave(): PlayerReport {
@@ -69,14 +69,18 @@ export class Player {
     this.#report.sent += 1;
     const number = this.#report.sent;
     const [oldest] = this.#pending.keys();
-    if (oldest !== undefined && this.#pending.size >= maxPending) this.#lose(oldest);
+    if (oldest !== undefined && this.#pending.size >= maxPending) {
+      this.#pending.delete(oldest);
+      this.#report.lost += 1;
+    }
     this.#pending.set(number, performance.now());
     this.#socket.send(`move ${number}`, this.#port, this.#host);
   }
 
-  #lose(number: number): void {
-    this.#pending.delete(number);
-    this.#report.lost += 1;
+  #longestGapMs(nowMs: number): number {
+    const [waitingSinceMs] = this.#pending.values();
+    const gapMs = waitingSinceMs === undefined ? 0 : nowMs - Math.max(waitingSinceMs, this.#heardAtMs);
+    return Math.max(this.#report.longestGapMs, gapMs);
   }
 
   #hear(text: string): void {
@@ -84,14 +88,18 @@ export class Player {
     if (text.startsWith('closing ')) this.#report.toldClosing = true;
     const number = Number(/ move (\d+)$/.exec(text)?.[1]);
     if (!Number.isInteger(number)) return;
-    this.#report.longestGapMs = Math.max(this.#report.longestGapMs, nowMs - this.#heardAtMs);
+    this.#report.longestGapMs = this.#longestGapMs(nowMs);
     this.#heardAtMs = nowMs;
     if (this.#pending.delete(number)) this.#report.answered += 1;
     else this.#report.repeated += 1;
   }
 }
 
-export function joinReports(reports: readonly PlayerReport[]): PlayerReport & { players: number } {
+export interface PlayersReport extends PlayerReport {
+  readonly players: number;
+}
+
+function joinReports(reports: readonly PlayerReport[]): PlayersReport {
   const sum = (read: (report: PlayerReport) => number): number => reports.reduce((total, one) => total + read(one), 0);
   return {
     players: reports.length,
@@ -104,14 +112,29 @@ export function joinReports(reports: readonly PlayerReport[]): PlayerReport & { 
   };
 }
 
+export interface PlayOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly players: number;
+  /** Datagrams of each player a second. */
+  readonly perSecond: number;
+  /** `onReport` is told how it goes, at once and so often. */
+  readonly everyMs?: number | undefined;
+  readonly onReport?: (report: PlayersReport) => void;
+}
+
 /** Keeps `players` of them at one server until `signal` aborts. */
 export async function playUntil(
-  { host, port, players, perSecond }: { host: string; port: number; players: number; perSecond: number },
+  { host, port, players, perSecond, everyMs, onReport }: PlayOptions,
   signal: AbortSignal,
-): Promise<PlayerReport & { players: number }> {
+): Promise<PlayersReport> {
   const all = Array.from({ length: players }, () => new Player(host, port));
   await Promise.all(all.map((player) => player.play(perSecond)));
+  const report = (): void => onReport?.(joinReports(all.map((player) => player.report())));
+  if (everyMs !== undefined) report();
   // A day: longer than anything here is left running, short enough for a timer.
-  await delay(86_400_000, undefined, { signal }).catch(() => undefined);
+  const reporting = setInterval(report, everyMs ?? 86_400_000);
+  if (!signal.aborted) await once(signal, 'abort');
+  clearInterval(reporting);
   return joinReports(all.map((player) => player.leave()));
 }

@@ -246,15 +246,20 @@ interface Due {
   readonly run: () => void;
 }
 
+/** A datagram that a replica sends of its own accord. */
+const unasked = -1;
+
 /**
  * A player who sends every `everyMs`, three replicas that answer each datagram in order after their own delays, and changes of
- * the primary at given times. Returns the answers in the order in which the player gets them.
+ * the primary at given times. Returns the answers in the order in which the player gets them. The first primary says something
+ * unasked at `saysAtMs`.
  */
 function simulate(
   everyMs: number,
   delays: readonly number[],
   jitter: readonly number[],
   changes: readonly { readonly atMs: number; readonly to: number; readonly isPlanned: boolean }[],
+  saysAtMs?: number,
 ) {
   const { relay, path, join } = start();
   const session = join();
@@ -274,6 +279,11 @@ function simulate(
       due.push({ atMs, run: () => relay.fromReplica(path.opened[place] as TestLeg, packet(number, place), atMs) });
     }
   }
+  if (saysAtMs !== undefined)
+    due.push({
+      atMs: saysAtMs,
+      run: () => relay.fromReplica(path.opened[0] as TestLeg, packet(unasked, 0), saysAtMs),
+    });
   for (const { atMs, to, isPlanned } of changes)
     due.push({
       atMs,
@@ -306,6 +316,22 @@ test('planned changes lose no answer, repeat none and keep their order, whatever
       const answers = simulate(16.7, delays, jitter, apart);
       assert.deepEqual(
         answers.map(({ number }) => number),
+        Array.from({ length: 120 }, (_, number) => number),
+      );
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a primary that tells its players that it closes, and is left for that, costs no answer', () => {
+  const anyShortDelays = fc.array(fc.double({ min: 0.1, max: 8, noNaN: true }), { minLength: 3, maxLength: 3 });
+  const anyLead = fc.double({ min: 20, max: 300, noNaN: true });
+  fc.assert(
+    fc.property(anyShortDelays, anyJitter, anyChange, anyLead, (delays, jitter, change, leadMs) => {
+      const answers = simulate(16.7, delays, jitter, [{ ...change, isPlanned: true }], change.atMs - leadMs);
+      assert.equal(answers.filter(({ number }) => number === unasked).length, 1);
+      assert.deepEqual(
+        answers.map(({ number }) => number).filter((number) => number !== unasked),
         Array.from({ length: 120 }, (_, number) => number),
       );
     }),

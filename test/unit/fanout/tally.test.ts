@@ -22,10 +22,30 @@ function lockstep(owed: number): Tally {
 
 test('twenty answers to twenty datagrams are one for one', () => assert.equal(isOneForOne(lockstep(0)), true));
 
-test('a reply that nobody asked for ends it', () => {
+test('a reply that nobody asked for does not end it, because games say that they close', () => {
   const tally = lockstep(0);
   countReply(tally);
+  assert.equal(isOneForOne(tally), true);
+  assert.equal(tally.owed, 0);
+});
+
+test('several replies that nobody asked for end it, however long it was so', () => {
+  const tally = lockstep(0);
+  for (let turn = 0; turn < 10_000; turn++) {
+    countSend(tally);
+    countReply(tally);
+  }
+  for (let reply = 0; reply < 6; reply++) countReply(tally);
   assert.equal(isOneForOne(tally), false);
+});
+
+test('a replica that answers everything twice is never one for one', () => {
+  const tally = newTally();
+  for (let turn = 0; turn < 1000; turn++) {
+    countSend(tally);
+    for (let reply = 0; reply < 2; reply++) countReply(tally);
+    assert.equal(isOneForOne(tally), false);
+  }
 });
 
 test('a replica that answers every third datagram is never one for one', () => {

@@ -6,7 +6,7 @@
 export interface Tally {
   /** Datagrams sent to the replica and not answered yet. */
   owed: number;
-  /** Answers in a row of which each had a datagram to answer. */
+  /** Answers that had a datagram to answer, up to `mostRun`. Each that had none halves it. */
   run: number;
   /** The fewest owed since `lookedAt` sends ago: what never goes away was lost, or is the replica's usual delay. */
   fewestOwed: number;
@@ -19,8 +19,10 @@ const mostOwed = 64;
 const lookEvery = 64;
 /** So many datagrams may always be on their way. What is owed beyond that all the time got lost, and is owed no more. */
 const usuallyOwed = 4;
-/** So many answers in a row are taken as the rule. */
+/** So many answers that had a datagram to answer are taken as the rule. */
 const enoughRun = 8;
+/** From here a game may say five things of its own accord (that it closes, say) before it no longer counts as one for one. */
+const mostRun = 256;
 
 export function newTally(): Tally {
   return { owed: 0, run: 0, fewestOwed: 0, lookedAt: 0 };
@@ -36,10 +38,10 @@ export function countSend(tally: Tally): void {
 }
 
 export function countReply(tally: Tally): void {
-  if (tally.owed === 0) tally.run = 0;
+  if (tally.owed === 0) tally.run >>= 1;
   else {
     tally.owed--;
-    tally.run++;
+    tally.run = Math.min(tally.run + 1, mostRun);
     tally.fewestOwed = Math.min(tally.fewestOwed, tally.owed);
   }
 }
@@ -64,7 +66,7 @@ export function catchUp(tally: Tally, sends: number, replies: number): void {
   if (owed < 0 || owed > mostOwed) forget(tally);
   else {
     tally.owed = owed;
-    tally.run += replies;
+    tally.run = Math.min(tally.run + replies, mostRun);
     tally.fewestOwed = 0;
     tally.lookedAt = 0;
   }
