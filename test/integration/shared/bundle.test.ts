@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type BundledFile, bundle, type ProgramName, programs } from '../../../build/bundle.ts';
+import { keepCode } from '../../../build/keep-code.ts';
 import packageFile from '../../../package.json' with { type: 'json' };
 import { startQueueService } from '../../../sandbox/sqs/queue-service.ts';
 import { moduleScript } from '../../../shared/module-script.ts';
@@ -104,6 +105,12 @@ test('the bytecode that is kept of the wrapper is taken, and one that does not f
     const { status, stderr } = await run(process.execPath, [join(elsewhere, 'wrapper.cjs'), ...flags]);
     assert.equal(status, 3, stderr);
   }
+});
+
+test('two builds keep the same bytecode', async () => {
+  const second = join(elsewhere, 'second.code');
+  await keepCode(join(folder, 'wrapper-program.cjs'), second);
+  assert.ok((await readFile(second)).equals(await readFile(join(folder, 'wrapper-program.code'))));
 });
 
 test('the bundled wrapper runs a game and loads the SDK from the file beside it to tell the queue', async (t) => {
