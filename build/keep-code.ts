@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
@@ -10,8 +10,10 @@ import { encodeLine } from '../shared/link/link-message.ts';
 
 const lifeMs = 60_000;
 const mostLives = 6;
-/** It ends by itself, long after all that follows from its start: nothing in its life is a race. */
-const game = ['/bin/sleep', '1'];
+/** Between two steps of a life, so that all that follows from one is over before the next begins. */
+const stepMs = 500;
+/** Ends a step after SIGTERM. */
+const game = ['/bin/sh', '-c', `trap "sleep ${stepMs / 1000}; exit 0" TERM; sleep 60 & wait`];
 
 /**
  * Runs the bundled wrapper through a short life as one that is linked to an agent, and writes the bytecode of all that it has called to
@@ -32,17 +34,19 @@ export async function keepCode(program: string, code: string): Promise<number> {
 async function live(program: string, code: string): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'spotable-keep-code-'));
   const link = join(folder, 'link');
-  const quiet = ['--metadata-endpoint', 'none', '--liveness', 'none', '--ready', 'delay:100ms'];
+  const quiet = ['--metadata-endpoint', 'none', '--liveness', 'none', '--ready', `delay:${stepMs}ms`];
   const flags = ['--link', link, '--state-dir', folder, ...quiet];
   // V8 orders its tables by a seed.
   const args = ['--random-seed=1', join(import.meta.dirname, 'run-and-keep-code.ts'), program, code];
-  const agent = await playAgent(link);
+  let wrapper: ChildProcess | undefined;
+  const agent = await playAgent(link, () => setTimeout(() => wrapper?.kill('SIGTERM'), stepMs));
   try {
     const child = spawn(process.execPath, [...args, ...flags, '--', ...game], {
       env: { TMPDIR: folder, POD_NAME: 'game' },
       stdio: ['ignore', 'ignore', 'pipe'],
       timeout: lifeMs,
     });
+    wrapper = child;
     const said: Buffer[] = [];
     child.stderr.on('data', (chunk: Buffer) => said.push(chunk));
     await once(child, 'close');
@@ -54,12 +58,19 @@ async function live(program: string, code: string): Promise<void> {
   }
 }
 
+const isAwaited = (state: string | undefined): boolean => state === 'ready' || state === 'terminated';
+
 const welcome = { type: 'welcome', version: 1, node: 'node' } as const;
 
-/** Takes every event. */
-async function playAgent(path: string): Promise<Server> {
+/**
+ * Takes every event. In every life the first one waits until the game is ready and the third until it has ended, so that the
+ * next ones find them waiting.
+ */
+async function playAgent(path: string, onReady: () => void): Promise<Server> {
   const server = createServer((socket) => {
+    const taken: string[] = [];
     const lines = new LineDecoder();
+    const acknowledge = () => socket.write(encodeLine({ type: 'published', ids: taken.splice(0) }));
     socket.on('error', () => {});
     socket.write(encodeLine({ ...welcome, publishes: false }));
     socket.on('data', (chunk: Buffer) => {
@@ -67,10 +78,15 @@ async function playAgent(path: string): Promise<Server> {
         const decoded = decodeWrapperLine(line);
         if (decoded.kind !== 'message') continue;
         const { message } = decoded;
-        // After the first event was ready to be sent: that it waits for this is part of every life.
-        if (message.type === 'state' && message.state === 'starting')
-          socket.write(encodeLine({ ...welcome, publishes: true }));
-        if (message.type === 'event') socket.write(encodeLine({ type: 'published', ids: [message.event.id] }));
+        if (message.type === 'event') {
+          taken.push(message.event.id);
+          if (isAwaited(message.event.type.split('.').at(-2))) acknowledge();
+        } else if (message.type === 'state') {
+          // After the first event was ready to be sent: that it waits for this is part of every life.
+          if (message.state === 'starting') socket.write(encodeLine({ ...welcome, publishes: true }));
+          if (message.state === 'ready') onReady();
+          if (isAwaited(message.state) && taken.length > 0) acknowledge();
+        }
       }
     });
   });
