@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,36 +11,39 @@ import { encodeLine } from '../shared/link/link-message.ts';
 
 const lifeMs = 60_000;
 const mostLives = 6;
-/** Between two steps of a life, so that all that follows from one is over before the next begins. */
-const stepMs = 500;
-/** Ends a step after SIGTERM. */
-const game = ['/bin/sh', '-c', `trap "sleep ${stepMs / 1000}; exit 0" TERM; sleep 60 & wait`];
+/** From ready to SIGTERM, so that all that follows from the one is over before the other comes. */
+const playMs = 500;
 
 /**
  * Runs the bundled wrapper through a short life as one that is linked to an agent, and writes the bytecode of all that it has called to
- * `code`. A busy machine may change what that is: two lives should agree, so that two builds are equal. Where none do, the last one is
- * kept, which works as well. Resolves with its size in bytes; rejects with what the wrapper said where it fails.
+ * `code`. A busy machine may change what that is, so what two lives agree on is kept, and two builds are equal. Where none do, the last
+ * one is kept, which works as well. Resolves with its size in bytes; rejects with what the wrapper said where it fails.
  */
 export async function keepCode(program: string, code: string): Promise<number> {
-  let kept = Buffer.alloc(0);
-  for (let lives = 0, agree = false; lives < mostLives && !agree; lives++) {
+  const seen: Buffer[] = [];
+  for (let lives = 0; lives < mostLives; lives++) {
     await live(program, code);
-    const before = kept;
-    kept = await readFile(code);
-    agree = before.equals(kept);
+    const kept = await readFile(code);
+    if (seen.some((other) => other.equals(kept))) break;
+    seen.push(kept);
   }
-  return kept.length;
+  return (await stat(code)).size;
 }
 
 async function live(program: string, code: string): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'spotable-keep-code-'));
-  const link = join(folder, 'link');
-  const quiet = ['--metadata-endpoint', 'none', '--liveness', 'none', '--ready', `delay:${stepMs}ms`];
+  const [link, ready, over] = [join(folder, 'link'), join(folder, 'ready'), join(folder, 'over')];
+  const quiet = ['--metadata-endpoint', 'none', '--liveness', 'none', '--ready', `file:${ready}`];
   const flags = ['--link', link, '--state-dir', folder, ...quiet];
+  const game = ['/bin/sh', '-c', `trap : TERM; until [ -e ${over} ]; do sleep 0.05; done`];
   // V8 orders its tables by a seed.
   const args = ['--random-seed=1', join(import.meta.dirname, 'run-and-keep-code.ts'), program, code];
   let wrapper: ChildProcess | undefined;
-  const agent = await playAgent(link, () => setTimeout(() => wrapper?.kill('SIGTERM'), stepMs));
+  const agent = await playAgent(link, {
+    starting: () => writeFileSync(ready, ''),
+    ready: () => setTimeout(() => wrapper?.kill('SIGTERM'), playMs),
+    terminating: () => writeFileSync(over, ''),
+  });
   try {
     const child = spawn(process.execPath, [...args, ...flags, '--', ...game], {
       env: { TMPDIR: folder, POD_NAME: 'game' },
@@ -58,15 +62,13 @@ async function live(program: string, code: string): Promise<void> {
   }
 }
 
-const isAwaited = (state: string | undefined): boolean => state === 'ready' || state === 'terminated';
-
 const welcome = { type: 'welcome', version: 1, node: 'node' } as const;
 
-/**
- * Takes every event. In every life the first one waits until the game is ready and the third until it has ended, so that the
- * next ones find them waiting.
- */
-async function playAgent(path: string, onReady: () => void): Promise<Server> {
+/** States that an event waits for: the first one until the game is ready, the third until it has ended. */
+const isAwaited = (state: string): boolean => state === 'ready' || state === 'terminated';
+
+/** Takes every event, in the same order in every life, and does what brings on the next: `after` the events of a state. */
+async function playAgent(path: string, after: Readonly<Partial<Record<string, () => void>>>): Promise<Server> {
   const server = createServer((socket) => {
     const taken: string[] = [];
     const lines = new LineDecoder();
@@ -79,12 +81,13 @@ async function playAgent(path: string, onReady: () => void): Promise<Server> {
         if (decoded.kind !== 'message') continue;
         const { message } = decoded;
         if (message.type === 'event') {
+          const { status } = message.event.data;
           taken.push(message.event.id);
-          if (isAwaited(message.event.type.split('.').at(-2))) acknowledge();
+          if (isAwaited(status)) acknowledge();
+          after[status]?.();
         } else if (message.type === 'state') {
           // After the first event was ready to be sent: that it waits for this is part of every life.
           if (message.state === 'starting') socket.write(encodeLine({ ...welcome, publishes: true }));
-          if (message.state === 'ready') onReady();
           if (isAwaited(message.state) && taken.length > 0) acknowledge();
         }
       }

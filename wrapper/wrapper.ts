@@ -76,7 +76,9 @@ async function live(options: GameServerOptions): Promise<GameServerEnd> {
   // What does not need the agent's answer is done while it is on its way.
   const answered = agent.join(ports, welcomeLimitMs);
   surroundings.onSignal((signal) => happenings.push({ kind: 'signal', signal }));
-  logPorts(options);
+  surroundings.log.info({ ports: Object.fromEntries(ports.map(({ name, port }) => [name, port])) }, 'Ports leased');
+  // A game's start need not wait for this.
+  setImmediate(() => warnOfClash(options));
   const gameServer = new GameServer(options);
   try {
     await answered;
@@ -96,8 +98,7 @@ async function live(options: GameServerOptions): Promise<GameServerEnd> {
   }
 }
 
-function logPorts({ config, ports, surroundings: { log } }: GameServerOptions): void {
-  log.info({ ports: Object.fromEntries(ports.map(({ name, port }) => [name, port])) }, 'Ports leased');
+function warnOfClash({ config, surroundings: { log } }: GameServerOptions): void {
   const clash = rangeClash(config.portRange, readEphemeralRange());
   if (clash !== undefined) log.warn({ range: config.portRange, clash }, 'Port range is shared');
 }

@@ -49,6 +49,8 @@ export class AgentLink {
   readonly #reached = Promise.withResolvers<void>();
   #socket: Socket | undefined;
   #hello: (() => HelloMessage) | undefined;
+  /** The connection that has heard it. */
+  #greeted: Socket | undefined;
   #welcome: WelcomeMessage | undefined;
   /** What the agent is to know after a reconnect: the last state. */
   #standing: WrapperMessage | undefined;
@@ -76,11 +78,11 @@ export class AgentLink {
 
   /**
    * Says who we are as soon as there is a connection, and on each later one. `hello` is called anew each time: what it proves itself with
-   * may have been renewed.
+   * may have been renewed. An agent speaks first; what the game's start waits for comes with the next events, and goes before this.
    */
   introduce(hello: () => HelloMessage): void {
     this.#hello = hello;
-    this.#greet();
+    setImmediate(() => this.#greet());
   }
 
   /** Connects, and connects again, until the signal aborts. */
@@ -103,12 +105,17 @@ export class AgentLink {
   send(message: WrapperMessage): boolean {
     if (message.type === 'state') this.#standing = message;
     if (this.#welcome === undefined || this.#socket === undefined) return false;
+    this.#greet();
     this.#socket.write(encodeLine(message));
     return true;
   }
 
+  /** Once a connection, and before anything else that we say. */
   #greet(): void {
-    if (this.#socket?.readyState === 'open' && this.#hello !== undefined) this.#socket.write(encodeLine(this.#hello()));
+    const socket = this.#socket;
+    if (socket?.readyState !== 'open' || this.#hello === undefined || this.#greeted === socket) return;
+    this.#greeted = socket;
+    socket.write(encodeLine(this.#hello()));
   }
 
   /** One connection, from connect to close. */
@@ -119,7 +126,7 @@ export class AgentLink {
     const buffer = Buffer.allocUnsafeSlow(readBytes);
     const onRead = (bytes: number) => {
       try {
-        for (const line of lines.push(buffer.subarray(0, bytes))) this.#hear(line, socket);
+        for (const line of lines.push(buffer.subarray(0, bytes))) this.#hear(line);
       } catch (error) {
         socket.destroy(error instanceof Error ? error : new Error(String(error)));
       }
@@ -147,17 +154,18 @@ export class AgentLink {
     signal.removeEventListener('abort', onAbort);
     const wasWelcome = this.#welcome !== undefined;
     this.#socket = undefined;
+    this.#greeted = undefined;
     this.#welcome = undefined;
     if (wasWelcome) listener.onBroken();
     return { wasWelcome, reason };
   }
 
-  #hear(line: string, socket: Socket): void {
+  #hear(line: string): void {
     const { log } = this.#options;
     const decoded = decodeAgentLine(line);
     switch (decoded.kind) {
       case 'message':
-        this.#take(decoded.message, socket);
+        this.#take(decoded.message);
         return;
       case 'unknown':
         // From a newer agent: what it needs us to know it says in words that we know.
@@ -168,11 +176,11 @@ export class AgentLink {
     }
   }
 
-  #take(message: AgentMessage, socket: Socket): void {
+  #take(message: AgentMessage): void {
     const { listener, log } = this.#options;
     switch (message.type) {
       case 'welcome':
-        this.#beWelcome(message, socket);
+        this.#beWelcome(message);
         return;
       case 'interruption':
         listener.onInterruption(message);
@@ -191,11 +199,11 @@ export class AgentLink {
     }
   }
 
-  #beWelcome(welcome: WelcomeMessage, socket: Socket): void {
+  #beWelcome(welcome: WelcomeMessage): void {
     const isFirst = this.#welcome === undefined;
     this.#welcome = welcome;
     this.#firstAttempt.resolve();
-    if (isFirst && this.#standing !== undefined) socket.write(encodeLine(this.#standing));
+    if (isFirst && this.#standing !== undefined) this.send(this.#standing);
     this.#options.listener.onWelcome(welcome, isFirst);
   }
 }

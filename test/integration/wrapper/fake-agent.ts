@@ -38,6 +38,7 @@ export class FakeAgent {
   readonly occupancies: (Occupancy | undefined)[] = [];
   readonly events: InventoryEvent[] = [];
   readonly #sockets = new Set<Socket>();
+  readonly #greeted = new Set<Socket>();
   readonly #options: FakeAgentOptions;
   readonly #server = createServer((socket) => this.#accept(socket));
 
@@ -110,10 +111,13 @@ export class FakeAgent {
     const decoded = decodeWrapperLine(line);
     if (decoded.kind !== 'message') throw new Error(`The wrapper sent ${line}`);
     const { message } = decoded;
+    if ((message.type === 'hello') === this.#greeted.has(socket))
+      throw new Error(`Not hello first and once: the wrapper sent ${line}`);
     const { publishes = true, acknowledges = true, speaksFirst = true, verdictMs = 0 } = this.#options;
     switch (message.type) {
       case 'hello': {
         this.hellos.push(message);
+        this.#greeted.add(socket);
         if (!speaksFirst) socket.write(this.#news() + this.#welcome(publishes));
         else if (verdictMs === 0) socket.write(this.#welcome(publishes));
         else setTimeout(() => socket.write(this.#welcome(publishes)), verdictMs);
