@@ -186,7 +186,8 @@ export class GameServer {
     this.#reporter.report(reportOf(name, this.#facts()));
     if (name === 'heartbeat') return;
     this.#tellAgent();
-    this.#writeState();
+    // After the game's end nobody reads it. Where many end at once, such writes are what they wait for.
+    if (name !== 'terminated') this.#writeState();
   }
 
   #tellAgent(): void {

@@ -162,6 +162,7 @@ export class Drain {
     } catch (error) {
       if (signal.aborted) return;
       const failures = this.#count(pod);
+      this.#limit.failed(clock.now());
       this.#note(pod, { untouchedUntilMs: clock.now() + backoffMs(tryAgain, failures, this.#parts.random) });
       if (failures === 1) log.warn({ pod: podName(pod), err: errorText(error) }, `Cannot ${step.kind} pod`);
     } finally {
@@ -191,6 +192,7 @@ export class Drain {
         break;
       }
       case 'gone':
+        this.#limit.served();
         break;
       case 'refused': {
         this.#limit.served();

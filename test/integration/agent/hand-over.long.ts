@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ClusterScene } from './scene/cluster-scene.ts';
 import { eventually } from './scene/eventually.ts';
 
@@ -166,6 +167,21 @@ describe('an API server in trouble', { concurrency: 2 }, () => {
     assert.deepEqual(agent.said('Node drained'), [], 'pods that nobody has seen are not gone');
     scene.api.faults.remove('away');
     await agent.says('Node drained');
+  });
+
+  test('that is away in the midst of a drain is not asked for each pod, and all go when it is back', async () => {
+    await using scene = await ClusterScene.start();
+    for (let index = 0; index < 60; index++) scene.addPod(`gs-${index}`, { stopMs: 100 });
+    const agent = await scene.startReadyAgent();
+    scene.api.faults.add({ id: 'away', path: '/eviction$', fault: { kind: 'reset' } });
+    scene.announceSpot(60_000);
+    await agent.says('Cannot evict pod');
+    await sleep(8000);
+    const asked = scene.calls('POST', /\/eviction$/);
+    assert.ok(asked < 60, `${asked} calls in 8 seconds`);
+    scene.api.faults.remove('away');
+    await agent.says('Node drained');
+    assert.equal(scene.pods.length, 0);
   });
 
   test('that sends garbage for a list is not taken for one without pods', async () => {

@@ -105,6 +105,25 @@ describe('the limit on calls', () => {
     assert.equal(limit.free(noon + 2000), 8);
   });
 
+  test('looks with two calls for a server that is away, less and less often, and gives it all when it answers', () => {
+    const limit = new CallLimit();
+    let calls = 0;
+    for (let at = noon; at < noon + 60_000; at += 10)
+      for (let free = limit.free(at); free > 0; free--) {
+        calls++;
+        limit.failed(at);
+      }
+    assert.ok(calls > 60 && calls < 160, `${calls} calls in a minute`);
+    limit.served();
+    assert.equal(limit.free(noon + 60_000), 16);
+  });
+
+  test('takes two calls without an answer for those of two pods', () => {
+    const limit = new CallLimit();
+    for (let failed = 0; failed < 2; failed++) limit.failed(noon);
+    assert.equal(limit.free(noon), 16);
+  });
+
   test('does not wait for a clock that was set back', () => {
     const limit = new CallLimit();
     limit.busy(noon, 1000);
