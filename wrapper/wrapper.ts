@@ -52,7 +52,7 @@ export async function serveGame(
   const agent = new AgentSide({ config, happenings, surroundings });
   try {
     // First, so that its answer comes while there is other work to do.
-    agent.connect(over.signal);
+    await agent.connect(over.signal);
     const leased = await lease(config, surroundings.random);
     try {
       const { ports } = leased;

@@ -46,6 +46,7 @@ const readBytes = 4096;
 export class AgentLink {
   readonly #options: AgentLinkOptions;
   readonly #firstAttempt = Promise.withResolvers<void>();
+  readonly #reached = Promise.withResolvers<void>();
   #socket: Socket | undefined;
   #hello: (() => HelloMessage) | undefined;
   /** The connection that has heard it. */
@@ -61,6 +62,11 @@ export class AgentLink {
   /** The agent's answer; undefined while there is no link. */
   get welcome(): WelcomeMessage | undefined {
     return this.#welcome;
+  }
+
+  /** Resolves with the first connection, or when it has failed: a local socket does either at once. */
+  reached(): Promise<void> {
+    return this.#reached.promise;
   }
 
   /** Resolves when the agent has answered, when there is none, or after `limitMs`. */
@@ -130,12 +136,18 @@ export class AgentLink {
     const socket: Socket = connect({ path: linkPath(address), onread: { buffer, callback: onRead } });
     const onAbort = () => socket.destroySoon();
     let reason: unknown = 'closed by the agent';
-    socket.once('connect', () => this.#greet());
+    socket.once('connect', () => {
+      this.#reached.resolve();
+      this.#greet();
+    });
     socket.once('error', (error) => {
       reason = error;
       this.#firstAttempt.resolve();
     });
-    socket.once('close', () => resolve());
+    socket.once('close', () => {
+      this.#reached.resolve();
+      resolve();
+    });
     signal.addEventListener('abort', onAbort, { once: true });
     this.#socket = socket;
     await closed;

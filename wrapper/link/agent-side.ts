@@ -80,9 +80,13 @@ export class AgentSide {
     return [...this.#risks.values()].at(-1);
   }
 
-  /** Connects, and connects again, until the signal aborts. The agent hears nothing before {@link join}. */
-  connect(signal: AbortSignal): void {
+  /**
+   * Connects, and connects again, until the signal aborts. Resolves once the first attempt is decided, which takes no time; the agent hears
+   * nothing before {@link join}.
+   */
+  async connect(signal: AbortSignal): Promise<void> {
     void this.#link?.run(signal);
+    await this.#link?.reached();
   }
 
   /** Says who we are; waits for the agent's answer, but not longer than the limit. */
