@@ -18,13 +18,18 @@ const { values, positionals } = parseArgs({
     path: { type: 'string', default: 'fast' },
   },
 });
+const floods = {
+  flood: { addresses: 1_000_000, perSecond: 50_000, rounds: 1 },
+  crowd: { addresses: 100_000, perSecond: 20_000, rounds: 8 },
+};
 const programs = await compilePrograms();
 if ('reason' in programs) {
   console.log(`skipped: ${programs.reason}`);
   console.log(JSON.stringify({ skipped: programs.reason }));
 } else {
   try {
-    switch (positionals[0] ?? 'speed') {
+    const part = positionals[0] ?? 'speed';
+    switch (part) {
       case 'speed':
         console.log(
           JSON.stringify(await runSpeed(programs, { rounds: Number(values.rounds), runMs: Number(values['run-ms']) })),
@@ -42,31 +47,22 @@ if ('reason' in programs) {
         );
         break;
       case 'flood':
+      case 'crowd': {
+        const { addresses, perSecond, rounds } = floods[part];
         console.log(
           JSON.stringify(
             await runFlood(programs, {
-              addresses: Number(values.addresses ?? 1_000_000),
-              perSecond: Number(values['flood-rate'] ?? 50_000),
+              addresses: Number(values.addresses ?? addresses),
+              perSecond: Number(values['flood-rate'] ?? perSecond),
               path: values.path,
-              rounds: 1,
+              rounds,
             }),
           ),
         );
         break;
-      case 'crowd':
-        console.log(
-          JSON.stringify(
-            await runFlood(programs, {
-              addresses: Number(values.addresses ?? 100_000),
-              perSecond: Number(values['flood-rate'] ?? 20_000),
-              path: values.path,
-              rounds: 8,
-            }),
-          ),
-        );
-        break;
+      }
       default:
-        console.error(`bench fanout: Unknown part ${positionals[0]}: expected speed, failovers, flood or crowd`);
+        console.error(`bench fanout: Unknown part ${part}: expected speed, failovers, flood or crowd`);
         process.exitCode = 64;
     }
   } catch (error) {
