@@ -1,6 +1,19 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { paths, skipped, startPlayer, startProxy, startReplica, until } from './proxy-harness.ts';
+
+function times<T>(count: number, value: T): T[] {
+  return Array.from({ length: count }, () => value);
+}
+
+/** Bytes that no other of its length has. */
+function numbered(index: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length, 120);
+  bytes.write(String(index).slice(0, length), 'latin1');
+  return bytes;
+}
 
 for (const path of paths)
   describe(`forwarding over ${path}`, { skip: skipped(path) }, () => {
@@ -74,18 +87,58 @@ for (const path of paths)
       );
     });
 
-    test('a burst arrives in order', async () => {
-      const echo = await replica('echo', '127.0.0.1', (message, reply) => reply(message));
-      const { port } = await proxy(path, [echo.upstream]);
+    test('bursts of several players arrive whole and in order, whatever their lengths', async () => {
+      const echo: Parameters<typeof replica>[2] = (message, reply) => reply(message);
+      const [primary, spare] = [await replica('a', '127.0.0.1', echo), await replica('b', '::1', echo)];
+      const { port } = await proxy(path, [primary.upstream, spare.upstream]);
+      const players = [await player(port), await player(port)];
+      // Alike, shorter ones behind, longer ones behind, empty ones, and about the length up to which a kernel is given several at once.
+      const lengths = [
+        ...times(70, 40),
+        39,
+        40,
+        41,
+        41,
+        8,
+        0,
+        0,
+        8,
+        ...times(3, 1200),
+        ...times(3, 1201),
+        1200,
+        1200,
+        5,
+      ];
+      const datagrams = lengths.map((length, index) => numbered(index, length));
+      for (const { send } of players) send('open');
+      await until(() => players.every(({ answers }) => answers.length === 1), 'the sessions are open');
+      for (const bytes of datagrams) for (const { send } of players) send(bytes);
+      await until(() => players.every(({ answers }) => answers.length > lengths.length), 'all come back');
+      for (const { answers } of players)
+        assert.deepEqual(
+          answers.slice(1).map(({ text }) => text),
+          datagrams.map((bytes) => bytes.toString('latin1')),
+        );
+      const ports = new Set(spare.seen.map(({ from }) => from.port));
+      assert.equal(ports.size, 2);
+      for (const seen of ports)
+        assert.deepEqual(
+          spare.seen.filter(({ from }) => from.port === seen).map(({ bytes }) => bytes),
+          [4, ...lengths],
+        );
+    });
+
+    test('of a burst to a port where nobody listens nothing is kept from the other replica', async () => {
+      const [echo, gone] = [await replica('echo'), await replica('gone')];
+      const { port } = await proxy(path, [echo.upstream, gone.upstream]);
       const { send, answers } = await player(port);
       send('open');
-      await until(() => answers.length === 1, 'the session is open');
-      for (let number = 0; number < 100; number++) send(String(number));
-      await until(() => answers.length === 101, 'all come back');
-      assert.deepEqual(
-        answers.slice(1).map(({ text }) => Number(text)),
-        Array.from({ length: 100 }, (_, number) => number),
-      );
+      await until(() => gone.seen.length === 1 && answers.length === 1, 'the session is open');
+      gone.stop();
+      for (let burst = 1; burst <= 3; burst++) {
+        for (const bytes of times(60, Buffer.from('x'))) send(bytes);
+        await until(() => answers.length === burst * 60 + 1, 'all are answered');
+      }
     });
 
     test('an address that is new cannot be flooded with more than three times what it has sent', async () => {
@@ -173,4 +226,19 @@ test('in a flood of strangers an established player gets a socket of its own and
   for (const { close } of [player, ...strangers]) close();
   await proxy.stop();
   echo.stop();
+});
+
+/** A network of its own, with room for 1,000 bytes in a packet. */
+function inNarrowNetwork(...command: string[]) {
+  const script = 'ip link set lo mtu 1000 up && exec "$@"';
+  return spawnSync('unshare', ['--map-root-user', '--net', 'sh', '-c', script, 'sh', ...command], { encoding: 'utf8' });
+}
+
+const noNamespace = inNarrowNetwork('true').status !== 0 && 'no network namespace, or no ip command';
+
+test('a network that takes no datagrams together gets them one by one', {
+  skip: skipped('fast') || noNamespace,
+}, () => {
+  const { stdout, stderr } = inNarrowNetwork(process.execPath, join(import.meta.dirname, 'fixtures/narrow-network.ts'));
+  assert.equal(stdout, '40 of 40\n', stderr);
 });

@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <node_api.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,6 +38,11 @@ enum {
   SLOT_BYTES = 65536 + 4096 + 320,
   MOST_PAYLOAD = 65536,
   MOST_SENDS = SLOTS * 16,
+  // A train is datagrams that go through the network stack as one. The kernel takes 64 of them, and no more bytes than a packet can
+  // have. Each must fit any path as it is: what is in a train is not fragmented.
+  TRAIN_DATAGRAMS = 64,
+  TRAIN_BYTES = 60000,
+  TRAIN_DATAGRAM_BYTES = 1200,
   // Records hold what a round received, then what a flush could not send: one a slot and one a socket error.
   MOST_RECORDS = SLOTS + EVENTS,
   RECORD_INTS = 4,
@@ -53,10 +59,18 @@ typedef union {
   struct sockaddr_in6 v6;
 } address_t;
 
+// Sends of the flush under way to one place, by index, oldest first; -1: none.
+typedef struct {
+  int32_t first, last;
+  // The way there takes no trains.
+  bool is_single;
+} chain_t;
+
 typedef struct {
   address_t address;
   socklen_t length;
   int32_t next_free;
+  chain_t chain;
   // A socket that only this player's datagrams reach, or -1: they come through the public one.
   int own_fd;
   bool used;
@@ -66,9 +80,14 @@ typedef struct {
   int fd;
   int32_t next_free;
   uint32_t drops_before;
-  // Sends of the flush under way, by index, oldest first.
-  int32_t first_send, last_send;
+  chain_t chain;
 } leg_t;
+
+// What says how long the datagrams of a train are.
+typedef union {
+  struct cmsghdr header;
+  uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
+} cut_t;
 
 typedef struct {
   napi_env env;
@@ -76,6 +95,7 @@ typedef struct {
   napi_async_cleanup_hook_handle cleanup;
   uv_poll_t *poll;
   int epoll_fd, public_fd;
+  bool has_trains;
   uint8_t *arena;
   int32_t *records, *sends;
   uint64_t hash_key[2];
@@ -93,8 +113,13 @@ typedef struct {
   address_t from[PLAYER_SLOTS];
   struct mmsghdr out[MOST_SENDS];
   struct iovec out_iov[MOST_SENDS];
-  int32_t out_peer[MOST_SENDS];
+  cut_t out_cut[MOST_SENDS];
+  // Whom each of `out` goes to: a leg or a player.
+  int32_t out_to[MOST_SENDS];
+  int32_t out_count, out_iov_count;
 } sockets_t;
+
+static const chain_t no_sends = {.first = -1, .last = -1};
 
 static uint8_t *slot_bytes(sockets_t *s, int32_t slot) { return s->arena + (size_t)slot * SLOT_BYTES; }
 
@@ -138,7 +163,7 @@ static int32_t add_peer(sockets_t *s, const address_t *a, socklen_t length) {
   if (id >= 0) s->free_peer = s->peers[id].next_free;
   else if (s->used_peers < s->most_peers) id = s->used_peers++;
   else return -1;
-  s->peers[id] = (peer_t){.address = *a, .length = length, .own_fd = -1, .used = true};
+  s->peers[id] = (peer_t){.address = *a, .length = length, .chain = no_sends, .own_fd = -1, .used = true};
   uint32_t b = bucket_of(s, a);
   while (s->buckets[b] >= 0) b = (b + 1) & s->bucket_mask;
   s->buckets[b] = id;
@@ -199,66 +224,109 @@ static int32_t receive_replies(sockets_t *s, int32_t leg, int32_t slot, int32_t 
 
 // --- Sending ----------------------------------------------------------------------------------------------------------------
 
-static void prepare(sockets_t *s, int32_t at, void *bytes, size_t length, peer_t *to) {
-  s->out_iov[at] = (struct iovec){.iov_base = bytes, .iov_len = length};
-  s->out[at].msg_hdr = (struct msghdr){.msg_iov = &s->out_iov[at], .msg_iovlen = 1};
-  if (to == NULL) return;
-  s->out[at].msg_hdr.msg_name = &to->address;
-  s->out[at].msg_hdr.msg_namelen = to->length;
+static void chain_send(sockets_t *s, chain_t *chain, int32_t to, int32_t send, int32_t *touched) {
+  s->next_send[send] = -1;
+  if (chain->first < 0) chain->first = send, s->touched[(*touched)++] = to;
+  else s->next_send[chain->last] = send;
+  chain->last = send;
 }
 
-// Sends out[0..most). A connected socket first reports the ICMP error of an earlier datagram and sends nothing: that one
-// datagram is tried again, so that one refusal does not cost two.
-static void send_batch(sockets_t *s, int fd, int32_t most, int32_t kind, int32_t leg, int32_t *count) {
+static void begin_message(sockets_t *s, int32_t to, const peer_t *peer) {
+  struct msghdr *message = &s->out[s->out_count].msg_hdr;
+  s->out_to[s->out_count++] = to;
+  *message = (struct msghdr){.msg_iov = &s->out_iov[s->out_iov_count]};
+  if (peer == NULL) return;
+  message->msg_name = (void *)&peer->address;
+  message->msg_namelen = peer->length;
+}
+
+static void cut_train(sockets_t *s, uint16_t bytes) {
+  cut_t *cut = &s->out_cut[s->out_count - 1];
+  struct msghdr *message = &s->out[s->out_count - 1].msg_hdr;
+  cut->header = (struct cmsghdr){.cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT, .cmsg_len = CMSG_LEN(sizeof bytes)};
+  memcpy(CMSG_DATA(&cut->header), &bytes, sizeof bytes);
+  message->msg_control = cut->bytes;
+  message->msg_controllen = sizeof cut->bytes;
+}
+
+// Adds what is chained to `out`, and unchains it. Datagrams of one length in a row become a train; it may end with a shorter one.
+static void prepare_chain(sockets_t *s, chain_t *chain, int32_t to, const peer_t *peer) {
+  bool may_follow = false;
+  size_t length = 0, total = 0;
+  for (int32_t send = chain->first; send >= 0; send = s->next_send[send]) {
+    int32_t slot = s->sends[send * SEND_INTS + 2];
+    size_t bytes = (size_t)s->lengths[slot];
+    bool follows = may_follow && bytes > 0 && bytes <= length && total + bytes <= TRAIN_BYTES &&
+                   s->out[s->out_count - 1].msg_hdr.msg_iovlen < TRAIN_DATAGRAMS;
+    if (follows) cut_train(s, (uint16_t)length);
+    else begin_message(s, to, peer), length = bytes, total = 0;
+    s->out_iov[s->out_iov_count++] = (struct iovec){.iov_base = slot_bytes(s, slot), .iov_len = bytes};
+    s->out[s->out_count - 1].msg_hdr.msg_iovlen++;
+    total += bytes;
+    may_follow = s->has_trains && !chain->is_single && bytes > 0 && bytes == length && length <= TRAIN_DATAGRAM_BYTES;
+  }
+  chain->first = -1;
+}
+
+// A way that takes no trains: a link without checksums, or one too narrow for the datagrams.
+static bool refuses_train(int error) { return error == EIO || error == EINVAL || error == EMSGSIZE || error == EOPNOTSUPP; }
+
+// Sends the datagrams of a train one by one, and those that follow as well.
+static void part_train(sockets_t *s, int fd, const struct msghdr *train, int32_t kind, int32_t to, int32_t *count) {
+  (kind == LEG_ERROR ? &s->legs[to].chain : &s->peers[to].chain)->is_single = true;
+  for (size_t i = 0; i < train->msg_iovlen; i++) {
+    struct msghdr single = {.msg_name = train->msg_name, .msg_namelen = train->msg_namelen, .msg_iovlen = 1};
+    single.msg_iov = train->msg_iov + i;
+    if (sendmsg(fd, &single, MSG_DONTWAIT) < 0) record(s, count, kind, to, -1, errno);
+  }
+}
+
+// Sends `out`, and empties it. A connected socket first reports the ICMP error of an earlier datagram and sends nothing: that one
+// message is tried again, so that one refusal does not cost two.
+static void send_out(sockets_t *s, int fd, int32_t kind, int32_t *count) {
   bool retried = false;
-  for (int32_t at = 0; at < most;) {
-    int sent = most - at == 1 ? (int)sendmsg(fd, &s->out[at].msg_hdr, MSG_DONTWAIT)
-                              : sendmmsg(fd, s->out + at, most - at, MSG_DONTWAIT);
-    if (sent >= 0) {
-      at += most - at == 1 ? 1 : sent;
+  for (int32_t at = 0; at < s->out_count;) {
+    const struct msghdr *message = &s->out[at].msg_hdr;
+    int sent = sendmmsg(fd, s->out + at, (unsigned)(s->out_count - at), MSG_DONTWAIT);
+    if (sent > 0) {
+      at += sent;
       retried = false;
       continue;
     }
     if (errno == EINTR) continue;
-    record(s, count, kind, kind == LEG_ERROR ? leg : s->out_peer[at], -1, errno);
-    if (errno == ECONNREFUSED && !retried) {
-      retried = true;
+    if (message->msg_iovlen > 1 && refuses_train(errno)) {
+      part_train(s, fd, message, kind, s->out_to[at++], count);
       continue;
     }
-    retried = false;
-    at++;
+    bool retries = errno == ECONNREFUSED && !retried;
+    for (size_t i = 0; i < (retries ? 1 : message->msg_iovlen); i++) record(s, count, kind, s->out_to[at], -1, errno);
+    retried = retries;
+    if (!retries) at++;
   }
+  s->out_count = s->out_iov_count = 0;
 }
 
-// Sends the first `most` entries of `sends`: to each replica's socket its datagrams in order, then all answers to players.
+// Sends the first `most` entries of `sends`: to each replica's socket its datagrams in order, then to each player its answers.
 static int32_t flush_sends(sockets_t *s, int32_t most) {
-  int32_t legs = 0, answers = 0, count = 0;
+  int32_t legs = 0, players = 0, count = 0;
   for (int32_t i = 0; i < most; i++) {
     const int32_t *send = s->sends + i * SEND_INTS;
-    if (send[0] != TO_REPLICA) continue;
-    leg_t *leg = &s->legs[send[1]];
-    s->next_send[i] = -1;
-    if (leg->first_send < 0) leg->first_send = i, s->touched[legs++] = send[1];
-    else s->next_send[leg->last_send] = i;
-    leg->last_send = i;
+    if (send[0] == TO_REPLICA) chain_send(s, &s->legs[send[1]].chain, send[1], i, &legs);
   }
   for (int32_t t = 0; t < legs; t++) {
     leg_t *leg = &s->legs[s->touched[t]];
-    int32_t n = 0;
-    for (int32_t i = leg->first_send; i >= 0; i = s->next_send[i]) {
-      int32_t slot = s->sends[i * SEND_INTS + 2];
-      prepare(s, n++, slot_bytes(s, slot), s->lengths[slot], NULL);
-    }
-    leg->first_send = -1;
-    send_batch(s, leg->fd, n, LEG_ERROR, s->touched[t], &count);
+    prepare_chain(s, &leg->chain, s->touched[t], NULL);
+    send_out(s, leg->fd, LEG_ERROR, &count);
   }
   for (int32_t i = 0; i < most; i++) {
     const int32_t *send = s->sends + i * SEND_INTS;
-    if (send[0] != TO_PLAYER) continue;
-    s->out_peer[answers] = send[1];
-    prepare(s, answers++, slot_bytes(s, send[2]), s->lengths[send[2]], &s->peers[send[1]]);
+    if (send[0] == TO_PLAYER) chain_send(s, &s->peers[send[1]].chain, send[1], i, &players);
   }
-  send_batch(s, s->public_fd, answers, PLAYER_ERROR, -1, &count);
+  for (int32_t t = 0; t < players; t++) {
+    peer_t *peer = &s->peers[s->touched[t]];
+    prepare_chain(s, &peer->chain, s->touched[t], peer);
+  }
+  send_out(s, s->public_fd, PLAYER_ERROR, &count);
   return count;
 }
 
@@ -300,6 +368,10 @@ static int open_public(sockets_t *s, const char *host, int port, bool shared, in
   setsockopt(s->public_fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
   setsockopt(s->public_fd, SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
   if (bind(s->public_fd, &a.any, length) < 0 || watch(s, s->public_fd, EVENT_PUBLIC, 0) < 0) return -errno;
+  int segment;
+  socklen_t segment_length = sizeof segment;
+  // A kernel that does not know of trains would send one as a single long datagram.
+  s->has_trains = getsockopt(s->public_fd, SOL_UDP, UDP_SEGMENT, &segment, &segment_length) == 0;
   // Only now: another program must not get the port, the players' own sockets must.
   setsockopt(s->public_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   return 0;
@@ -323,7 +395,7 @@ static int32_t open_leg(sockets_t *s, const char *host, int port, const char *lo
   }
   if (s->free_leg >= 0) s->free_leg = s->legs[id].next_free;
   else s->used_legs++;
-  s->legs[id] = (leg_t){.fd = fd, .first_send = -1, .last_send = -1};
+  s->legs[id] = (leg_t){.fd = fd, .chain = no_sends};
   return id;
 }
 
