@@ -13,11 +13,19 @@ export interface DgramPeer {
 
 export interface DgramHandle {
   readonly socket: Socket;
+  /** What goes to its replica. */
+  readonly queue: Queue<DgramHandle>;
   readonly onSent: (error: Error | null) => void;
   /** Sends that Node has not finished. */
   underWay: number;
   /** What waited in the socket while it was not read is being read now, and is too old to pass on. */
   isStale: boolean;
+}
+
+/** Datagrams that go to one replica, or all answers: `targets` and `packets` belong together by index. */
+interface Queue<Target> {
+  readonly targets: Target[];
+  readonly packets: Buffer[];
 }
 
 export type DgramLeg = Leg<Buffer, DgramPeer, DgramHandle>;
@@ -34,6 +42,8 @@ const publicBufferBytes = 4 * 1024 * 1024;
 const mostUnderWay = 64;
 /** The same of the public socket, which all players share. */
 const mostAnswersUnderWay = 1024;
+/** Sends that wait for the end of a turn of the event loop; more do not wait. */
+const mostQueued = 256;
 /** Every so many datagrams the way through this process is timed. */
 const timedEvery = 128;
 
@@ -47,7 +57,10 @@ function literal(host: string, _options: unknown, done: (error: null, address: s
   done(null, host, host.includes(':') ? 6 : 4);
 }
 
-/** The sockets of one worker on node:dgram, which every machine has. */
+/**
+ * The sockets of one worker on node:dgram, which every machine has. What is to be sent waits until all that came in this turn of the event
+ * loop is decided, and goes to one replica after the other: a receiver on this machine is woken once, and not for each datagram.
+ */
 export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
   readonly #options: DgramPathOptions;
   readonly #public: Socket;
@@ -56,7 +69,13 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
   /** Sockets towards replicas. */
   #open = 0;
   #sinceTimed = 0;
+  /** When the datagram that is timed came. */
+  #timedMs: number | undefined;
   #underWay = 0;
+  /** By place. */
+  readonly #toReplicas: Queue<DgramHandle>[] = [];
+  readonly #toPlayers: Queue<DgramPeer> = newQueue();
+  #queued = 0;
 
   constructor(options: DgramPathOptions) {
     this.#options = options;
@@ -87,6 +106,7 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
 
   /** Stops taking datagrams. The relay's sessions are to be closed before. */
   async stop(): Promise<void> {
+    this.flush();
     await new Promise<void>((resolve) => this.#public.close(resolve));
   }
 
@@ -96,6 +116,7 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
     const socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', lookup: literal as never });
     const handle: DgramHandle = {
       socket,
+      queue: this.#queueOf(leg.place.place),
       underWay: 0,
       isStale: false,
       onSent: (error) => {
@@ -121,6 +142,7 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
   }
 
   close({ socket }: DgramHandle): void {
+    this.flush();
     this.#open--;
     socket.close();
   }
@@ -133,16 +155,28 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
       return;
     }
     handle.underWay++;
-    handle.socket.send(packet, handle.onSent);
+    this.#queue(handle.queue, handle, packet);
   }
 
-  sendDownstream({ address, port }: DgramPeer, packet: Buffer): void {
+  sendDownstream(peer: DgramPeer, packet: Buffer): void {
     if (this.#underWay >= mostAnswersUnderWay) {
       this.#relay?.drop('downstream-full');
       return;
     }
     this.#underWay++;
-    this.#public.send(packet, port, address, this.#onReplySent);
+    this.#queue(this.#toPlayers, peer, packet);
+  }
+
+  /** Sends what is queued. */
+  flush(): void {
+    if (this.#queued === 0) return;
+    this.#queued = 0;
+    for (const queue of this.#toReplicas)
+      if (queue !== undefined) empty(queue, ({ socket, onSent }, packet) => socket.send(packet, onSent));
+    empty(this.#toPlayers, ({ address, port }, packet) => this.#public.send(packet, port, address, this.#onReplySent));
+    if (this.#timedMs === undefined) return;
+    this.#options.counters.tookUs((performance.now() - this.#timedMs) * 1000);
+    this.#timedMs = undefined;
   }
 
   readonly samplesDeaf = false;
@@ -194,11 +228,28 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
     if (known === undefined && relay.refusesNewcomers(nowMs)) return;
     const session = known ?? relay.open({ address, port }, key, address, nowMs);
     if (session === undefined) return;
+    if (++this.#sinceTimed >= timedEvery) {
+      this.#sinceTimed = 0;
+      this.#timedMs = nowMs;
+    }
     relay.fromPlayer(session, message, nowMs);
-    if (++this.#sinceTimed < timedEvery) return;
-    this.#sinceTimed = 0;
-    this.#options.counters.tookUs((performance.now() - nowMs) * 1000);
   }
+
+  #queueOf(place: number): Queue<DgramHandle> {
+    const queue = this.#toReplicas[place] ?? newQueue<DgramHandle>();
+    this.#toReplicas[place] = queue;
+    return queue;
+  }
+
+  #queue<Target>({ targets, packets }: Queue<Target>, target: Target, packet: Buffer): void {
+    targets.push(target);
+    packets.push(packet);
+    this.#queued++;
+    if (this.#queued === 1) setImmediate(this.#flushTurn);
+    else if (this.#queued >= mostQueued) this.flush();
+  }
+
+  readonly #flushTurn = (): void => this.flush();
 
   #failed(leg: DgramLeg, error: NodeJS.ErrnoException): void {
     if (leg.handle === undefined) return;
@@ -215,6 +266,16 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
         this.#relay?.drop('upstream-error');
     }
   }
+}
+
+function newQueue<Target>(): Queue<Target> {
+  return { targets: [], packets: [] };
+}
+
+function empty<Target>({ targets, packets }: Queue<Target>, send: (target: Target, packet: Buffer) => void): void {
+  for (let index = 0; index < targets.length; index++) send(targets[index] as Target, packets[index] as Buffer);
+  targets.length = 0;
+  packets.length = 0;
 }
 
 interface Reader {
