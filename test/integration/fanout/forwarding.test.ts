@@ -141,6 +141,20 @@ for (const path of paths)
       }
     });
 
+    test('a replica that no socket can be connected to is not waited for, and said once', async () => {
+      const echo = await replica('echo');
+      // The kernel connects to no broadcast address.
+      const unreachable = { ...echo.upstream, id: 'unreachable', address: '255.255.255.255' };
+      const served = await proxy(path, [unreachable, echo.upstream]);
+      const { send, answers } = await player(served.port);
+      const playing = setInterval(() => send('x'), 10);
+      await until(() => answers.length > 50, 'the other replica answers');
+      clearInterval(playing);
+      const said = served.log.filter(({ msg }) => msg === 'Socket error');
+      assert.equal(said.length, 1);
+      assert.match(String(said[0]?.['err']), /255\.255\.255\.255/);
+    });
+
     test('an address that is new cannot be flooded with more than three times what it has sent', async () => {
       const loud = await replica('loud', '127.0.0.1', (_, reply) => {
         for (let copy = 0; copy < 20; copy++) reply(Buffer.alloc(1000));

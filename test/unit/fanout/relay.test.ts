@@ -167,14 +167,17 @@ test('without a primary nobody answers, and without replicas it is counted', () 
   assert.equal(counters.dropped('no-upstream'), 1);
 });
 
-test('a socket that cannot be had is tried again with the next datagram', () => {
+test('a socket that cannot be had is tried again, but not with each datagram', () => {
   const { relay, path, counters, join } = start();
   const session = join();
   path.hasSockets = false;
   relay.fromPlayer(session, packet(1), 0);
   assert.equal(counters.dropped('no-socket'), 3);
   path.hasSockets = true;
-  relay.fromPlayer(session, packet(2), 1);
+  relay.fromPlayer(session, packet(2), 199);
+  assert.equal(counters.dropped('no-socket'), 6);
+  assert.equal(path.upstream.length, 0);
+  relay.fromPlayer(session, packet(3), 200);
   assert.equal(path.upstream.length, 3);
 });
 

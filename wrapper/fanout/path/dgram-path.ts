@@ -1,5 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { hasCode } from '../../system-error.ts';
 import { formatEndpoint } from '../endpoint.ts';
 import type { Relay } from '../relay/relay.ts';
 import type { Leg, Path } from '../relay/session.ts';
@@ -124,17 +125,20 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
         if (error !== null) this.#failed(leg, error);
       },
     };
-    socket.on('error', (error) => this.#failed(leg, error));
+    let isBound = true;
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.syscall === 'bind') isBound = false;
+      this.#failed(leg, error);
+    });
     socket.on('message', (message) => {
       if (!handle.isStale) this.#relay?.fromReplica(leg, message, performance.now());
     });
     const source = this.#sources.next(address);
-    try {
-      // Both finish before they return, because nothing is looked up.
-      if (source !== undefined) socket.bind({ address: source, port: 0, exclusive: true });
-      socket.connect(port, address);
-    } catch (error) {
-      this.#options.onError(error as Error);
+    // Both finish before they return, because nothing is looked up; why they failed is told by an event.
+    socket.bind({ ...(source !== undefined && { address: source }), port: 0, exclusive: true });
+    if (isBound) socket.connect(port, address);
+    if (!isConnected(socket)) {
+      socket.close();
       return undefined;
     }
     this.#open++;
@@ -251,7 +255,18 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
 
   readonly #flushTurn = (): void => this.flush();
 
+  #notOpened(leg: DgramLeg, error: NodeJS.ErrnoException): void {
+    // Too few sockets is counted; anything else deserves to be said.
+    if (hasCode(error, 'EMFILE', 'ENFILE')) return;
+    this.#options.onError(error);
+    if (!hasCode(error, 'EAGAIN', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL')) this.#relay?.unreachable(leg);
+  }
+
   #failed(leg: DgramLeg, error: NodeJS.ErrnoException): void {
+    if (error.syscall === 'bind' || error.syscall === 'connect') {
+      this.#notOpened(leg, error);
+      return;
+    }
     if (leg.handle === undefined) return;
     switch (error.code) {
       case 'ECONNREFUSED':
@@ -276,6 +291,15 @@ function empty<Target>({ targets, packets }: Queue<Target>, send: (target: Targe
   for (let index = 0; index < targets.length; index++) send(targets[index] as Target, packets[index] as Buffer);
   targets.length = 0;
   packets.length = 0;
+}
+
+function isConnected(socket: Socket): boolean {
+  try {
+    socket.remoteAddress();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 interface Reader {

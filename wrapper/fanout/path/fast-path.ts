@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { getSystemErrorMessage } from 'node:util';
+import { formatEndpoint } from '../endpoint.ts';
 import type { Relay } from '../relay/relay.ts';
 import type { Leg, Path, Session } from '../relay/session.ts';
 import type { Addon, Sockets } from './addon.ts';
@@ -34,8 +35,9 @@ const deafSampling = 16;
 /** Every so many batches the way through this process is timed. */
 const timedEvery = 32;
 
-const { ECONNREFUSED, EAGAIN, ENOBUFS, ENOMEM, EMFILE, ENFILE } = constants.errno;
+const { ECONNREFUSED, EADDRNOTAVAIL, EAGAIN, ENOBUFS, ENOMEM, EMFILE, ENFILE } = constants.errno;
 const isFull = (errno: number) => errno === EAGAIN || errno === ENOBUFS || errno === ENOMEM;
+const isOutOfFiles = (errno: number) => errno === EMFILE || errno === ENFILE;
 
 export type FastPathOptions = PlaneOptions & { readonly addon: Addon; readonly mostReplicas: number };
 
@@ -100,8 +102,7 @@ export class FastPath implements Path<FastPacket, number, number> {
     if (!this.#hasRoom()) return undefined;
     const id = this.#addon.openLeg(this.#sockets, address, port, this.#sources.next(address) ?? '');
     if (id < 0) {
-      // Out of descriptors is counted by the relay; anything else deserves to be said.
-      if (id !== -EMFILE && id !== -ENFILE) this.#options.onError(new SocketError(`connect to ${address}:${port}`, id));
+      this.#notOpened(leg, -id);
       return undefined;
     }
     this.#legs[id] = leg;
@@ -227,6 +228,14 @@ export class FastPath implements Path<FastPacket, number, number> {
     this.#sends[at] = kind;
     this.#sends[at + 1] = id;
     this.#sends[at + 2] = slot;
+  }
+
+  #notOpened(leg: FastLeg, errno: number): void {
+    // Too few sockets is counted; anything else deserves to be said.
+    if (isOutOfFiles(errno)) return;
+    const { address: host, port } = leg.place;
+    this.#options.onError(new SocketError(`connect to ${formatEndpoint({ host, port })}`, -errno));
+    if (!isFull(errno) && errno !== EADDRNOTAVAIL) this.#relay?.unreachable(leg);
   }
 
   #legFailed(id: number, errno: number): void {

@@ -19,7 +19,7 @@ export interface RelayParts<Packet, Peer, Handle> {
   readonly limits: RelayLimits;
   readonly path: Path<Packet, Peer, Handle>;
   readonly counters: Counters;
-  /** Nobody listens at a replica's port: the kernel got an ICMP answer that says so. */
+  /** Nobody listens at a replica's port, as the kernel knows from an ICMP answer, or it knows no way there. */
   readonly onRefused: (place: Place) => void;
 }
 
@@ -34,6 +34,8 @@ const mostHeld = 32;
 /** A flood: so many newcomers refused between two looks. */
 const floodRefusals = 100;
 const floodCheckMs = 50;
+/** A socket that was not to be had is asked for again after so long: not with each datagram, of which there may be thousands. */
+const socketRetryMs = 200;
 /** Players kept apart between two looks, so that this alone takes no noticeable time. */
 const mostIsolations = 200;
 /** Sessions whose spares stay in hearing on sockets that cannot sample: chosen anew when fewer are left. */
@@ -149,7 +151,7 @@ export class Relay<Packet, Peer, Handle> {
     if (session.epoch !== this.#epoch) this.#align(session, nowMs);
     let copies = 0;
     for (const leg of session.legs) {
-      if (leg === undefined || !this.#isOpen(leg)) continue;
+      if (leg === undefined || !this.#isOpen(leg, nowMs)) continue;
       if (isSettled) settle(leg);
       if (leg.isDeaf) leg.deafSends++;
       else countSend(leg);
@@ -181,6 +183,12 @@ export class Relay<Packet, Peer, Handle> {
     this.#counters.drop(reason);
   }
 
+  /** No way leads to the replica: no socket can be connected to it. */
+  unreachable(leg: Leg<Packet, Peer, Handle>): void {
+    this.#onRefused(leg.place);
+  }
+
+  /** Nobody listens at the replica's port. */
   refused(leg: Leg<Packet, Peer, Handle>): void {
     this.#counters.drop('upstream-refused');
     // What was sent there is lost, and nothing of it is owed.
@@ -301,9 +309,12 @@ export class Relay<Packet, Peer, Handle> {
   }
 
   /** Sockets are opened with the first datagram that needs them, so a new replica costs nothing at once. */
-  #isOpen(leg: Leg<Packet, Peer, Handle>): boolean {
+  #isOpen(leg: Leg<Packet, Peer, Handle>, nowMs: number): boolean {
     if (leg.handle !== undefined) return true;
-    leg.handle = this.#path.open(leg);
+    if (nowMs >= leg.triedAgainMs) {
+      leg.triedAgainMs = nowMs + socketRetryMs;
+      leg.handle = this.#path.open(leg);
+    }
     if (leg.handle === undefined) this.#counters.drop('no-socket');
     else this.#fitHearing(leg);
     return leg.handle !== undefined;
@@ -436,6 +447,7 @@ function newLeg<Packet, Peer, Handle>(session: Session<Packet, Peer, Handle>, pl
     session,
     place,
     handle: undefined,
+    triedAgainMs: 0,
     isDeaf: false,
     deafSends: 0,
     deafReplies: 0,

@@ -28,6 +28,8 @@ export interface Leg<Packet, Peer, Handle> extends Tally {
   place: Place;
   /** Undefined while it has no socket. */
   handle: Handle | undefined;
+  /** When it is tried again to open one that was not to be had. */
+  triedAgainMs: number;
   /** A deaf leg's replies are dropped before they reach this process. */
   isDeaf: boolean;
   /** Sent and heard while deaf. */

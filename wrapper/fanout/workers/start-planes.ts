@@ -1,6 +1,7 @@
 import { descriptorLimit } from '../../../shared/descriptor-limit.ts';
 import { errorText, type Log } from '../../../shared/log.ts';
 import type { FanoutSettings } from '../fanout-settings.ts';
+import { quietly } from '../operations/quietly.ts';
 import { type PlaneOptions, relayLimits } from '../path/plane-options.ts';
 import { type PathChoice, startPlane } from '../path/start-plane.ts';
 import { Counters } from '../relay/counters.ts';
@@ -36,6 +37,10 @@ export async function startPlanes(
   const isShared = settings.workers > 1;
   const choice: PathChoice = { path: settings.path, addonFiles };
   const { listen, upstreamAddresses } = settings;
+  const onError = quietly(
+    (error) => log.error({ err: errorText(error) }, 'Socket error'),
+    () => performance.now(),
+  );
   const planeOptions = (): PlaneOptions => ({
     listen,
     upstreamAddresses,
@@ -44,7 +49,7 @@ export async function startPlanes(
     limits: relayLimits(settings),
     counters: new Counters(),
     onRefused,
-    onError: (error) => log.error({ err: errorText(error) }, 'Socket error'),
+    onError,
   });
   if (!isShared) return [await startPlane(planeOptions(), choice, log)];
   const first = await startWorkerPlane(program, planeOptions(), choice);
