@@ -14,6 +14,13 @@ export interface Contestant {
 }
 
 const proxyFile = join(import.meta.dirname, '../../wrapper/fanout/main.ts');
+/** As the image and manifests/fanout run it. */
+const node = [
+  'env',
+  ...['MALLOC_ARENA_MAX=8', 'MALLOC_TRIM_THRESHOLD_=131072', 'MALLOC_TOP_PAD_=0'],
+  process.execPath,
+  '--max-semi-space-size=4',
+];
 const noLimits = [
   '--max-sessions',
   '40000',
@@ -32,7 +39,7 @@ export function ours(name: string, programs: Programs, flags: readonly string[])
     name,
     missing: isFast && programs.addon === undefined ? programs.addonReason : undefined,
     command: (port, replicas) => [
-      process.execPath,
+      ...node,
       proxyFile,
       ...['--listen', `127.0.0.1:${port}`, '--operations', '127.0.0.1:0', '--log-level', 'error'],
       ...replicas.flatMap((replica) => ['--upstream', `127.0.0.1:${replica}`]),

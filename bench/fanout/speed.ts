@@ -13,6 +13,8 @@ interface Match {
   readonly name: string;
   readonly contestants: readonly Contestant[];
   readonly replicas: number;
+  readonly flows?: number;
+  readonly window?: number;
 }
 
 interface Standing {
@@ -22,6 +24,8 @@ interface Standing {
 
 /** Long enough for the proxy to notice its load and stop hearing the spares, and for its code to be compiled. */
 const warmMs = 2200;
+/** Nothing that is sent belongs together, so nothing can be sent together. */
+const manyPlayers = { flows: 2000, window: 1 };
 const load = { flows: 64, window: 8, rate: 0, warmMs, playerProcesses: 1 };
 
 function median(values: readonly number[]): number {
@@ -31,14 +35,17 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
 }
 
-async function play(programs: Programs, { contestants, replicas }: Match, layout: Layout, options: SpeedOptions) {
+async function play(programs: Programs, match: Match, layout: Layout, options: SpeedOptions) {
+  const { contestants, replicas, flows = load.flows, window = load.window } = match;
   const standings = new Map<string, Outcome[]>(contestants.map(({ name }) => [name, []]));
   for (let round = 0; round < options.rounds; round++)
     for (const contestant of contestants)
       if (contestant.missing === undefined)
         standings
           .get(contestant.name)
-          ?.push(await runTrial(programs, contestant, layout, { ...load, replicas, runMs: options.runMs }));
+          ?.push(
+            await runTrial(programs, contestant, layout, { ...load, flows, window, replicas, runMs: options.runMs }),
+          );
   return new Map<string, Standing>(
     contestants.map(({ name, missing }) => [name, { outcomes: standings.get(name) ?? [], missing }]),
   );
@@ -97,8 +104,12 @@ export async function runSpeed(programs: Programs, options: SpeedOptions): Promi
     { name: '1 -> 1, with replies', replicas: 1, contestants: [c, fast, dgram, await nginx(programs), await socat()] },
     { name: '1 -> 2, with replies', replicas: 2, contestants: [c, fast, filter, dgram, dgramAll] },
     { name: '1 -> 4, with replies', replicas: 4, contestants: [c, fast, filter] },
+    {
+      name: '1 -> 2, with replies, 2,000 players with one datagram each under way',
+      ...{ ...manyPlayers, replicas: 2, contestants: [c, fast, filter] },
+    },
   ];
-  const [one, two, four] = await (async () => {
+  const [one, two, four, many] = await (async () => {
     const all: ReadonlyMap<string, Standing>[] = [];
     for (const match of matches) {
       const standings = await play(programs, match, layout, options);
@@ -115,6 +126,10 @@ export async function runSpeed(programs: Programs, options: SpeedOptions): Promi
     fast_to_ceiling_1_2: to(two, fast.name, c.name),
     fast_filter_to_ceiling_1_2: to(two, filter.name, c.name),
     fast_filter_to_ceiling_1_4: to(four, filter.name, c.name),
+    many_players: {
+      fast_to_ceiling_1_2: to(many, fast.name, c.name),
+      fast_filter_to_ceiling_1_2: to(many, filter.name, c.name),
+    },
     fast_to_nginx_1_1: to(one, fast.name, 'nginx stream'),
     ...(nginxMissing === undefined ? {} : { fast_to_nginx_1_1_reason: nginxMissing }),
     dgram_to_ceiling_1_2: to(two, dgram.name, c.name),
@@ -151,12 +166,23 @@ async function workers(programs: Programs, options: SpeedOptions, cpus: readonly
       ] as const) {
         const contestant = ours(name, programs, [...flags, '--workers', String(threads)]);
         const layout: Layout = { players: loadCpus, sinks: loadCpus, proxy: cpus.slice(-threads) };
-        const given: Load = { ...load, replicas: 1, runMs: options.runMs, playerProcesses: loadCpus.length };
+        // What costs the proxy most and the players least, who would be the limit otherwise.
+        const given: Load = {
+          ...load,
+          ...manyPlayers,
+          replicas: 2,
+          runMs: options.runMs,
+          playerProcesses: loadCpus.length,
+        };
         outcomes[name].push(await runTrial(programs, contestant, layout, given));
       }
     const standing = (list: readonly Outcome[]): Standing => ({ outcomes: list, missing: undefined });
     figures[`workers_${count}`] = ratio(standing(outcomes.many), standing(outcomes.one), perSecond);
-    console.log(`\n${count} workers / 1 worker, 1 -> 1: ${figures[`workers_${count}`]}`);
+    // What several workers would reach on processors that players and replicas do not need as well, divided by their number.
+    figures[`workers_${count}_per_cpu`] = ratio(standing(outcomes.many), standing(outcomes.one), perCpu);
+    console.log(
+      `\n${count} workers / 1 worker, 1 -> 2, 2,000 players: ${figures[`workers_${count}`]}, for each second of processor time ${figures[`workers_${count}_per_cpu`]}`,
+    );
   }
   return figures;
 }
