@@ -45,6 +45,7 @@ export interface FanoutSettings {
   readonly path: 'auto' | 'fast' | 'dgram';
   readonly addon: string | undefined;
   readonly deafenAbove: number;
+  readonly trainBytes: number;
   readonly workers: number;
   readonly operations: Endpoint;
   readonly tcpHealth: Endpoint | undefined;
@@ -241,6 +242,14 @@ export const fanoutSettings: { readonly [K in keyof FanoutSettings]: Setting<Fan
     20_000,
     0,
     100_000_000,
+  ),
+  trainBytes: number(
+    'train-bytes',
+    'TRAIN_BYTES',
+    "a player's datagrams of one length, up to this, go through the kernel together (fast path); 0: none",
+    1200,
+    0,
+    9000,
   ),
   workers: number('workers', 'WORKERS', 'threads that share the port', 1, 1, 64),
   operations: setting(

@@ -39,10 +39,9 @@ enum {
   MOST_PAYLOAD = 65536,
   MOST_SENDS = SLOTS * 16,
   // A train is datagrams that go through the network stack as one. The kernel takes 64 of them, and no more bytes than a packet can
-  // have. Each must fit any path as it is: what is in a train is not fragmented.
+  // have.
   TRAIN_DATAGRAMS = 64,
   TRAIN_BYTES = 60000,
-  TRAIN_DATAGRAM_BYTES = 1200,
   // Records hold what a round received, then what a flush could not send: one a slot and one a socket error.
   MOST_RECORDS = SLOTS + EVENTS,
   RECORD_INTS = 4,
@@ -95,7 +94,8 @@ typedef struct {
   napi_async_cleanup_hook_handle cleanup;
   uv_poll_t *poll;
   int epoll_fd, public_fd;
-  bool has_trains;
+  // The longest datagram in a train; 0: there are none. What is in a train is not fragmented.
+  size_t longest_in_train;
   uint8_t *arena;
   int32_t *records, *sends;
   uint64_t hash_key[2];
@@ -263,7 +263,7 @@ static void prepare_chain(sockets_t *s, chain_t *chain, int32_t to, const peer_t
     s->out_iov[s->out_iov_count++] = (struct iovec){.iov_base = slot_bytes(s, slot), .iov_len = bytes};
     s->out[s->out_count - 1].msg_hdr.msg_iovlen++;
     total += bytes;
-    may_follow = s->has_trains && !chain->is_single && bytes > 0 && bytes == length && length <= TRAIN_DATAGRAM_BYTES;
+    may_follow = !chain->is_single && bytes > 0 && bytes == length && length <= s->longest_in_train;
   }
   chain->first = -1;
 }
@@ -371,7 +371,7 @@ static int open_public(sockets_t *s, const char *host, int port, bool shared, in
   int segment;
   socklen_t segment_length = sizeof segment;
   // A kernel that does not know of trains would send one as a single long datagram.
-  s->has_trains = getsockopt(s->public_fd, SOL_UDP, UDP_SEGMENT, &segment, &segment_length) == 0;
+  if (getsockopt(s->public_fd, SOL_UDP, UDP_SEGMENT, &segment, &segment_length) < 0) s->longest_in_train = 0;
   // Only now: another program must not get the port, the players' own sockets must.
   setsockopt(s->public_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   return 0;
@@ -506,7 +506,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
 
 // --- What JavaScript calls --------------------------------------------------------------------------------------------------
 
-enum { MOST_ARGUMENTS = 8, HOST_BYTES = 64 };
+enum { MOST_ARGUMENTS = 9, HOST_BYTES = 64 };
 
 typedef struct {
   sockets_t *sockets;
@@ -576,8 +576,8 @@ static sockets_t *new_sockets(int32_t most_peers, int32_t most_legs) {
   return s;
 }
 
-// open(records, sends, onReadable, host, port, isShared, mostPeers, mostLegs): the sockets, or -errno. Every other function
-// takes the sockets first.
+// open(records, sends, onReadable, host, port, isShared, mostPeers, mostLegs, trainBytes): the sockets, or -errno. Every other
+// function takes the sockets first.
 static napi_value call_open(napi_env env, napi_callback_info info) {
   call_t call = read_call(env, info);
   char host[HOST_BYTES];
@@ -586,6 +586,7 @@ static napi_value call_open(napi_env env, napi_callback_info info) {
   sockets_t *s = new_sockets(int_of(env, call.values[6]), int_of(env, call.values[7]));
   if (s == NULL) return int_value(env, -ENOMEM);
   s->env = env;
+  s->longest_in_train = (size_t)int_of(env, call.values[8]);
   s->records = array_of(env, call.values[0], MOST_RECORDS * RECORD_INTS);
   s->sends = array_of(env, call.values[1], MOST_SENDS * SEND_INTS);
   int error = s->records == NULL || s->sends == NULL ? -EINVAL : 0;
@@ -756,6 +757,6 @@ NAPI_MODULE_INIT() {
     napi_set_named_property(env, exports, functions[i].name, function);
   }
   // Raised when a function or an array changes its meaning: a file of another version beside the program is not loaded.
-  napi_set_named_property(env, exports, "version", int_value(env, 1));
+  napi_set_named_property(env, exports, "version", int_value(env, 2));
   return exports;
 }

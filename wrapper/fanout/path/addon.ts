@@ -12,6 +12,7 @@ export interface Addon {
     isShared: boolean,
     mostPeers: number,
     mostLegs: number,
+    trainBytes: number,
   ): Sockets | number;
   receive(sockets: Sockets): number;
   flush(sockets: Sockets, count: number): number;
@@ -36,7 +37,7 @@ export interface Sockets {
 
 export type LoadedAddon = { readonly addon: Addon } | { readonly reason: string };
 
-const supportedVersion = 1;
+const supportedVersion = 2;
 
 /** Loads the fast path's file, or says why it cannot be used: another libc or processor, not built, another version. */
 export function loadAddon(file: string): LoadedAddon {

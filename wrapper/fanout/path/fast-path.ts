@@ -66,7 +66,7 @@ export class FastPath implements Path<FastPacket, number, number> {
     this.#options = options;
     this.#addon = options.addon;
     this.#sources = new SourceAddresses(options.upstreamAddresses);
-    const { listen, isShared, limits, mostReplicas } = options;
+    const { listen, isShared, limits, mostReplicas, trainBytes } = options;
     const opened = options.addon.open(
       this.#records,
       this.#sends,
@@ -76,6 +76,7 @@ export class FastPath implements Path<FastPacket, number, number> {
       isShared,
       limits.maxSessions + 1,
       (limits.maxSessions + 1) * mostReplicas,
+      trainBytes,
     );
     if (typeof opened === 'number') throw new SocketError('open', opened);
     this.#sockets = opened;

@@ -14,6 +14,8 @@ export interface PlaneOptions {
   readonly upstreamAddresses: readonly string[];
   /** Of this plane, besides its public one. More are not opened: what watches and steers the proxy needs descriptors too. */
   readonly mostSockets: number;
+  /** The longest datagram that is sent together with others of its length. */
+  readonly trainBytes: number;
   readonly limits: RelayLimits;
   readonly counters: Counters;
   readonly onRefused: (place: Place) => void;

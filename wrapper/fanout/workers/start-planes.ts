@@ -36,7 +36,7 @@ export async function startPlanes(
   const { settings, program, addonFiles, log } = options;
   const isShared = settings.workers > 1;
   const choice: PathChoice = { path: settings.path, addonFiles };
-  const { listen, upstreamAddresses } = settings;
+  const { listen, upstreamAddresses, trainBytes } = settings;
   const onError = quietly(
     (error) => log.error({ err: errorText(error) }, 'Socket error'),
     () => performance.now(),
@@ -44,6 +44,7 @@ export async function startPlanes(
   const planeOptions = (): PlaneOptions => ({
     listen,
     upstreamAddresses,
+    trainBytes,
     mostSockets: mostSockets(settings.workers),
     isShared,
     limits: relayLimits(settings),
