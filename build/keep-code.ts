@@ -6,10 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { encodeLine } from '../shared/link/link-message.ts';
+import { unknownInstance } from '../shared/metadata/instance.ts';
 
 const limitMs = 60_000;
 /** What an agent says first. */
-const welcome = encodeLine({ type: 'welcome', version: 1, node: 'node', publishes: false });
+const instance = { ...unknownInstance, instanceId: 'i-0', publicHostname: 'node.example' };
+const welcome = encodeLine({ type: 'welcome', version: 1, node: 'node', publishes: false, instance });
 
 /**
  * Runs the bundled wrapper as one that is linked to an agent, until it starts its game, and writes the bytecode of all that it has called to

@@ -1,10 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
-
 /** Time as an argument: tests pass one they move by hand. */
 export interface Clock {
   /** Wall-clock time in epoch milliseconds: comparable with the instants that AWS and Kubernetes name. */
   now(): number;
-  /** Resolves after `ms`, at most 24.8 days; rejects with an AbortError when the signal aborts first. */
+  /** Resolves after `ms`, at most 24.8 days; rejects with the signal's reason when it aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -13,6 +11,19 @@ const longestTimerMs = 2_147_483_647;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  // Not node:timers/promises, which a wrapper would load for this alone while its game waits.
   sleep: (ms, signal) =>
-    delay(Math.min(Math.max(ms, 0), longestTimerMs), undefined, signal === undefined ? {} : { signal }),
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const wake = () => {
+        signal?.removeEventListener('abort', giveUp);
+        resolve();
+      };
+      const giveUp = () => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      const timer = setTimeout(wake, Math.min(Math.max(ms, 0), longestTimerMs));
+      signal?.addEventListener('abort', giveUp, { once: true });
+    }),
 };

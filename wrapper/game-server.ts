@@ -26,6 +26,7 @@ import type { Reporter } from './inventory/reporter.ts';
 import { type Effect, endOf, exitStatusOf, type Life, statusOf, unborn } from './lifecycle.ts';
 import type { AgentSide } from './link/agent-side.ts';
 import type { LeasedPort } from './ports/port-lease.ts';
+import { rangeClash, readEphemeralRange } from './ports/range-clash.ts';
 import { keepBeating, watchNotices, watchStatusFile } from './watch.ts';
 import { Whereabouts } from './whereabouts.ts';
 import type { Surroundings } from './wrapper.ts';
@@ -142,6 +143,7 @@ export class GameServer {
   /** What can wait until the game runs. */
   async #settleDown(signal: AbortSignal): Promise<void> {
     const { happenings, config, surroundings } = this.#options;
+    this.#warnOfClash();
     // Without an agent AWS's SDK is still to come.
     if (this.#agent.welcome !== undefined) keepToBytecode();
     this.#inBackground(keepBeating(config.heartbeatMs, happenings, surroundings, signal));
@@ -155,6 +157,12 @@ export class GameServer {
     this.#reporter.place(placement);
     this.#writeState();
     await watchNotices(this.#whereabouts, config.safetyMarginMs, happenings, signal);
+  }
+
+  #warnOfClash(): void {
+    const { portRange: range } = this.#options.config;
+    const clash = rangeClash(range, readEphemeralRange());
+    if (clash !== undefined) this.#options.surroundings.log.warn({ range, clash }, 'Port range is shared');
   }
 
   async #openSdk(signal: AbortSignal): Promise<GameSdk | undefined> {

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { moduleScript, runModule } from '../shared/module-script.ts';
 
@@ -20,4 +19,4 @@ function keptCode(): Buffer | undefined {
   }
 }
 
-runModule(moduleScript(program, keptCode()), program, folder, createRequire(program));
+runModule(moduleScript(program, keptCode()), program, folder, require);

@@ -9,7 +9,6 @@ import { abstractLeases } from './ports/abstract-leases.ts';
 import { leaseDirectory } from './ports/lease-directory.ts';
 import { type LeasedPorts, leasePorts } from './ports/lease-ports.ts';
 import { probePort } from './ports/probe-port.ts';
-import { rangeClash, readEphemeralRange } from './ports/range-clash.ts';
 import type { ForwardedSignal } from './signal-numbers.ts';
 
 /** What the wrapper needs of the world around it. */
@@ -77,8 +76,6 @@ async function live(options: GameServerOptions): Promise<GameServerEnd> {
   const answered = agent.join(ports, welcomeLimitMs);
   surroundings.onSignal((signal) => happenings.push({ kind: 'signal', signal }));
   surroundings.log.info({ ports: Object.fromEntries(ports.map(({ name, port }) => [name, port])) }, 'Ports leased');
-  // A game's start need not wait for this.
-  setImmediate(() => warnOfClash(options));
   const gameServer = new GameServer(options);
   try {
     await answered;
@@ -96,9 +93,4 @@ async function live(options: GameServerOptions): Promise<GameServerEnd> {
   } finally {
     gameServer.close();
   }
-}
-
-function warnOfClash({ config, surroundings: { log } }: GameServerOptions): void {
-  const clash = rangeClash(config.portRange, readEphemeralRange());
-  if (clash !== undefined) log.warn({ range: config.portRange, clash }, 'Port range is shared');
 }

@@ -71,18 +71,17 @@ export class AgentLink {
 
   /** Resolves when the agent has answered, when there is none, or after `limitMs`. */
   async settle(limitMs: number): Promise<void> {
-    const limit = new AbortController();
-    await Promise.race([this.#firstAttempt.promise, this.#options.clock.sleep(limitMs, limit.signal)]);
-    limit.abort();
+    await Promise.race([this.#firstAttempt.promise, this.#options.clock.sleep(limitMs)]);
   }
 
   /**
    * Says who we are as soon as there is a connection, and on each later one. `hello` is called anew each time: what it proves itself with
-   * may have been renewed. An agent speaks first; what the game's start waits for comes with the next events, and goes before this.
+   * may have been renewed. An agent speaks first, and the game's start waits for it: what has come by then is read before this is said.
    */
   introduce(hello: () => HelloMessage): void {
     this.#hello = hello;
-    setImmediate(() => this.#greet());
+    // The event loop reads between one and the next.
+    setImmediate(() => setImmediate(() => this.#greet()));
   }
 
   /** Connects, and connects again, until the signal aborts. */
