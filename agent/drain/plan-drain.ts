@@ -47,8 +47,8 @@ export interface DrainState {
 /** The API server takes a grace period of 0 as "forget the pod", while its processes may live on: at least 1. */
 const shortestGraceSeconds = 1;
 
-/** Kubernetes counts graces in whole seconds; a pod less than this over the end is not worth a call. */
-const outlivesByMs = 1000;
+/** What the rounding of a grace (see `allSeconds`) and the API server's clock may add: a pod no more than this over the end is not worth a call. */
+const outlivesByMs = 2000;
 
 /** With less time than this there is none left to ask a budget first. */
 const shortestAskMs = 2000;
@@ -116,11 +116,19 @@ function nextStep(pod: PodView, attempt: PodAttempt, endByMs: number, nowMs: num
   }
   // A game plays on, or saves, as long as the notice allows; anything else gets no more than it asks for.
   const isGivenAll = isGameServer(pod) && Number.isFinite(leftSeconds);
-  const ownSeconds = isGivenAll ? leftSeconds : Math.min(pod.gracePeriodSeconds, leftSeconds);
+  const ownSeconds = isGivenAll ? allSeconds(endByMs - nowMs) : Math.min(pod.gracePeriodSeconds, leftSeconds);
   const gracePeriodSeconds = Math.max(shortestGraceSeconds, ownSeconds);
   return mustDelete(pod, attempt, endByMs, nowMs)
     ? { kind: 'delete', pod, gracePeriodSeconds, why: 'budget' }
     : { kind: 'evict', pod, gracePeriodSeconds };
+}
+
+/**
+ * A wrapper kills its game a second before the end, to publish how it went. The kubelet counts whole seconds: rounded down, its own kill
+ * could come in the same moment. The part of a second that it then comes late is the safety margin's.
+ */
+function allSeconds(leftMs: number): number {
+  return Math.ceil(leftMs / 1000);
 }
 
 /** Every pod is asked for politely once, however late it is, unless there is no time even for that. */

@@ -40,6 +40,21 @@ describe('a drain plan', () => {
       plan: plan([pod({ gracePeriodSeconds: 600 })]),
       steps: ['evict gs-1 115'],
     },
+    {
+      name: 'never lets the kubelet kill a game server before its wrapper does',
+      plan: plan([pod({ labels: gameServer })], endByMs - 24_040),
+      steps: ['evict gs-1 25'],
+    },
+    {
+      name: 'leaves a game server alone that its rounded grace takes over the end',
+      plan: plan([pod({ labels: gameServer, goneByMs: endByMs + 1999 })], endByMs - 20_000),
+      steps: [],
+    },
+    {
+      name: 'ends any other pod before the end, in whole seconds',
+      plan: plan([pod({ gracePeriodSeconds: 600 })], endByMs - 24_960),
+      steps: ['evict gs-1 24'],
+    },
     { name: 'never asks for a grace of 0', plan: plan([pod({ gracePeriodSeconds: 0 })]), steps: ['evict gs-1 1'] },
     { name: 'leaves a pod alone that is going in time', plan: plan([pod({ goneByMs: endByMs })]), steps: [] },
     {
@@ -169,7 +184,7 @@ describe('a drain plan', () => {
     {
       name: 'asks it then',
       plan: plan([pod({ name: 'match', labels: gameServer })], endByMs - 31_250, {}, match),
-      steps: ['evict match 31'],
+      steps: ['evict match 32'],
     },
     {
       name: 'asks it at once where it needs more time to end than there is, though after the others',
