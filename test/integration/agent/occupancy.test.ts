@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { InterruptionReport } from '../../../agent/account/interruption-report.ts';
 import type { Occupancy } from '../../../shared/link/link-message.ts';
 import { ClusterScene } from './scene/cluster-scene.ts';
 import { eventually } from './scene/eventually.ts';
@@ -62,4 +63,23 @@ describe('game servers that say whether anybody plays', { concurrency: 2 }, () =
     await agent.says('Node drained');
     assert.equal(podNames(scene), '');
   });
+
+  test('are no part of the report where a budget kept them until somebody played', async () => {
+    await using scene = await ClusterScene.start();
+    const agent = await scene.startReadyAgent({ REBALANCE_TTL: '3s' });
+    const free = await linked(scene, 'free', 'idle');
+    scene.guard('free');
+    await linked(scene, 'gone', 'idle');
+    scene.metadata.announce('rebalance', { noticeTime: new Date().toISOString().replace(/\.\d+Z/, 'Z') });
+    await agent.says('Budget refused eviction', ({ pod }) => pod === 'arena/free');
+    say(free, 'occupied');
+    const { report } = await agent.says('Interruption report');
+    assert.ok(isReport(report));
+    assert.deepEqual([report.outcome, report.pods.map(({ pod }) => pod)], ['cancelled', ['arena/gone']]);
+    assert.equal(podNames(scene), 'free');
+  });
 });
+
+function isReport(value: unknown): value is InterruptionReport {
+  return typeof value === 'object' && value !== null && 'outcome' in value && 'pods' in value;
+}

@@ -1,8 +1,11 @@
 import { sourceOf } from '../endpoint.ts';
 import type { Counters, DropReason } from './counters.ts';
-import type { Leg, Path, Place, Session, Tail, View } from './session.ts';
+import { Flood } from './flood.ts';
+import { Handovers } from './handovers.ts';
+import { Hearing } from './hearing.ts';
+import type { Leg, Path, Place, Session, View } from './session.ts';
 import { type SessionLimits, SessionTable } from './session-table.ts';
-import { catchUp, countReply, countSend, forget, isOneForOne, newTally, planCut, settle } from './tally.ts';
+import { forget, newTally, settle, settledAfterMs } from './tally.ts';
 import { fullBucket, type Rate, type TokenBucket, take } from './token-bucket.ts';
 
 export interface RelayLimits extends SessionLimits {
@@ -25,28 +28,8 @@ export interface RelayParts<Packet, Peer, Handle> {
 
 /** Address, port and UDP header of a datagram: counted on both sides, so that an empty one counts too. */
 const headerBytes = 28;
-/** A player who sends nothing for so long is owed nothing more: whatever was to come has come. */
-const settledAfterMs = 250;
-/** A new primary that is behind has caught up by then, or the count was wrong. */
-const repeatedForMs = 1000;
-/** Answers that wait for those of the old primary, one player. */
-const mostHeld = 32;
-/** A flood: so many newcomers refused between two looks. */
-const floodRefusals = 100;
-const floodCheckMs = 50;
 /** A socket that was not to be had is asked for again after so long: not with each datagram, of which there may be thousands. */
 const socketRetryMs = 200;
-/** Players kept apart between two looks, so that this alone takes no noticeable time. */
-const mostIsolations = 200;
-/** Sessions whose spares stay in hearing on sockets that cannot sample: chosen anew when fewer are left. */
-const mostPosts = 4;
-const fewestPosts = 2;
-/** Datagrams to a replica that came back, until its replies may be dropped unread again. */
-const probationSends = 24;
-/** What it owes is told from the last so many of these. */
-const countedSends = 16;
-/** A planned change waits no longer until it is known what the new primary owes. */
-const longestListeningMs = 600;
 /** Sessions looked at in one tick, so that a full table never stops the datagrams for long. */
 const sweepPerTick = 2000;
 
@@ -60,18 +43,15 @@ export class Relay<Packet, Peer, Handle> {
   readonly #counters: Counters;
   readonly #table: SessionTable<Session<Packet, Peer, Handle>>;
   readonly #total: TokenBucket;
-  readonly #posts = new Set<Session<Packet, Peer, Handle>>();
-  readonly #tails = new Set<Session<Packet, Peer, Handle>>();
-  readonly #listening = new Set<Session<Packet, Peer, Handle>>();
+  readonly #hearing: Hearing<Packet, Peer, Handle>;
+  readonly #handovers: Handovers<Packet, Peer, Handle>;
+  readonly #flood = new Flood();
   readonly #onRefused: (place: Place) => void;
   #view: View = { places: [], primary: undefined, isPlanned: false };
   /** Counts the views: a session that was brought in line with an older one is behind. */
   #epoch = 0;
   #unaligned: Iterator<Session<Packet, Peer, Handle>> | undefined;
   #isDraining = false;
-  #deafensSpares = false;
-  #load = { atMs: 0, datagrams: 0 };
-  #flood = { atMs: 0, refused: 0, isOn: false, isolations: 0 };
 
   constructor({ limits, path, counters, onRefused }: RelayParts<Packet, Peer, Handle>, nowMs: number) {
     this.#limits = limits;
@@ -80,6 +60,12 @@ export class Relay<Packet, Peer, Handle> {
     this.#onRefused = onRefused;
     this.#table = new SessionTable(limits, nowMs);
     this.#total = fullBucket(limits.totalRate, nowMs);
+    this.#hearing = new Hearing(path, limits.deafenAbove);
+    this.#handovers = new Handovers({
+      ...{ path, counters, hearing: this.#hearing, handoverMs: limits.handoverMs },
+      isPlanned: () => this.#view.isPlanned,
+      forward: (session, packet) => this.#forward(session, packet),
+    });
   }
 
   get sessions(): number {
@@ -153,9 +139,10 @@ export class Relay<Packet, Peer, Handle> {
     for (const leg of session.legs) {
       if (leg === undefined || !this.#isOpen(leg, nowMs)) continue;
       if (isSettled) settle(leg);
-      if (leg.isDeaf) leg.deafSends++;
-      else countSend(leg);
-      if (leg.probation > 0) this.#weighProbation(leg, nowMs);
+      if (this.#hearing.sent(leg)) {
+        this.#handovers.known(leg, nowMs);
+        this.#hearing.fit(leg);
+      }
       counters.sent(leg.place.place);
       if (leg.handle !== undefined) this.#path.sendUpstream(leg.handle, packet);
       copies++;
@@ -171,10 +158,9 @@ export class Relay<Packet, Peer, Handle> {
     this.#counters.add('repliesIn');
     this.#counters.replied(leg.place.place);
     if (session.epoch !== this.#epoch) this.#align(session, nowMs);
-    if (leg.isDeaf) leg.deafReplies++;
-    else countReply(leg);
-    if (leg === session.answering) this.#answer(session, packet, nowMs);
-    else if (leg === session.tail?.leg) this.#answerLate(session, session.tail, packet);
+    this.#hearing.replied(leg);
+    if (leg === session.answering) this.#handovers.answer(session, packet, nowMs);
+    else if (leg === session.tail?.leg) this.#handovers.answerLate(session, session.tail, packet);
     else this.#counters.add('spareReplies');
   }
 
@@ -221,13 +207,9 @@ export class Relay<Packet, Peer, Handle> {
   /** What time alone brings: expired sessions, ended handovers, the choice whether spares are heard. */
   tick(nowMs: number): void {
     for (const session of this.#table.expired(nowMs, sweepPerTick)) this.#end(session, 'sessionsExpired');
-    for (const session of this.#tails)
-      if (session.tail !== undefined && nowMs >= session.tail.untilMs) this.#endTail(session);
-    for (const session of this.#listening)
-      if (session.next === undefined) this.#listening.delete(session);
-      else if (nowMs >= session.next.untilMs) this.#cut(session, session.next.leg, nowMs);
-    if (nowMs - this.#flood.atMs >= floodCheckMs) this.#weighFlood(nowMs);
-    if (nowMs - this.#load.atMs >= 1000) this.#weighLoad(nowMs);
+    this.#handovers.tick(nowMs);
+    this.#flood.weigh(this.#counters.dropped('session-rate'), nowMs);
+    if (this.#hearing.weigh(this.#counters.total('datagramsUpstream'), this.#table, nowMs)) this.apply(this.#view);
     this.#counters.set('youngSessions', this.#table.youngSize);
   }
 
@@ -238,27 +220,6 @@ export class Relay<Packet, Peer, Handle> {
   #refusalOf(session: Session<Packet, Peer, Handle>, nowMs: number): DropReason | undefined {
     if (!take(this.#total, this.#limits.totalRate, nowMs)) return 'total-rate';
     return this.#table.touch(session, nowMs) ? undefined : 'source-rate';
-  }
-
-  /** An answer of the primary: repeats are dropped, and what the old primary still owes goes first. */
-  #answer(session: Session<Packet, Peer, Handle>, packet: Packet, nowMs: number): void {
-    if (session.skip > 0 && nowMs <= session.skipUntilMs) {
-      session.skip--;
-      this.#counters.drop('handover');
-      return;
-    }
-    session.skip = 0;
-    const { tail } = session;
-    if (tail === undefined) this.#forward(session, packet);
-    else {
-      tail.held.push(this.#path.keep(packet));
-      if (nowMs >= tail.untilMs || tail.held.length >= mostHeld) this.#endTail(session);
-    }
-  }
-
-  #answerLate(session: Session<Packet, Peer, Handle>, tail: Tail<Packet, Peer, Handle>, packet: Packet): void {
-    this.#forward(session, packet);
-    if (--tail.remaining === 0) this.#endTail(session);
   }
 
   #forward(session: Session<Packet, Peer, Handle>, packet: Packet): void {
@@ -283,29 +244,12 @@ export class Relay<Packet, Peer, Handle> {
       const kept = old[place.place];
       const isSame = kept !== undefined && kept.place.generation === place.generation;
       session.legs[place.place] = isSame ? kept : newLeg(session, place);
-      if (isSame && kept.place.returns !== place.returns) this.#startOver(kept, place);
+      if (isSame && kept.place.returns !== place.returns) this.#hearing.startOver(kept, place);
     }
     const answering = primary === undefined ? undefined : session.legs[primary];
-    if (answering === session.answering) session.next = undefined;
-    else if (answering !== undefined && this.#mustListenFirst(session, answering))
-      this.#listen(session, answering, nowMs);
-    else this.#cut(session, answering, nowMs);
+    this.#handovers.turn(session, answering, nowMs);
     for (const leg of old) if (leg !== undefined && session.legs[leg.place.place] !== leg) this.#closeLeg(leg);
-    for (const leg of session.legs) if (leg !== undefined) this.#fitHearing(leg);
-  }
-
-  /**
-   * The replica was away, and some of what it is sent and sends just now belongs to before. In hearing such a wrong count rights itself
-   * as soon as nothing is owed; the kernel's never would.
-   */
-  #startOver(leg: Leg<Packet, Peer, Handle>, place: Place): void {
-    leg.place = place;
-    if (leg.isDeaf && leg.handle !== undefined) this.#path.deafen(leg.handle, false);
-    leg.isDeaf = false;
-    leg.deafSends = 0;
-    leg.deafReplies = 0;
-    leg.probation = probationSends;
-    forget(leg);
+    for (const leg of session.legs) if (leg !== undefined) this.#hearing.fit(leg);
   }
 
   /** Sockets are opened with the first datagram that needs them, so a new replica costs nothing at once. */
@@ -316,112 +260,15 @@ export class Relay<Packet, Peer, Handle> {
       leg.handle = this.#path.open(leg);
     }
     if (leg.handle === undefined) this.#counters.drop('no-socket');
-    else this.#fitHearing(leg);
+    else this.#hearing.fit(leg);
     return leg.handle !== undefined;
   }
 
-  /** The old primary still answers, and of the new one nobody has counted the answers: a switch now would lose or repeat some. */
-  #mustListenFirst({ answering, legs, next }: Session<Packet, Peer, Handle>, to: Leg<Packet, Peer, Handle>): boolean {
-    if (!this.#view.isPlanned || answering === undefined || legs[answering.place.place] !== answering) return false;
-    return next?.leg === to || (to.isDeaf && !this.#path.samplesDeaf && isOneForOne(answering));
-  }
-
-  #listen(session: Session<Packet, Peer, Handle>, leg: Leg<Packet, Peer, Handle>, nowMs: number): void {
-    if (session.next?.leg === leg) return;
-    session.next = { leg, untilMs: nowMs + longestListeningMs };
-    this.#listening.add(session);
-    leg.probation = probationSends;
-  }
-
-  #weighProbation(leg: Leg<Packet, Peer, Handle>, nowMs: number): void {
-    leg.probation--;
-    // The first replies came while the socket was still being emptied of old ones, and are not all counted.
-    if (leg.probation === countedSends) forget(leg);
-    if (leg.probation > 0) return;
-    if (leg.session.next?.leg === leg) this.#cut(leg.session, leg, nowMs);
-    this.#fitHearing(leg);
-  }
-
-  /** Another replica answers from here on: neither is an answer repeated nor one lost that the old primary still gives. */
-  #cut(session: Session<Packet, Peer, Handle>, to: Leg<Packet, Peer, Handle> | undefined, nowMs: number): void {
-    const from = session.answering;
-    if (session.tail !== undefined) this.#endTail(session);
-    session.answering = to;
-    session.next = undefined;
-    this.#listening.delete(session);
-    session.skip = 0;
-    if (to === undefined) return;
-    this.#fitHearing(to);
-    const { skip, tail } = planCut(from, to, this.#view.isPlanned);
-    session.skip = skip;
-    session.skipUntilMs = nowMs + repeatedForMs;
-    const untilMs = nowMs + this.#limits.handoverMs;
-    if (tail === 0 || from === undefined) return;
-    session.tail = { leg: from, remaining: tail, untilMs, held: [] };
-    this.#tails.add(session);
-  }
-
-  #endTail(session: Session<Packet, Peer, Handle>): void {
-    const { tail } = session;
-    session.tail = undefined;
-    this.#tails.delete(session);
-    for (const packet of tail?.held ?? []) this.#forward(session, packet);
-    if (tail !== undefined) this.#fitHearing(tail.leg);
-  }
-
-  /** Spares are deaf under load; who answers, or still owes answers, is always heard. */
-  #fitHearing(leg: Leg<Packet, Peer, Handle>): void {
-    const { session } = leg;
-    const isNeeded = leg === session.answering || leg === session.tail?.leg || session.isPost || leg.probation > 0;
-    const isDeaf = this.#deafensSpares && !isNeeded;
-    if (leg.handle === undefined || leg.isDeaf === isDeaf) return;
-    const dropped = this.#path.deafen(leg.handle, isDeaf);
-    leg.isDeaf = isDeaf;
-    if (isDeaf) return;
-    if (dropped === undefined) forget(leg);
-    else catchUp(leg, leg.deafSends, dropped + leg.deafReplies);
-    leg.deafSends = 0;
-    leg.deafReplies = 0;
-  }
-
-  /** Newcomers are refused in numbers that players never come in: those who play are kept apart from them. */
-  #weighFlood(nowMs: number): void {
-    const refused = this.#counters.dropped('session-rate');
-    const isOn = refused - this.#flood.refused > floodRefusals;
-    this.#flood = { atMs: nowMs, refused, isOn, isolations: 0 };
-  }
-
+  /** Those who play are kept apart from a flood of newcomers. */
   #isolate(session: Session<Packet, Peer, Handle>): void {
-    if (this.#flood.isolations >= mostIsolations) return;
-    this.#flood.isolations++;
+    if (!this.#flood.mayIsolate()) return;
     session.isIsolated = true;
     if (this.#path.isolate(session.peer)) this.#counters.add('sessionsIsolated');
-  }
-
-  #weighLoad(nowMs: number): void {
-    const datagrams = this.#counters.total('datagramsUpstream');
-    const perSecond = ((datagrams - this.#load.datagrams) * 1000) / (nowMs - this.#load.atMs);
-    this.#load = { atMs: nowMs, datagrams };
-    const { deafenAbove } = this.#limits;
-    // Twice as much to begin as to end, so that a load at the limit does not switch to and fro.
-    const wants = deafenAbove > 0 && perSecond > (this.#deafensSpares ? deafenAbove / 2 : deafenAbove);
-    const hasPosts = wants && !this.#path.samplesDeaf && this.#choosePosts(nowMs);
-    if (wants === this.#deafensSpares && !hasPosts) return;
-    this.#deafensSpares = wants;
-    this.apply(this.#view);
-  }
-
-  /** Keeps some busy sessions as listening posts; true: they are others than before. */
-  #choosePosts(nowMs: number): boolean {
-    for (const post of this.#posts) if (nowMs - post.lastSeenMs > settledAfterMs) this.#posts.delete(post);
-    if (this.#posts.size >= Math.min(fewestPosts, this.#table.size)) return false;
-    let looked = 0;
-    for (const session of this.#table.all()) {
-      if (this.#posts.size >= mostPosts || ++looked > sweepPerTick) break;
-      session.isPost = nowMs - session.lastSeenMs <= settledAfterMs;
-      if (session.isPost) this.#posts.add(session);
-    }
-    return true;
   }
 
   #closeLeg(leg: Leg<Packet, Peer, Handle>): void {
@@ -431,10 +278,8 @@ export class Relay<Packet, Peer, Handle> {
 
   #end(session: Session<Packet, Peer, Handle>, counted: 'sessionsExpired' | 'sessionsEvicted'): void {
     this.#table.remove(session);
-    this.#tails.delete(session);
-    this.#listening.delete(session);
-    this.#posts.delete(session);
-    session.tail = undefined;
+    this.#handovers.end(session);
+    this.#hearing.end(session);
     for (const leg of session.legs) if (leg !== undefined) this.#closeLeg(leg);
     this.#path.forget(session.peer);
     this.#counters.add(counted);

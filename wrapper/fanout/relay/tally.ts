@@ -19,6 +19,8 @@ const mostOwed = 64;
 const lookEvery = 64;
 /** So many datagrams may always be on their way. What is owed beyond that all the time got lost, and is owed no more. */
 const usuallyOwed = 4;
+/** A player who sends nothing for so long is owed nothing more: whatever was to come has come. */
+export const settledAfterMs = 250;
 /** So many answers that had a datagram to answer are taken as the rule. */
 const enoughRun = 8;
 /** From here a game may say five things of its own accord (that it closes, say) before it no longer counts as one for one. */
