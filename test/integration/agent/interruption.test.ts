@@ -52,10 +52,18 @@ describe('the agent as a process', { concurrency: 2 }, () => {
     const agent = await scene.startReadyAgent();
     scene.announceSpot(30_000);
     await agent.says('Node drained');
-    const acts = scene.api.requests.filter(({ path }) => /\/nodes\/n-1$|\/eviction$/.test(path));
-    assert.deepEqual(
-      acts.map(({ method, status }) => `${method} ${status}`),
-      ['PATCH 200', 'POST 201'],
+    const isCordon = ({ method, path }: { method: string; path: string }) =>
+      method === 'PATCH' && path.endsWith('/nodes/n-1');
+    const cordon = scene.api.requests.find(isCordon);
+    const eviction = scene.api.requests.find(({ path }) => path.endsWith('/eviction'));
+    assert.ok(cordon?.status === 200 && eviction?.status === 201);
+    // A machine under load may be too slow for the agent to wait for it: it gives the cordon a quarter of a second.
+    const askedMs = eviction.atMs - eviction.durationMs;
+    const [noticed] = agent.said('Interruption noticed');
+    const waitedMs = askedMs - (noticed?.time ?? 0);
+    assert.ok(
+      cordon.atMs <= askedMs || waitedMs >= 240,
+      `evicted ${waitedMs} ms after the notice, and not cordoned yet`,
     );
   });
 

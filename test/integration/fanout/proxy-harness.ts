@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../../shared/clock.ts';
@@ -19,7 +20,7 @@ export type PathName = (typeof paths)[number];
 const folder = await mkdtemp(join(tmpdir(), 'fanout-'));
 const addonFile = join(folder, 'fanout.node');
 const compiled = await compileAddon({ outFile: addonFile });
-process.on('exit', () => void rm(folder, { recursive: true, force: true }).catch(() => {}));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 /** Why tests of a path cannot run here; false: they can. */
 export function skipped(path: PathName): string | false {
