@@ -8,15 +8,21 @@ export function fillIn(text: string, placeholders: Placeholders): string {
   );
 }
 
-/** Sets one line of a `key=value` file and leaves all others, comments included, as they are; adds it where it is missing. */
+/**
+ * Sets a key of a `key=value` file, wherever it stands, and leaves all other lines, comments included, as they are; adds it where it is
+ * missing.
+ */
 export function setProperty(content: string, key: string, value: string): string {
   const line = `${key}=${value}`;
   const lines = content.split('\n');
-  const isKey = (candidate: string) => candidate.slice(0, candidate.search(/[=:]/)).trim() === key;
-  const index = lines.findIndex(isKey);
-  if (index >= 0) {
-    const ending = lines[index]?.endsWith('\r') === true ? '\r' : '';
-    return lines.with(index, line + ending).join('\n');
+  const isKey = (candidate: string) => {
+    const end = candidate.search(/[=:]/);
+    return end >= 0 && candidate.slice(0, end).trim() === key;
+  };
+  if (lines.some(isKey)) {
+    // A key that stands twice has its last value for most readers, and its first for some.
+    const set = (old: string) => (isKey(old) ? line + (old.endsWith('\r') ? '\r' : '') : old);
+    return lines.map(set).join('\n');
   }
   const separator = content === '' || content.endsWith('\n') ? '' : '\n';
   return `${content}${separator}${line}\n`;

@@ -1,4 +1,6 @@
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { errorText } from '../../shared/log.ts';
+import { hasCode } from '../system-error.ts';
 
 /** What a game says of itself through `--status-file`. */
 export interface GameStatus {
@@ -38,7 +40,7 @@ export function parseStatusFile(content: string): GameStatus | string {
   };
 }
 
-/** Reads the file again when it has changed. undefined: it has not, or is not there (yet). */
+/** Reads the file again when it has changed. */
 export class StatusFile {
   readonly #path: string;
   #seen = '';
@@ -47,13 +49,35 @@ export class StatusFile {
     this.#path = path;
   }
 
+  /** A text says why it is of no use, once. undefined: it has not changed, or is not there (yet). */
   readIfChanged(): GameStatus | string | undefined {
-    const found = statSync(this.#path, { throwIfNoEntry: false });
-    if (found === undefined) return undefined;
-    const version = `${found.mtimeMs} ${found.ino} ${found.size}`;
-    if (version === this.#seen) return undefined;
-    this.#seen = version;
-    if (found.size > longestFileBytes) return `larger than ${longestFileBytes} bytes`;
-    return parseStatusFile(readFileSync(this.#path, 'utf8'));
+    try {
+      return this.#read();
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined;
+      return this.#isNews(errorText(error)) ? errorText(error) : undefined;
+    }
+  }
+
+  #read(): GameStatus | string | undefined {
+    // A pipe that nobody writes to would stop us here for ever.
+    const file = openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const found = fstatSync(file);
+      const isFile = found.isFile();
+      if (!this.#isNews(isFile ? `${found.mtimeMs} ${found.ino} ${found.size}` : 'no file')) return undefined;
+      if (!isFile) return 'not a regular file';
+      if (found.size > longestFileBytes) return `larger than ${longestFileBytes} bytes`;
+      const bytes = Buffer.alloc(longestFileBytes);
+      return parseStatusFile(bytes.toString('utf8', 0, readSync(file, bytes)));
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  #isNews(seen: string): boolean {
+    const isNews = seen !== this.#seen;
+    this.#seen = seen;
+    return isNews;
   }
 }

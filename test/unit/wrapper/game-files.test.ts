@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
-import { suite, test } from 'node:test';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, suite, test } from 'node:test';
 import fc from 'fast-check';
 import { LineMatcher } from '../../../wrapper/game/line-matcher.ts';
 import { fillIn, setProperty } from '../../../wrapper/game/placeholders.ts';
-import { parseStatusFile } from '../../../wrapper/game/status-file.ts';
+import { parseStatusFile, StatusFile } from '../../../wrapper/game/status-file.ts';
+import { writeConfigFiles } from '../../../wrapper/game/write-config-files.ts';
 
 suite('Placeholders', () => {
   test('are filled in wherever their name stands in braces', () => {
@@ -41,6 +46,34 @@ suite('A properties file', () => {
   test('says the same after the same line is set twice', () => {
     const once = setProperty(content, 'rcon.port', '5');
     assert.equal(setProperty(once, 'rcon.port', '5'), once);
+  });
+
+  test('keeps lines that only look like the key', () => {
+    const odd = 'server-portX\n#server-port=1\nserver-port-v6=2\n';
+    assert.equal(setProperty(odd, 'server-port', '5'), `${odd}server-port=5\n`);
+  });
+
+  test('says the same to readers that take the first and to those that take the last of two lines', () => {
+    assert.equal(setProperty('a=1\nb=2\r\na: 3\r\n', 'a', '9'), 'a=9\nb=2\r\na=9\r\n');
+  });
+});
+
+suite('A config file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'config-files-'));
+  after(() => rmSync(folder, { recursive: true }));
+  const [source, file] = [join(folder, 'in'), join(folder, 'out')];
+
+  test('keeps every byte that is not ours, in whatever encoding, and takes our text as UTF-8', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
+        writeFileSync(source, Buffer.concat([bytes, Buffer.from(' {NAME} é')]));
+        writeConfigFiles([{ source, destination: file }], [], { NAME: 'Zürich' });
+        assert.deepEqual(readFileSync(file), Buffer.concat([bytes, Buffer.from(' Zürich é')]));
+      }),
+    );
+    writeFileSync(file, Buffer.from('motd=Caf\xe9\nserver-port=1\n', 'latin1'));
+    writeConfigFiles([], [{ file, key: 'server-port', value: '{PORT}' }], { PORT: '5' });
+    assert.equal(readFileSync(file, 'latin1'), 'motd=Caf\xe9\nserver-port=5\n');
   });
 });
 
@@ -101,4 +134,40 @@ suite('A status file', () => {
     assert.equal(typeof parseStatusFile(JSON.stringify({ labels: many })), 'string');
     assert.equal(typeof parseStatusFile(JSON.stringify({ labels: { a: 'x'.repeat(257) } })), 'string');
   });
+});
+
+suite('A status file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'status-file-'));
+  after(() => rmSync(folder, { recursive: true }));
+
+  test('is read when it is there, and again when it has changed', () => {
+    const path = join(folder, 'status');
+    const file = new StatusFile(path);
+    assert.equal(file.readIfChanged(), undefined);
+    writeFileSync(path, '{"players": 3}');
+    assert.deepEqual(file.readIfChanged(), { players: 3, isAllocated: undefined, labels: {} });
+    assert.equal(file.readIfChanged(), undefined);
+    rmSync(path);
+    assert.equal(file.readIfChanged(), undefined);
+    writeFileSync(path, '{"players": 12}');
+    assert.deepEqual(file.readIfChanged(), { players: 12, isAllocated: undefined, labels: {} });
+  });
+
+  const odd: [string, (path: string) => void, RegExp][] = [
+    ['a pipe, which nobody waits at', (path) => execFileSync('mkfifo', [path]), /not a regular file/],
+    ['a folder', (path) => mkdirSync(path), /not a regular file/],
+    ['a link to itself', (path) => symlinkSync(path, path), /ELOOP/],
+    ['larger than an event', (path) => writeFileSync(path, ' '.repeat(20_000)), /larger than 16384 bytes/],
+  ];
+  for (const [what, make, reason] of odd)
+    test(`that is ${what} is told of once, and read when it is a file`, () => {
+      const path = join(folder, what.replaceAll(/\W/g, '-'));
+      make(path);
+      const file = new StatusFile(path);
+      assert.match(String(file.readIfChanged()), reason);
+      assert.equal(file.readIfChanged(), undefined);
+      rmSync(path, { recursive: true });
+      writeFileSync(path, '{"players": 1}');
+      assert.deepEqual(file.readIfChanged(), { players: 1, isAllocated: undefined, labels: {} });
+    });
 });
