@@ -60,12 +60,13 @@ export class MetadataWatch {
     const { log } = this.#options;
     try {
       const answer = await this.#client.get(spotNoticePath, signal);
+      const parsed =
+        answer.kind === 'absent' ? undefined : parseSpotNotice(answer.body, this.#instanceId ?? 'instance');
+      if (parsed !== undefined && 'garbage' in parsed)
+        throw new Error(`Cannot read the interruption notice: ${parsed.garbage}`);
       if (this.#isFailing) log.info({}, 'Instance metadata answers again');
       this.#isFailing = false;
-      if (answer.kind === 'absent') return undefined;
-      const parsed = parseSpotNotice(answer.body, this.#instanceId ?? 'instance');
-      if ('notice' in parsed) return parsed.notice;
-      this.#fail(new Error(`Cannot read the interruption notice: ${parsed.garbage}`));
+      return parsed?.notice;
     } catch (error) {
       if (!signal.aborted) this.#fail(error);
     }

@@ -6,6 +6,7 @@ import {
   oneOf,
   optional,
   type Parse,
+  path,
   repeated,
   type Setting,
   setting,
@@ -77,7 +78,7 @@ export const wrapperSettings: WrapperSettings = {
       placeholder: 'DIR',
       help: 'hold leases as files here, where abstract sockets are missing',
     },
-    text,
+    path,
   ),
   templates: repeated(
     { flag: 'template', placeholder: 'SOURCE:DESTINATION', help: 'write a file with {NAME} filled in' },
@@ -261,7 +262,7 @@ export const wrapperSettings: WrapperSettings = {
       placeholder: 'PATH',
       help: 'the game writes {"players":N,"allocated":B,"labels":{}} here',
     },
-    text,
+    path,
   ),
   stateDir: optional(
     {
@@ -270,7 +271,7 @@ export const wrapperSettings: WrapperSettings = {
       placeholder: 'DIR',
       help: 'where SPOTABLE_DEADLINE_FILE and ..STATE_FILE appear (default the temporary directory)',
     },
-    text,
+    path,
   ),
   sdk: optional(
     {

@@ -111,6 +111,8 @@ export function toggle(names: Omit<SettingNames, 'placeholder'>, fallback = fals
 
 export const text: Parse<string> = (value) => ({ value });
 
+export const path: Parse<string> = (value) => (value === '' ? { expected: 'a path' } : { value });
+
 export function matching(pattern: RegExp, expected: string): Parse<string> {
   return (value) => (pattern.test(value) ? { value } : { expected });
 }

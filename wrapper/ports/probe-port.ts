@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
+import { exitStatus, FatalError } from '../../shared/exit-status.ts';
 import type { PortProtocol } from '../../shared/inventory/event.ts';
 import { hasCode } from '../system-error.ts';
 
@@ -26,12 +27,13 @@ async function bindUdp(port: number): Promise<PortProbe> {
 }
 
 function bindUdpOf(port: number, type: 'udp4' | 'udp6', address: string): Promise<PortProbe | 'no-such-family'> {
-  const { promise, resolve } = Promise.withResolvers<PortProbe | 'no-such-family'>();
+  const { promise, resolve, reject } = Promise.withResolvers<PortProbe | 'no-such-family'>();
   // An address needs no look-up; without one of our own Node loads its DNS client, for 5 ms and a mebibyte.
   const socket = createSocket({ type, lookup: (host, _, done) => done(null, host, type === 'udp6' ? 6 : 4) });
   socket.once('error', (error) => {
     socket.close();
-    resolve(hasCode(error, 'EAFNOSUPPORT', 'EADDRNOTAVAIL') ? 'no-such-family' : readFailure(error));
+    if (hasCode(error, 'EAFNOSUPPORT', 'EADDRNOTAVAIL')) resolve('no-such-family');
+    else settle(error, resolve, reject);
   });
   // `exclusive`: a Node cluster would share it.
   socket.bind({ port, address, exclusive: true }, () => socket.close(() => resolve('free')));
@@ -39,14 +41,22 @@ function bindUdpOf(port: number, type: 'udp4' | 'udp6', address: string): Promis
 }
 
 function bindTcp(port: number): Promise<PortProbe> {
-  const { promise, resolve } = Promise.withResolvers<PortProbe>();
+  const { promise, resolve, reject } = Promise.withResolvers<PortProbe>();
   const server = createServer((early) => early.destroy());
-  server.once('error', (error) => resolve(readFailure(error)));
+  server.once('error', (error) => settle(error, resolve, reject));
   // Without a host Node takes the IPv6 wildcard, or that of IPv4 on a machine without IPv6, and asks no DNS.
   server.listen({ port, exclusive: true }, () => server.close(() => resolve('free')));
   return promise;
 }
 
-function readFailure(error: Error): PortProbe {
-  return hasCode(error, 'EACCES', 'EPERM') ? 'forbidden' : 'busy';
+function settle(error: Error, resolve: (found: PortProbe) => void, reject: (reason: Error) => void): void {
+  // Nothing is known of the port, nor of any other one.
+  if (hasCode(error, 'EMFILE', 'ENFILE'))
+    reject(
+      new FatalError(`Cannot look for a free port: ${error.message}; raise the limit (ulimit -n)`, {
+        status: exitStatus.osError,
+        cause: error,
+      }),
+    );
+  else resolve(hasCode(error, 'EACCES', 'EPERM') ? 'forbidden' : 'busy');
 }
