@@ -2,13 +2,13 @@ import type { Clock } from '../shared/clock.ts';
 import { type Interruption, instant } from '../shared/interruption/interruption.ts';
 import type { NodeState } from '../shared/inventory/event.ts';
 import type { Log } from '../shared/log.ts';
+import { steadyClock } from '../shared/steady-clock.ts';
 import type { Account } from './account/account.ts';
 import type { Cluster } from './cluster/cluster.ts';
 import type { NodeKeeper } from './cordon/node-keeper.ts';
 import { Drain, type DrainScope } from './drain/drain.ts';
 import type { PlannedInterruption } from './interruption/policy.ts';
 import type { LinkServer } from './link/link-server.ts';
-import { steadyClock } from './steady-clock.ts';
 
 export interface ResponseParts {
   readonly cluster: Cluster;
@@ -53,7 +53,7 @@ export class Response {
   #marked: Promise<unknown> = Promise.resolve();
 
   constructor(parts: ResponseParts, account: Account, interruption: PlannedInterruption, signal: AbortSignal) {
-    this.#parts = { ...parts, clock: steadyClock(parts.clock) };
+    this.#parts = { ...parts, clock: steadyClock(parts.clock, () => performance.now()) };
     this.#account = account;
     this.#interruption = interruption;
     this.#signal = AbortSignal.any([signal, this.#stopped.signal]);

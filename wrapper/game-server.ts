@@ -99,6 +99,8 @@ export class GameServer {
         return this.#game?.resume();
       case 'stop-game':
         return this.#game?.stop(effect.signal);
+      case 'hurry-stop':
+        return this.#game?.hurry();
       case 'forward-signal':
         return this.#game?.forward(effect.signal);
       case 'kill-game':
@@ -115,6 +117,11 @@ export class GameServer {
     log.info('code' in exit ? { exitCode: exit.code, signal: null } : { exitCode: null, ...exit }, 'Game ended');
     const unsentEvents = await this.#reporter.finish();
     log.info({ exitCode: exitStatusOf(life), unsentEvents }, 'Game server ended');
+  }
+
+  /** Resolves when nothing that we have started is left. */
+  async left(): Promise<void> {
+    await this.#game?.left();
   }
 
   close(): void {

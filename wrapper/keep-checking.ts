@@ -1,4 +1,5 @@
 import type { Clock } from '../shared/clock.ts';
+import { errorText } from '../shared/log.ts';
 import type { ReadyCheck } from './game/ready-check.ts';
 import type { Happening } from './lifecycle.ts';
 
@@ -18,22 +19,32 @@ const longestRestMs = 500;
 /** A game that rebinds its port (a map change) is not ill. */
 const failuresInARow = 3;
 
+export interface CheckSurroundings {
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly upMs: () => number;
+  readonly push: (happening: Happening) => void;
+}
+
 /** Watches the game become ready, and stay so, until the signal aborts. */
 export async function keepChecking(
   check: ReadyCheck,
   { readyTimeoutMs, livenessMs }: CheckTimes,
-  surroundings: { readonly clock: Clock; readonly random: () => number; readonly push: (happening: Happening) => void },
+  surroundings: CheckSurroundings,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, random, push } = surroundings;
-  const limitMs = clock.now() + readyTimeoutMs;
+  const { clock, random, push, upMs } = surroundings;
+  // Not by the wall clock: on an instance that has just booted it jumps while the game loads.
+  const limitMs = upMs() + readyTimeoutMs;
   for (let pollMs = firstPollMs, costMs = 0; ; pollMs = Math.min(pollMs * 1.3, longestPollMs)) {
     await clock.sleep(Math.max(pollMs, Math.min(costMs * idleShare, longestRestMs)), signal);
-    const beganMs = clock.now();
-    if ((await check()) === undefined) break;
-    costMs = clock.now() - beganMs;
-    if (clock.now() < limitMs) continue;
-    push({ kind: 'game-not-ready' });
+    const beganMs = upMs();
+    const missing = await problemOf(check);
+    if (missing === undefined) break;
+    costMs = upMs() - beganMs;
+    if (upMs() < limitMs) continue;
+    push({ kind: 'game-not-ready', missing });
     return;
   }
   signal.throwIfAborted();
@@ -42,10 +53,19 @@ export async function keepChecking(
     // A problem is looked at again sooner, so that it is known after about one period.
     const pauseMs = failures > 0 && wasWell ? livenessMs / failuresInARow : livenessMs;
     await clock.sleep(pauseMs * (0.9 + 0.2 * random()), signal);
-    const problem = await check();
+    const problem = await problemOf(check);
     failures = problem === undefined ? 0 : failures + 1;
     const isWell: boolean = failures < failuresInARow && (failures === 0 || wasWell);
     if (isWell !== wasWell) push({ kind: 'health-checked', problem });
     wasWell = isWell;
+  }
+}
+
+/** A check that fails says nothing good. */
+async function problemOf(check: ReadyCheck): Promise<string | undefined> {
+  try {
+    return await check();
+  } catch (error) {
+    return errorText(error);
   }
 }

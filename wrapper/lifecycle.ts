@@ -61,7 +61,8 @@ export type Happening =
   /** Ports are leased, and the agent has had its chance to speak. */
   | { readonly kind: 'prepared' }
   | { readonly kind: 'game-ready' }
-  | { readonly kind: 'game-not-ready' }
+  /** Its time to become ready is over; what is missing, for a person to read. */
+  | { readonly kind: 'game-not-ready'; readonly missing: string }
   | { readonly kind: 'health-checked'; readonly problem: string | undefined }
   | { readonly kind: 'allocation'; readonly isAllocated: boolean }
   | { readonly kind: 'heartbeat-due' }
@@ -81,6 +82,8 @@ export type Effect =
   | { readonly kind: 'withdraw-end'; readonly id: string }
   /** Run the stop actions; `signal` is what the default action sends. */
   | { readonly kind: 'stop-game'; readonly signal: 'SIGTERM' | 'SIGINT' }
+  /** Stop actions that wait do so no more. */
+  | { readonly kind: 'hurry-stop' }
   | { readonly kind: 'forward-signal'; readonly signal: ForwardedSignal }
   | { readonly kind: 'kill-game' };
 
@@ -372,7 +375,7 @@ function signalAgain(life: EndingLife, reason: 'sigterm' | 'sigint', rules: Life
   const hurriedToMs = Math.min(life.hurriedToMs ?? Infinity, nowMs + (signals > 2 ? 0 : hurryMs));
   const stop: Effect = { kind: 'stop-game', signal: reason === 'sigint' ? 'SIGINT' : 'SIGTERM' };
   const step = moveOn({ ...life, causes, signals, hurriedToMs, isTold: true }, rules, nowMs);
-  return life.isTold ? step : { ...step, effects: [stop, ...step.effects] };
+  return { ...step, effects: [...(life.isTold ? [] : [stop]), { kind: 'hurry-stop' }, ...step.effects] };
 }
 
 function ended(reason: EndReason, deadlineMs: number | undefined, exit: GameExit): Step {

@@ -24,8 +24,15 @@ const program: ProgramText = {
 
 const write = stderrWriter();
 
+/** Whether somebody has wanted this process to end, at any time. */
+let isToEnd = false;
+
 function onSignal(listener: (signal: ForwardedSignal) => void): void {
-  for (const name of Object.keys(forwardedSignals) as ForwardedSignal[]) process.on(name, () => listener(name));
+  for (const name of Object.keys(forwardedSignals) as ForwardedSignal[])
+    process.on(name, () => {
+      isToEnd ||= name === 'SIGTERM' || name === 'SIGINT';
+      listener(name);
+    });
 }
 
 /** Node reaps only the children that it has started itself. */
@@ -44,10 +51,10 @@ async function run(config: WrapperConfig, command: readonly string[]): Promise<n
   const gameServerId = nameGameServer(config.podName ?? hostName(), Math.random);
   const log = jsonLog({ write, now: Date.now, name: 'wrapper', fields: { gameServerId } });
   if (process.pid === firstProcess) log.warn({}, 'Running as PID 1: nobody reaps orphans; put tini in front');
-  const { life, restarts } = await serveGame(config, command, {
+  const { life, restarts, left } = await serveGame(config, command, {
     gameServerId,
     env: process.env,
-    temporaryDirectory: process.env['TMPDIR'] ?? '/tmp',
+    temporaryDirectory: process.env['TMPDIR'] || '/tmp',
     pid: process.pid,
     ppid: process.ppid,
     clock: systemClock,
@@ -57,10 +64,20 @@ async function run(config: WrapperConfig, command: readonly string[]): Promise<n
     upMs: () => process.uptime() * 1000,
     onSignal,
   });
-  // The same process becomes a new game server: whoever started us sees one that goes on.
-  if (restarts)
-    process.execve?.(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], process.env);
+  if (restarts) await startAgain(left);
   return exitStatusOf(life);
+}
+
+const reapLimitMs = 1000;
+
+/** The same process becomes a new game server: whoever started us sees one that goes on. Returns where somebody wants it to end. */
+async function startAgain(left: () => Promise<void>): Promise<void> {
+  // A new program in this process would not know of them, and never reap them.
+  await Promise.race([left(), systemClock.sleep(reapLimitMs)]);
+  // Signals are handed out between two turns of the event loop.
+  await new Promise(setImmediate);
+  if (isToEnd) return;
+  process.execve?.(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], process.env);
 }
 
 function explain(error: unknown): number {

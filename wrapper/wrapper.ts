@@ -1,5 +1,6 @@
 import type { Clock } from '../shared/clock.ts';
 import type { Log } from '../shared/log.ts';
+import { steadyClock } from '../shared/steady-clock.ts';
 import type { WrapperConfig } from './config.ts';
 import { GameServer, type GameServerOptions } from './game-server.ts';
 import { Happenings } from './happenings.ts';
@@ -32,6 +33,8 @@ export interface GameServerEnd {
   readonly life: Extract<Life, { phase: 'ended' }>;
   /** It ended because it was unhealthy, and is to start again as a new game server. */
   readonly restarts: boolean;
+  /** Resolves when nothing that it has started is left. */
+  left(): Promise<void>;
 }
 
 /**
@@ -46,7 +49,7 @@ export async function serveGame(
   command: readonly string[],
   surroundings: Surroundings,
 ): Promise<GameServerEnd> {
-  const happenings = new Happenings(surroundings.clock);
+  const happenings = new Happenings();
   const over = new AbortController();
   const agent = new AgentSide({ config, happenings, surroundings });
   try {
@@ -81,15 +84,19 @@ async function live(options: GameServerOptions): Promise<GameServerEnd> {
     await answered;
     happenings.push({ kind: 'prepared' });
     let life: Life = unborn;
+    let { clock } = surroundings;
     while (life.phase !== 'ended') {
-      const happening = await happenings.next(nextMoveMs(life, rules));
-      const step = advance(life, happening, rules, surroundings.clock.now());
+      const happening = await happenings.next(nextMoveMs(life, rules), clock);
+      const step = advance(life, happening, rules, clock.now());
+      // A clock that somebody sets back gives the game no time that the kubelet does not give it.
+      if (step.life.phase !== life.phase)
+        clock = step.life.phase === 'ending' ? steadyClock(surroundings.clock, surroundings.upMs) : surroundings.clock;
       life = step.life;
       for (const effect of step.effects) await gameServer.perform(effect, life);
     }
     await gameServer.finish(life);
-    const restarts = config.whenUnhealthy === 'restart' && life.reason === 'unhealthy' && !happenings.hasEndSignal();
-    return { life, restarts };
+    const restarts = config.whenUnhealthy === 'restart' && life.reason === 'unhealthy';
+    return { life, restarts, left: () => gameServer.left() };
   } finally {
     gameServer.close();
   }

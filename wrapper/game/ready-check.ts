@@ -5,7 +5,7 @@ import { tcpPort } from '../config.ts';
 import type { ReadyRule } from '../parse-setting.ts';
 import type { LeasedPort } from '../ports/port-lease.ts';
 import { socketInodes } from './process-table.ts';
-import { type BoundSocket, readBoundSockets } from './socket-table.ts';
+import { type BoundSocket, readBoundSockets, readListeningHosts } from './socket-table.ts';
 
 /** undefined: all is well. Otherwise what is missing, for a person to read. */
 export type ReadyCheck = () => Promise<string | undefined>;
@@ -13,7 +13,8 @@ export type ReadyCheck = () => Promise<string | undefined>;
 export interface ReadyCheckOptions {
   readonly ports: readonly LeasedPort[];
   readonly startedAtMs: number;
-  readonly now: () => number;
+  /** How long the game has been running, by a clock that nobody sets. */
+  readonly ageMs: () => number;
   /** The game's living processes. */
   readonly processes: () => readonly number[];
   /** Resolved once the game has written the line of `log:`. */
@@ -23,7 +24,7 @@ export interface ReadyCheckOptions {
 }
 
 export function readyCheck(rule: ReadyRule, options: ReadyCheckOptions): ReadyCheck {
-  const { ports, startedAtMs, now, processes, hasLogged, hasSaidReady } = options;
+  const { ports, startedAtMs, ageMs, processes, hasLogged, hasSaidReady } = options;
   switch (rule.kind) {
     case 'bound':
       return boundCheck(wantedPorts(rule.names, ports), processes);
@@ -36,7 +37,7 @@ export function readyCheck(rule: ReadyRule, options: ReadyCheckOptions): ReadyCh
     case 'file':
       return async () => (isWrittenSince(rule.path, startedAtMs) ? undefined : `${rule.path} is not there`);
     case 'delay':
-      return async () => (now() >= startedAtMs + rule.ms ? undefined : 'still too young');
+      return async () => (ageMs() >= rule.ms ? undefined : 'still too young');
     case 'sdk':
       return async () => (hasSaidReady() ? undefined : 'the game has not said Ready()');
   }
@@ -102,8 +103,14 @@ function hasOneOf(pid: number, sockets: readonly BoundSocket[]): boolean | undef
 
 const connectLimitMs = 1000;
 
+/** Loopback first; a game may listen on one address only, which the kernel's tables name. */
 async function isAccepting(port: number): Promise<boolean> {
-  const answers = await Promise.all(['127.0.0.1', '::1'].map((host) => isAcceptingOn(host, port)));
+  const isOnLoopback = await isAcceptingOnAny(['127.0.0.1', '::1'], port);
+  return isOnLoopback || isAcceptingOnAny(readListeningHosts(port), port);
+}
+
+async function isAcceptingOnAny(hosts: readonly string[], port: number): Promise<boolean> {
+  const answers = await Promise.all(hosts.map((host) => isAcceptingOn(host, port)));
   return answers.includes(true);
 }
 

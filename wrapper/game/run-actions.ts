@@ -11,6 +11,8 @@ export interface ActionSurroundings {
   readonly log: Log;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly placeholders: () => Placeholders;
+  /** Aborts when nothing is to be waited for any more. */
+  readonly hurry: AbortSignal;
   /** Hears of each action that was done. */
   readonly onDone: (how: string) => void;
 }
@@ -45,7 +47,7 @@ export function describeAction(action: Action): string {
 }
 
 async function runAction(action: Action, surroundings: ActionSurroundings, signal: AbortSignal): Promise<void> {
-  const { game, clock, onDone, placeholders } = surroundings;
+  const { game, clock, hurry, onDone, placeholders } = surroundings;
   switch (action.kind) {
     case 'signal':
       if (game.signal(action.signal)) onDone(describeAction(action));
@@ -59,7 +61,7 @@ async function runAction(action: Action, surroundings: ActionSurroundings, signa
       onDone(describeAction(action));
       return;
     case 'wait':
-      await clock.sleep(action.ms, signal);
+      await clock.sleep(action.ms, AbortSignal.any([signal, hurry])).catch(() => {});
       return;
   }
 }

@@ -36,6 +36,33 @@ export function readBoundSockets(protocol: 'udp' | 'tcp', ports: ReadonlySet<num
   );
 }
 
+/**
+ * The addresses that something listens on with this TCP port, in our network namespace. The tables write an address as 32-bit words of the
+ * machine's own byte order, in hexadecimal.
+ */
+export function readListeningHosts(port: number): readonly string[] {
+  return ['', '6'].flatMap((version) => parseListeningHosts(readTable(`/proc/net/tcp${version}`), port));
+}
+
+export function parseListeningHosts(table: string, port: number): readonly string[] {
+  const hosts: string[] = [];
+  for (const line of table.split('\n').slice(1)) {
+    const [, local = '', , state] = line.trim().split(/\s+/);
+    const [address = '', hexPort = ''] = local.split(':');
+    if (state === listening && Number.parseInt(hexPort, 16) === port) hosts.push(hostOf(address));
+  }
+  return hosts;
+}
+
+function hostOf(hexWords: string): string {
+  const bytes = Buffer.from(hexWords, 'hex');
+  if (isLittleEndian) bytes.swap32();
+  if (bytes.length === 4) return bytes.join('.');
+  return Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16)).join(':');
+}
+
+const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
 function readTable(path: string): string {
   try {
     return readFileSync(path, 'latin1');

@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { Clock } from '../../shared/clock.ts';
 import { FatalError } from '../../shared/exit-status.ts';
+import type { Log } from '../../shared/log.ts';
 import type { GameExit } from '../lifecycle.ts';
 import { hasCode } from '../system-error.ts';
 import { GameConsole } from './game-console.ts';
@@ -19,6 +20,9 @@ export interface GameCommand {
   /** Wait for an output line that matches; the output then passes through us. */
   readonly logPattern: RegExp | undefined;
   readonly clock: Clock;
+  readonly log: Log;
+  /** Hears of the process group in the moment in which there is one. */
+  readonly onSpawn: (pid: number) => void;
 }
 
 /** The supervised program. It leads a process group and a session of its own. */
@@ -42,7 +46,7 @@ export async function startGame(options: GameCommand): Promise<Game> {
   const pid = child.pid ?? 0;
   const exited = exitOf(child);
   if (child.stdin !== null) connectInput(child.stdin);
-  const output = options.logPattern === undefined ? undefined : watchOutput(child, options.logPattern);
+  const output = options.logPattern === undefined ? undefined : watchOutput(child, options.logPattern, options.log);
   return {
     pid,
     exited: output === undefined ? exited : exited.then((exit) => output.drained().then(() => exit)),
@@ -52,7 +56,7 @@ export async function startGame(options: GameCommand): Promise<Game> {
   };
 }
 
-async function spawnGame({ command, args, env, needsStdin, logPattern }: GameCommand): Promise<ChildProcess> {
+async function spawnGame({ command, args, env, needsStdin, logPattern, onSpawn }: GameCommand): Promise<ChildProcess> {
   const output = logPattern === undefined ? 'inherit' : 'pipe';
   try {
     const child = spawn(command, [...args], {
@@ -61,6 +65,7 @@ async function spawnGame({ command, args, env, needsStdin, logPattern }: GameCom
       // Inherited descriptors cost nothing, lose nothing, and push back on the game as they always did.
       stdio: [needsStdin ? 'pipe' : 'inherit', output, output],
     });
+    if (child.pid !== undefined) onSpawn(child.pid);
     await once(child, 'spawn');
     return child;
   } catch (error) {
@@ -101,7 +106,10 @@ const nullDevice = 0x103;
 function connectInput(input: Writable): void {
   // A game that closes its console is no error.
   input.on('error', () => {});
-  if (!isNullDevice(0)) process.stdin.pipe(input, { end: false });
+  if (isNullDevice(0)) return;
+  // Ours may be one that cannot be read, or whose other end breaks off: the game then gets no more of it.
+  process.stdin.on('error', () => {});
+  process.stdin.pipe(input, { end: false });
 }
 
 function isNullDevice(descriptor: number): boolean {
@@ -120,12 +128,12 @@ interface WatchedOutput {
 
 const drainLimitMs = 500;
 
-function watchOutput(child: ChildProcess, pattern: RegExp): WatchedOutput {
+function watchOutput(child: ChildProcess, pattern: RegExp, log: Log): WatchedOutput {
   let hasMatched = false;
   const onMatch = () => {
     hasMatched = true;
   };
-  const ends = [passThrough(child.stdout, process.stdout), passThrough(child.stderr, process.stderr)];
+  const ends = [passThrough(child.stdout, process.stdout, log), passThrough(child.stderr, process.stderr, log)];
   for (const stream of [child.stdout, child.stderr])
     if (stream !== null) matchLines(stream, new LineMatcher(pattern), onMatch);
   return {
@@ -138,10 +146,17 @@ function watchOutput(child: ChildProcess, pattern: RegExp): WatchedOutput {
 }
 
 /** Byte for byte, and no faster than the other end reads. Resolves at the end of the stream. */
-async function passThrough(from: Readable | null, to: Writable): Promise<void> {
+async function passThrough(from: Readable | null, to: Writable, log: Log): Promise<void> {
   if (from === null) return;
-  // Whoever read our output has gone: closing the pipe tells the game, as it would without us.
-  to.on('error', () => from.destroy());
+  leaveTerminal(to);
+  to.on('error', (err) => {
+    // Whoever read our output has gone: closing the pipe tells the game, as it would without us.
+    if (hasCode(err, 'EPIPE', 'ECONNRESET')) return from.destroy();
+    // A full disk ends no game.
+    log.error({ err }, "Game's output is lost");
+    from.unpipe(to);
+    return from.resume();
+  });
   from.pipe(to, { end: false });
   await once(from, 'close').catch(() => {});
 }
@@ -153,4 +168,12 @@ function matchLines(stream: Readable, matcher: LineMatcher, onMatch: () => void)
     onMatch();
   };
   stream.on('data', look);
+}
+
+/**
+ * Node writes to a terminal while everything else waits: a person who stops it with Ctrl-S would stop our clock. Node knows no other way to
+ * change that than its handle.
+ */
+function leaveTerminal(to: Writable & { readonly _handle?: { setBlocking?(isBlocking: boolean): void } }): void {
+  if ('isTTY' in to && to.isTTY === true) to._handle?.setBlocking?.(false);
 }

@@ -36,23 +36,24 @@ export class SupervisedGame implements GameTree {
   readonly #mark: string;
   readonly #watchdog: Watchdog | undefined;
   readonly #actions: ActionSurroundings;
+  readonly #hurry = new AbortController();
+  /** Actions that run, or whose commands are not gone yet. */
+  readonly #running = new Set<Promise<void>>();
   #isReady = false;
   #isEnding = false;
   #isKilled = false;
   #isTold = false;
 
-  private constructor(options: SupervisedGameOptions, game: Game, mark: string) {
+  private constructor(options: SupervisedGameOptions, game: Game, mark: string, watchdog: Watchdog | undefined) {
     const { surroundings, placeholders } = options;
     const { clock, log } = surroundings;
     this.#options = options;
     this.#game = game;
     this.#mark = mark;
+    this.#watchdog = watchdog;
     const env = environmentOf(options);
-    this.#actions = { game, clock, log, env, placeholders, onDone: (how) => this.noteTold(how) };
-    if (!endsItsContainer(surroundings))
-      this.#watchdog = guardGroup(game.pid, (err) =>
-        log.warn({ err }, 'No watchdog: the game outlives a wrapper that is killed'),
-      );
+    const { signal: hurry } = this.#hurry;
+    this.#actions = { game, clock, log, env, hurry, placeholders, onDone: (how) => this.noteTold(how) };
   }
 
   /** Throws a FatalError where the game cannot be started. */
@@ -65,16 +66,22 @@ export class SupervisedGame implements GameTree {
     // Not part of the environment that actions get: it tells the game's processes from all others.
     const mark = { SPOTABLE_GAME: gameServerId };
     const startedAtMs = clock.now();
+    let watchdog: Watchdog | undefined;
     const game = await startGame({
       command: program,
       args: args.map((arg) => fillIn(arg, names)),
       env: { ...environmentOf(options), ...mark },
       needsStdin: [...config.stop, ...config.warn].some(({ kind }) => kind === 'stdin'),
       clock,
+      log,
+      // At once: before there is one nobody ends the game of a wrapper that is killed.
+      onSpawn: (pid) => {
+        watchdog = watchdogOf(pid, surroundings);
+      },
       logPattern: config.ready.kind === 'log' ? config.ready.pattern : undefined,
     });
     log.info({ pid: game.pid, startMs: Math.round(upMs() * 10) / 10 }, 'Game started');
-    const supervised = new SupervisedGame(options, game, `SPOTABLE_GAME=${gameServerId}`);
+    const supervised = new SupervisedGame(options, game, `SPOTABLE_GAME=${gameServerId}`, watchdog);
     supervised.#watch(startedAtMs);
     return supervised;
   }
@@ -86,7 +93,7 @@ export class SupervisedGame implements GameTree {
   /** From now on the game is not expected to stay; tells the players. */
   warn(): void {
     this.#isEnding = true;
-    void runActions(this.#options.config.warn, this.#actions, this.#options.signal);
+    this.#run(this.#options.config.warn);
   }
 
   resume(): void {
@@ -96,12 +103,16 @@ export class SupervisedGame implements GameTree {
   stop(signal: 'SIGTERM' | 'SIGINT'): void {
     this.#isEnding = true;
     const { config } = this.#options;
-    const actions: readonly Action[] = config.stop.length > 0 ? config.stop : [{ kind: 'signal', signal }];
-    void runActions(actions, this.#actions, this.#options.signal);
+    this.#run(config.stop.length > 0 ? config.stop : [{ kind: 'signal', signal }]);
+  }
+
+  /** What waits among the actions waits no longer. */
+  hurry(): void {
+    this.#hurry.abort();
   }
 
   forward(signal: NodeJS.Signals): void {
-    this.#game.signal(signal);
+    this.#signalGroup(signal);
   }
 
   kill(): void {
@@ -115,6 +126,11 @@ export class SupervisedGame implements GameTree {
     this.#watchdog?.dismiss();
   }
 
+  /** Resolves when our own helpers, the commands of actions and the watchdog, are gone too. */
+  async left(): Promise<void> {
+    await Promise.all([...this.#running, this.#watchdog?.left]);
+  }
+
   processes(): readonly number[] {
     return this.#tree().map(({ pid }) => pid);
   }
@@ -126,12 +142,26 @@ export class SupervisedGame implements GameTree {
 
   signalAll(signal: 'SIGTERM' | 'SIGKILL'): void {
     // The group in one step, which no fork escapes; then whoever has left it.
-    if (signal === 'SIGKILL') this.#game.signal(signal);
+    if (signal === 'SIGKILL') this.#signalGroup(signal);
     for (const { pid } of this.#tree()) signalProcess(pid, signal);
   }
 
   signalStrays(signal: 'SIGTERM'): void {
     for (const { pid, group } of this.#tree()) if (group !== this.#game.pid) signalProcess(pid, signal);
+  }
+
+  #run(actions: readonly Action[]): void {
+    const done = runActions(actions, this.#actions, this.#options.signal).finally(() => this.#running.delete(done));
+    this.#running.add(done);
+  }
+
+  /** A game that has become another user's is beyond our reach, and no reason to leave it alone. */
+  #signalGroup(signal: NodeJS.Signals): void {
+    try {
+      this.#game.signal(signal);
+    } catch (err) {
+      this.#options.surroundings.log.error({ err }, 'Cannot signal the game');
+    }
   }
 
   #tree(): readonly ProcessEntry[] {
@@ -140,23 +170,27 @@ export class SupervisedGame implements GameTree {
 
   #watch(startedAtMs: number): void {
     const { config, ports, happenings, surroundings, sdk, signal } = this.#options;
-    const { clock, log, random } = surroundings;
+    const { clock, log, random, upMs } = surroundings;
+    const startedUpMs = upMs();
     const check = readyCheck(config.ready, {
       ports,
       startedAtMs,
-      now: clock.now,
+      ageMs: () => upMs() - startedUpMs,
       processes: () => this.processes(),
       hasLogged: () => this.#game.hasLogged(),
       hasSaidReady: () => sdk?.view.isReady ?? false,
     });
     const push: Happenings['push'] = (happening) => {
       if (happening.kind === 'game-ready') this.#isReady = true;
+      if (happening.kind === 'game-not-ready') log.warn({ missing: happening.missing }, 'Game not ready in time');
       happenings.push(sdk?.withHealth(happening) ?? happening);
     };
     const checking = new AbortController();
-    keepChecking(check, config, { clock, random, push }, AbortSignal.any([signal, checking.signal])).catch((err) => {
-      if (!signal.aborted && !checking.signal.aborted) log.error({ err }, 'Cannot check the game');
-    });
+    keepChecking(check, config, { clock, random, upMs, push }, AbortSignal.any([signal, checking.signal])).catch(
+      (err) => {
+        if (!signal.aborted && !checking.signal.aborted) log.error({ err }, 'Cannot check the game');
+      },
+    );
     const watch = {
       tree: this,
       isEnding: () => this.#isEnding,
@@ -178,6 +212,13 @@ export class SupervisedGame implements GameTree {
     this.#options.surroundings.log.info({ how, ...(this.#isTold ? {} : { first: true }) }, 'Game told');
     this.#isTold = true;
   }
+}
+
+function watchdogOf(pid: number, surroundings: Surroundings): Watchdog | undefined {
+  if (endsItsContainer(surroundings)) return undefined;
+  return guardGroup(pid, (err) =>
+    surroundings.log.warn({ err }, 'No watchdog: the game outlives a wrapper that is killed'),
+  );
 }
 
 function environmentOf({ config, surroundings, env }: SupervisedGameOptions): Record<string, string | undefined> {

@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 
 /** Ends the game's process group when this process is gone, in whatever way. */
 export interface Watchdog {
   /** The game has ended by itself: nothing to do any more. */
   dismiss(): void;
+  /** Resolves when it is gone. */
+  readonly left: Promise<void>;
 }
 
 /**
@@ -23,10 +25,15 @@ export function guardGroup(pid: number, onMissing: (error: Error) => void): Watc
     env: {},
     cwd: '/',
   });
-  shell.once('error', onMissing);
+  const { promise: left, resolve } = Promise.withResolvers<void>();
+  shell.once('exit', () => resolve());
+  shell.once('error', (error) => {
+    onMissing(error);
+    resolve();
+  });
   shell.stdin.on('error', () => {});
   shell.unref();
-  return { dismiss: () => dismiss(shell) };
+  return { dismiss: () => dismiss(shell), left };
 }
 
 function dismiss(shell: ChildProcess & { readonly stdin: Writable | null }): void {
@@ -36,10 +43,21 @@ function dismiss(shell: ChildProcess & { readonly stdin: Writable | null }): voi
 /** Where the kernel puts the first PID namespace: PROC_PID_INIT_INO. */
 const firstPidNamespace = 'pid:[4026531836]';
 
+/** Programs that, as PID 1, end with the one program that they were given. A start script or a supervisor may go on. */
+const inits: ReadonlySet<string> = new Set(['tini', 'tini-static', 'docker-init', 'dumb-init', 'catatonit']);
+
 /** The wrapper's end is the container's end, and with it the kernel ends every process in it: no watchdog needed. */
 export function endsItsContainer({ pid, ppid }: { readonly pid: number; readonly ppid: number }): boolean {
   if (pid === 1) return true;
-  return ppid === 1 && pidNamespace() !== firstPidNamespace;
+  return ppid === 1 && pidNamespace() !== firstPidNamespace && inits.has(nameOf(ppid));
+}
+
+function nameOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return '';
+  }
 }
 
 function pidNamespace(): string {

@@ -91,6 +91,14 @@ suite('In a container of its own', { ...parallel, skip: noContainer }, () => {
     assert.ok(wrapper.hasSaid('Running as PID 1: nobody reaps orphans; put tini in front'));
   });
 
+  test('the end of a killed wrapper is the end of its game behind a start script that goes on', async (t) => {
+    const game = ['sh', '-c', 'sleep 1000 & sleep 0.3; kill -9 "$PPID"; sleep 1000'];
+    const left = 'grep -lsz "^SPOTABLE_GAME=" /proc/[0-9]*/environ | wc -l';
+    const start = `"$@" & wait $!; for i in 1 2 3 4 5 6 7 8 9; do sleep 0.2; [ "$(${left})" = 0 ] && break; done; echo "left $(${left})"`;
+    const wrapper = new WrapperProcess(t, [], game, { before: [...container, 'sh', '-c', start, 'start'] });
+    assert.equal(await wrapper.printed(/^left/), 'left 0');
+  });
+
   test('the end of a killed wrapper is the end of its game', { skip: noTini }, async (t) => {
     const game = ['sh', '-c', 'sleep 1000 & echo up; kill -9 "$PPID"; sleep 1000'];
     const wrapper = new WrapperProcess(t, [], game, { before: [...container, 'tini', '--'] });

@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
-import { eventually, fixture, isAlive, temporaryFolder, WrapperProcess } from './wrapper-process.ts';
+import {
+  eventually,
+  fixture,
+  isAlive,
+  isAliveAndNoZombie,
+  temporaryFolder,
+  WrapperProcess,
+} from './wrapper-process.ts';
 
 const parallel = { concurrency: 4 };
+
+const setClock = join(import.meta.dirname, '../../fixtures/set-clock.cjs');
 
 suite('A game in a wrapper', parallel, () => {
   test('is ready when it is bound, is told with the deadline at SIGTERM, saves, and gives the wrapper its status', async (t) => {
@@ -167,6 +176,13 @@ suite('A game in a wrapper', parallel, () => {
     assert.equal(await wrapper.status(), 0);
   });
 
+  test('plays on though the input of its wrapper cannot be read', async (t) => {
+    // Open for writing alone.
+    const before = ['sh', '-c', 'exec "$@" 0>"$0"', `${temporaryFolder(t)}/input`];
+    const wrapper = new WrapperProcess(t, ['--stop', 'stdin:stop'], ['sh', '-c', 'sleep 0.5; exit 6'], { before });
+    assert.equal(await wrapper.status(), 6);
+  });
+
   test('is stopped by a command where that is wanted, and a command that fails does not stop the next one', async (t) => {
     const flags = ['--stop', 'exec:exit 5', '--stop', 'exec:kill -USR1 "$SPOTABLE_GAME_PID"'];
     const wrapper = new WrapperProcess(t, flags, [
@@ -190,6 +206,29 @@ suite('A game in a wrapper', parallel, () => {
     const learned = await wrapper.said('Interruption learned');
     const told = await wrapper.said('Game told', (line) => line['how'] === 'signal:SIGTERM');
     assert.ok(told.time - learned.time >= 1900, `told after ${told.time - learned.time} ms`);
+  });
+
+  test('is not waited for any more in its stop actions after a second SIGTERM', async (t) => {
+    const flags = ['--grace-period', '1h', '--stop', 'wait:50m', '--stop', 'signal:SIGUSR1'];
+    const script = 'trap "exit 4" USR1; echo up; while :; do sleep 0.05; done';
+    const wrapper = new WrapperProcess(t, flags, ['sh', '-c', script]);
+    await wrapper.printed(/up/);
+    wrapper.signal('SIGTERM');
+    await wrapper.said('Interruption learned');
+    wrapper.signal('SIGTERM');
+    assert.equal(await wrapper.status(), 4);
+  });
+
+  test('is killed in time where somebody sets the clock back meanwhile', async (t) => {
+    const setBack = `${temporaryFolder(t)}/set-back`;
+    const env = { NODE_OPTIONS: `--require ${setClock}`, CLOCK_SET_BACK: setBack };
+    const script = 'trap "" TERM; echo up; while :; do sleep 0.1; done';
+    const wrapper = new WrapperProcess(t, ['--grace-period', '2s'], ['sh', '-c', script], { env });
+    await wrapper.printed(/up/);
+    wrapper.signal('SIGTERM');
+    await wrapper.said('Game told');
+    writeFileSync(setBack, '');
+    assert.equal(await wrapper.status(), 137);
   });
 
   test('is killed at the third SIGTERM of somebody who will not wait', async (t) => {
@@ -263,13 +302,6 @@ suite('A wrapper that is killed', parallel, () => {
   });
 });
 
-/** Where nobody reaps orphans (PID 1 of a bare test container), a dead process keeps its entry. */
-function isAliveAndNoZombie(pid: number): boolean {
-  if (!isAlive(pid)) return false;
-  const path = `/proc/${pid}/stat`;
-  return existsSync(path) && !/^\d+ \(.*\) Z/.test(readFileSync(path, 'utf8'));
-}
-
 suite('A wrapper that cannot begin', parallel, () => {
   const wrong: [string, string[], string[], number, RegExp][] = [
     ['a game that is not there', [], ['no-such-game'], 127, /Cannot start game no-such-game: not found/],
@@ -281,6 +313,7 @@ suite('A wrapper that cannot begin', parallel, () => {
       /Cannot start game .*: not executable/,
     ],
     ['no game at all', [], [], 64, /Missing the game/],
+    ['an empty path', ['--lease-dir='], ['true'], 64, /Invalid --lease-dir "": expected a path/],
     ['an unknown flag', ['--prot', 'A=udp'], ['true'], 64, /Unknown flag "--prot": see --help/],
     [
       'an unknown protocol',

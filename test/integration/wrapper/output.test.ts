@@ -1,16 +1,39 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { suite, test } from 'node:test';
-import { eventually, fixture, temporaryFolder, WrapperProcess } from './wrapper-process.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  eventually,
+  fixture,
+  isAlive,
+  isAliveAndNoZombie,
+  temporaryFolder,
+  WrapperProcess,
+} from './wrapper-process.ts';
 
 const parallel = { concurrency: 4 };
 
 /** What the kernel counts as this process's own memory. */
 function residentMiB(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}
+
+const lateSignal = join(import.meta.dirname, '../../fixtures/late-signal.cjs');
+const { status } = spawnSync('script', ['--version']);
+const noTerminal = status === 0 ? false : 'needs script, of util-linux';
+
+function isZombieOf(entry: string, parent: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).startsWith(`Z ${parent} `);
+  } catch {
+    return false;
+  }
 }
 
 suite('The output of a game', parallel, () => {
@@ -49,6 +72,34 @@ suite('The output of a game', parallel, () => {
     assert.ok(steady.at - early < 48, `grew by ${steady.at - early} MiB`);
     wrapper.signal('SIGTERM');
     assert.equal(await wrapper.status(), 137);
+  });
+});
+
+suite('The output of a game past a wrapper that looks for a line in it', parallel, () => {
+  test('ends no game where the disk is full', async (t) => {
+    const script = 'for i in 1 2 3 4 5 6; do echo hi; sleep 0.1; done; exit 4';
+    const before = ['sh', '-c', 'exec "$@" >/dev/full', 'sh'];
+    const wrapper = new WrapperProcess(t, ['--ready', 'log:none'], ['sh', '-c', script], { before });
+    assert.equal(await wrapper.status(), 4);
+    assert.match(String((await wrapper.said("Game's output is lost"))['err']), /ENOSPC/);
+  });
+
+  test('delays no end where it is a terminal that nobody reads', { skip: noTerminal }, async (t) => {
+    const pidFile = `${temporaryFolder(t)}/pid`;
+    const before = ['bash', '-c', 'exec script --quiet --command "$(printf "%q " "$@")" /dev/null', 'bash'];
+    const game = ['sh', '-c', 'echo "$PPID" > "$0"; while :; do echo "a line that nobody reads"; done', pidFile];
+    const wrapper = new WrapperProcess(t, ['--ready', 'log:none', '--grace-period', '1s'], game, {
+      before,
+      stdout: 'unread',
+    });
+    const pid = await eventually('it runs', () => existsSync(pidFile) && Number(readFileSync(pidFile, 'utf8')));
+    t.after(() => isAlive(pid) && process.kill(pid, 'SIGKILL'));
+    // Until every buffer on the way is full.
+    await sleep(1000);
+    process.kill(pid, 'SIGTERM');
+    await eventually('it has ended', () => !isAliveAndNoZombie(pid));
+    wrapper.child.stdout?.resume();
+    await wrapper.ended;
   });
 });
 
@@ -92,6 +143,23 @@ suite('A game that is watched', parallel, () => {
     assert.equal(await wrapper.status(), 3);
   });
 
+  test('leaves no child behind that nobody reaps when it starts again', async (t) => {
+    const flags = [...quick, '--unhealthy', 'restart', '--warn', 'exec:sleep 50'];
+    const wrapper = new WrapperProcess(t, flags, fixture('udp-game.ts', '--unbind-after', '400'));
+    for (const starts of [2, 3, 4])
+      await eventually(`start ${starts}`, () => wrapper.log.filter(({ msg }) => msg === 'Game ready').length >= starts);
+    const zombies = readdirSync('/proc').filter((entry) => isZombieOf(entry, wrapper.pid));
+    assert.deepEqual(zombies, []);
+  });
+
+  test('does not start again where somebody wants it to end in the last moment', async (t) => {
+    const flags = [...quick, '--unhealthy', 'restart'];
+    const env = { NODE_OPTIONS: `--require ${lateSignal}` };
+    const wrapper = new WrapperProcess(t, flags, fixture('udp-game.ts', '--unbind-after', '300'), { env });
+    assert.equal(await wrapper.status(), 3);
+    assert.equal(wrapper.log.filter(({ msg }) => msg === 'Game ready').length, 1);
+  });
+
   test('is not ready while somebody else has its port', async (t) => {
     const folder = temporaryFolder(t);
     const script = 'echo "$SERVER_PORT" > "$0/port"; while [ ! -e "$0/taken" ]; do sleep 0.05; done; sleep 1000';
@@ -124,6 +192,11 @@ suite('A game that is watched', parallel, () => {
       ['--port', 'SERVER_PORT=tcp', '--ready', 'bound:SERVER_PORT'],
       fixture('udp-game.ts', '--protocol', 'tcp'),
     ],
+    [
+      'TCP on one address',
+      ['--port', 'SERVER_PORT=tcp', '--ready', 'tcp'],
+      [process.execPath, '-e', 'require("net").createServer().listen(process.env.SERVER_PORT, "127.0.0.2")'],
+    ],
     ['a line', ['--ready', 'log:^bound [0-9]+$'], fixture('udp-game.ts', '--bind-after', '300')],
     ['time', ['--ready', 'delay:200ms'], ['sleep', '1000']],
   ];
@@ -132,6 +205,14 @@ suite('A game that is watched', parallel, () => {
       const wrapper = new WrapperProcess(t, flags, game);
       await wrapper.said('Game ready');
     });
+
+  test('is not ready by a file that cannot be looked at, and ended when its time is over', async (t) => {
+    const loop = `${temporaryFolder(t)}/loop`;
+    symlinkSync(loop, loop);
+    const wrapper = new WrapperProcess(t, ['--ready', `file:${loop}`, '--ready-timeout', '500ms'], ['sleep', '1000']);
+    assert.equal(await wrapper.status(), 143);
+    assert.match(String((await wrapper.said('Game not ready in time'))['missing']), /ELOOP/);
+  });
 
   test('is ready by a file that it writes, and not by one of an earlier run', async (t) => {
     const folder = temporaryFolder(t);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -69,6 +69,13 @@ export function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Where nobody reaps orphans (PID 1 of a bare test container), a dead process keeps its entry. */
+export function isAliveAndNoZombie(pid: number): boolean {
+  if (!isAlive(pid)) return false;
+  const path = `/proc/${pid}/stat`;
+  return existsSync(path) && !/^\d+ \(.*\) Z/.test(readFileSync(path, 'utf8'));
 }
 
 /** A wrapper in a process of its own. It hears of no agent and no EC2 unless the flags say so. */

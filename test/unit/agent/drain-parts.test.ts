@@ -4,7 +4,7 @@ import type { V1Pod } from '@kubernetes/client-node';
 import { CallLimit } from '../../../agent/drain/call-limit.ts';
 import { readPod } from '../../../agent/drain/pod.ts';
 import { podFilters, sparedBy } from '../../../agent/drain/pod-filters.ts';
-import { steadyClock } from '../../../agent/steady-clock.ts';
+import { steadyClock } from '../../../shared/steady-clock.ts';
 import { noon, pod } from './agent-values.ts';
 
 describe('a drain', () => {

@@ -28,9 +28,12 @@ async function check(
   const said: [number, Happening][] = [];
   const push = (happening: Happening) => said.push([Math.round(clock.now()), happening]);
   const times = { readyTimeoutMs: 60_000, livenessMs };
-  await keepChecking(async () => problemAt(clock.now()), times, { clock, random: () => 0.5, push }, stop.signal).catch(
-    () => {},
-  );
+  await keepChecking(
+    async () => problemAt(clock.now()),
+    times,
+    { clock, random: () => 0.5, upMs: clock.now, push },
+    stop.signal,
+  ).catch(() => {});
   return said;
 }
 
@@ -45,8 +48,33 @@ suite('A game that is checked', () => {
 
   test('is not ready when its time is over', async () => {
     const said = await check(() => 'not bound', 1_000_000);
-    assert.deepEqual(kinds(said), ['game-not-ready']);
+    assert.deepEqual(said[0]?.[1], { kind: 'game-not-ready', missing: 'not bound' });
     assert.ok((said[0]?.[0] ?? 0) <= 60_300);
+  });
+
+  test('is not ready, and ill later, where the check itself fails', async () => {
+    const fail = () => {
+      throw new Error('too many links');
+    };
+    assert.deepEqual((await check(fail, 1_000_000))[0]?.[1], { kind: 'game-not-ready', missing: 'too many links' });
+    const said = await check((now) => (now > 50_000 ? fail() : undefined), 150_000);
+    assert.deepEqual(said[1]?.[1], { kind: 'health-checked', problem: 'too many links' });
+  });
+
+  test('has the same time to become ready when somebody sets the clock', async () => {
+    const stop = new AbortController();
+    const clock = fastClock(1_000_000, stop);
+    const stepped: Clock = { ...clock, now: () => clock.now() + (clock.now() > 1000 ? 3_600_000 : 0) };
+    const said: number[] = [];
+    const push = () => said.push(clock.now());
+    const surroundings = { clock: stepped, random: () => 0.5, upMs: clock.now, push };
+    await keepChecking(
+      async () => 'not bound',
+      { readyTimeoutMs: 60_000, livenessMs: undefined },
+      surroundings,
+      stop.signal,
+    );
+    assert.ok((said[0] ?? 0) >= 60_000);
   });
 
   test('is ill after three failures in a row, within about two periods, and well again after one success', async () => {
@@ -66,8 +94,10 @@ suite('A game that is checked', () => {
   test('is left alone after it is ready where liveness is off', async () => {
     const stop = new AbortController();
     const said: Happening[] = [];
+    const clock = fastClock(1e6, stop);
     const surroundings = {
-      clock: fastClock(1e6, stop),
+      clock,
+      upMs: clock.now,
       random: () => 0.5,
       push: (happening: Happening) => said.push(happening),
     };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type ProcessEntry, parseProcessStat, selectTree } from '../../../wrapper/game/process-table.ts';
-import { parseSocketTable } from '../../../wrapper/game/socket-table.ts';
+import { parseListeningHosts, parseSocketTable } from '../../../wrapper/game/socket-table.ts';
 
 const stat = (name: string) =>
   `4242 (${name}) S 4000 4242 4242 0 -1 4194560 112 0 0 0 1 2 3 4 20 0 1 0 987654 2400256 180 18446744073709551615 1 1`;
@@ -82,6 +82,17 @@ suite('A socket table of the kernel', () => {
     assert.deepEqual(parseSocketTable(tcp6, 'tcp', new Set([20_000])), [
       { protocol: 'tcp', port: 20_000, inode: 71_001 },
     ]);
+  });
+
+  test('tells on which addresses something listens', () => {
+    const tcp = `  sl  local_address rem_address   st
+   0: 020200C0:4E20 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1 1 0 100 0 0 10 0
+   1: 0100007F:4E20 020200C0:A2C4 01 00000000:00000000 00:00000000 00000000 0 0 2 1 0 20 4 30 10 -1
+`;
+    assert.deepEqual(parseListeningHosts(tcp, 20_000), ['192.0.2.2']);
+    const listensOn6 = tcp6.replace('00000000000000000000000000000000:4E20', 'B80D0120000000000000000001000000:4E20');
+    assert.deepEqual(parseListeningHosts(listensOn6, 20_000), ['2001:db8:0:0:0:0:0:1']);
+    assert.deepEqual(parseListeningHosts(tcp, 20_001), []);
   });
 
   test('is empty where it cannot be read', () => {
