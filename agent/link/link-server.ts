@@ -48,6 +48,9 @@ export interface Announced {
   readonly lastMs: number;
 }
 
+/** How often wrappers hear that we live. Three times as long is a quarter of the notice that EC2 gives. */
+const aliveMs = 10_000;
+
 /** One node runs at most a few hundred pods. */
 const mostConnections = 1024;
 /** A wrapper says hello as soon as it has its ports; who does not only takes a place. */
@@ -94,6 +97,7 @@ export class LinkServer {
     if (signal.aborted) return;
     this.#isListening = true;
     log.info({ link: address }, 'Link listens');
+    void this.#showLife(signal);
     await new Promise<void>((resolve) => {
       const stop = () => {
         server.close(() => resolve());
@@ -132,6 +136,15 @@ export class LinkServer {
 
   refused(events: readonly RefusedEvent[]): void {
     this.#desk.refused(events);
+  }
+
+  /** For as long as we can: whoever hears it no more looks after themselves. */
+  async #showLife(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    while (!signal.aborted) {
+      await clock.sleep(aliveMs, signal).catch(() => {});
+      for (const peer of this.#peers) peer.send({ type: 'alive', next_ms: aliveMs });
+    }
   }
 
   #accept(socket: Socket, signal: AbortSignal): void {

@@ -14,6 +14,8 @@ import { unknownInstance } from '../../shared/metadata/instance.ts';
  */
 const [path = '', queueUrl = '', endpoint = ''] = process.argv.slice(2);
 const welcome = { type: 'welcome', version: 1, node: 'bench', instance: unknownInstance } as const;
+/** As the agent does. */
+const aliveMs = 10_000;
 const acknowledge = new Map<string, () => void>();
 const outbox = new Outbox({
   inventory: new SqsInventory({ queueUrl, endpoint, region: 'us-east-1' }),
@@ -28,6 +30,8 @@ const outbox = new Outbox({
 const server = createServer((socket) => {
   const lines = new LineDecoder();
   socket.on('error', () => {});
+  const showLife = setInterval(() => socket.write(encodeLine({ type: 'alive', next_ms: aliveMs })), aliveMs);
+  socket.on('close', () => clearInterval(showLife));
   socket.write(encodeLine({ ...welcome, publishes: false }));
   socket.on('data', (chunk: Buffer) => {
     for (const line of lines.push(chunk)) {

@@ -16,6 +16,9 @@ export type DecodedLine<Message> =
   | { readonly kind: 'unknown'; readonly type: string }
   | { readonly kind: 'garbage'; readonly reason: string };
 
+/** A day: whatever says more says nothing. */
+const longestAliveMs = 86_400_000;
+
 type Fields = Readonly<Record<string, unknown>>;
 type Reader<Message> = (fields: Fields) => Message | string;
 
@@ -49,6 +52,8 @@ function decodeLine<Message>(line: string, readers: Readonly<Record<string, Read
 
 const agentReaders: Readonly<Record<string, Reader<AgentMessage>>> = {
   welcome: readWelcome,
+  alive: ({ next_ms }) =>
+    isWhole(next_ms, 1) && next_ms <= longestAliveMs ? { type: 'alive', next_ms } : 'next_ms is not a time',
   interruption: readInterruption,
   cancelled: ({ id }) => (typeof id === 'string' ? { type: 'cancelled', id } : 'id is not a string'),
   published: ({ ids }) => (isStrings(ids) ? { type: 'published', ids } : 'ids is not a list of strings'),

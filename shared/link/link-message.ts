@@ -87,8 +87,19 @@ export interface ErrorMessage {
   readonly message: string;
 }
 
+/**
+ * The agent runs. One that hangs keeps its connections open, and its wrappers would go on relying on it: after three times `next_ms` without
+ * the next one a wrapper looks after itself. Older agents never say it, and are believed.
+ */
+export interface AliveMessage {
+  readonly type: 'alive';
+  /** The next one comes after so many milliseconds. */
+  readonly next_ms: number;
+}
+
 export type AgentMessage =
   | WelcomeMessage
+  | AliveMessage
   | InterruptionMessage
   | CancelledMessage
   | PublishedMessage

@@ -40,6 +40,9 @@ export interface AgentLinkOptions {
 /** The agent may start after us, or again. */
 const backoff: Backoff = { firstMs: 1000, longestMs: 10_000 };
 
+/** Signs of life that may be missing: a busy machine is late, too. */
+const missedLives = 3;
+
 const readBytes = 4096;
 
 /** The wrapper's end of the local socket to the node's agent. */
@@ -52,6 +55,8 @@ export class AgentLink {
   /** The connection that has heard it. */
   #greeted: Socket | undefined;
   #welcome: WelcomeMessage | undefined;
+  /** Ends the connection of an agent that has fallen silent. */
+  #silence: NodeJS.Timeout | undefined;
   /** What the agent is to know after a reconnect: the last state. */
   #standing: WrapperMessage | undefined;
 
@@ -151,6 +156,7 @@ export class AgentLink {
     this.#socket = socket;
     await closed;
     signal.removeEventListener('abort', onAbort);
+    clearTimeout(this.#silence);
     const wasWelcome = this.#welcome !== undefined;
     this.#socket = undefined;
     this.#greeted = undefined;
@@ -181,6 +187,9 @@ export class AgentLink {
       case 'welcome':
         this.#beWelcome(message);
         return;
+      case 'alive':
+        this.#expectLife(message.next_ms * missedLives);
+        return;
       case 'interruption':
         listener.onInterruption(message);
         return;
@@ -196,6 +205,13 @@ export class AgentLink {
         listener.onRefusal(message.message);
         return;
     }
+  }
+
+  /** An agent that hangs keeps its connections, and answers nothing: the next one is not welcome, and we are on our own. */
+  #expectLife(withinMs: number): void {
+    const socket = this.#socket;
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => socket?.destroy(new Error(`silent for ${withinMs / 1000} s`)), withinMs);
   }
 
   #beWelcome(welcome: WelcomeMessage): void {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { LinkServer, type LinkServerOptions } from '../../../agent/link/link-server.ts';
 import type { Verdict } from '../../../agent/link/verify-hello.ts';
-import { systemClock } from '../../../shared/clock.ts';
+import { type Clock, systemClock } from '../../../shared/clock.ts';
 import { FatalError } from '../../../shared/exit-status.ts';
 import type { Interruption } from '../../../shared/interruption/interruption.ts';
 import type { InventoryEvent } from '../../../shared/inventory/event.ts';
@@ -110,6 +110,20 @@ describe('the link', () => {
     assert.deepEqual(types, ['interruption', 'welcome']);
     scene.server.cancel(interruption);
     assert.match(String((await once(early, 'data'))[0]), /cancelled/);
+  });
+
+  test('says again and again that it lives, and how soon it will say so again', async () => {
+    const pauses: number[] = [];
+    const sleep: Clock['sleep'] = (ms, signal) => {
+      pauses.push(ms);
+      return systemClock.sleep(ms / 200, signal);
+    };
+    await using scene = await LinkScene.start({ clock: { ...systemClock, sleep } });
+    const wrapper = await scene.wrapper('a');
+    const isPause = ({ next_ms }: { readonly next_ms: number }) => pauses.includes(next_ms);
+    await wrapper.hears('alive', isPause);
+    const heard = wrapper.heard.length;
+    await eventually('it lives on', () => wrapper.heard.length >= heard + 3);
   });
 
   test('tells every wrapper at once, and each that connects later before it is welcome', async () => {

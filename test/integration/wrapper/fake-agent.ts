@@ -38,6 +38,7 @@ export class FakeAgent {
   readonly occupancies: (Occupancy | undefined)[] = [];
   readonly events: InventoryEvent[] = [];
   readonly #sockets = new Set<Socket>();
+  #hangs = false;
   readonly #greeted = new Set<Socket>();
   readonly #options: FakeAgentOptions;
   readonly #server = createServer((socket) => this.#accept(socket));
@@ -78,6 +79,11 @@ export class FakeAgent {
     return this.events.map(({ type }) => type.split('.').at(-2) ?? '');
   }
 
+  /** From now on it answers nobody; the kernel still takes connections and messages for it. */
+  hang(): void {
+    this.#hangs = true;
+  }
+
   /** Ends every connection and stops listening, as a dying agent does. */
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
@@ -88,11 +94,13 @@ export class FakeAgent {
 
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
-    const lines = new LineDecoder();
-    if (this.#options.speaksFirst ?? true) socket.write(this.#news() + this.#welcome(false));
     socket.on('error', () => {});
     socket.on('close', () => this.#sockets.delete(socket));
+    if (this.#hangs) return;
+    const lines = new LineDecoder();
+    if (this.#options.speaksFirst ?? true) socket.write(this.#news() + this.#welcome(false));
     socket.on('data', (chunk: Buffer) => {
+      if (this.#hangs) return;
       for (const line of lines.push(chunk)) this.#take(line, socket);
     });
   }

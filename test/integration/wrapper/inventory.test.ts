@@ -225,6 +225,20 @@ suite('A wrapper whose agent does not publish', parallel, () => {
     assert.deepEqual(await received(service), []);
   });
 
+  test('takes over when the agent hangs', async (t) => {
+    const service = await startQueue(t);
+    const agent = await FakeAgent.listen(t);
+    const flags = ['--link', agent.path, '--heartbeat', '500ms', '--lease', '10s'];
+    const wrapper = new WrapperProcess(t, flags, fixture('udp-game.ts'), toQueue(service));
+    await agent.event('ready');
+    agent.tell({ type: 'alive', next_ms: 500 });
+    agent.hang();
+    await eventually('the queue hears from it', async () => names(await received(service)).includes('heartbeat'));
+    wrapper.signal('SIGTERM');
+    assert.equal(await wrapper.status(), 3);
+    assert.deepEqual(names(await received(service)).slice(-2), ['terminating', 'terminated']);
+  });
+
   test('takes over when the agent dies, so that its last words are heard', async (t) => {
     const service = await startQueue(t);
     const agent = await FakeAgent.listen(t);

@@ -51,6 +51,21 @@ suite('A wrapper on EC2 without an agent', parallel, () => {
   });
 });
 
+test('A wrapper whose agent hangs looks after itself', async (t) => {
+  const service = await startMetadata(t);
+  const agent = await FakeAgent.listen(t);
+  const flags = ['--link', agent.path, '--metadata-endpoint', service.url];
+  const wrapper = new WrapperProcess(t, flags, fixture('udp-game.ts'));
+  await agent.event('ready');
+  agent.tell({ type: 'alive', next_ms: 100 });
+  agent.hang();
+  await wrapper.said('Agent link lost', ({ reason }) => reason === 'silent for 0.3 s');
+  await eventually('it asks for itself', () => service.requests.length > 0);
+  announce(service, 100_000);
+  assert.equal(await wrapper.status(), 3);
+  assert.equal((await wrapper.said('Interruption learned'))['via'], 'metadata');
+});
+
 test('A wrapper that an agent has welcomed asks the metadata service for nothing', async (t) => {
   const service = await startMetadata(t);
   const agent = await FakeAgent.listen(t);

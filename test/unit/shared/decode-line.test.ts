@@ -87,6 +87,7 @@ const agentMessages: readonly (readonly [name: string, line: object, message: ob
     { ...interruption, kind: '__proto__', action: 'constructor' },
     interruption,
   ],
+  ['a sign of life', { type: 'alive', next_ms: 10_000 }, { type: 'alive', next_ms: 10_000 }],
   ['a cancellation', { type: 'cancelled', id: 'i', why: 'x' }, { type: 'cancelled', id: 'i' }],
   ['an acknowledgement', { type: 'published', ids: ['a', 'b'] }, { type: 'published', ids: ['a', 'b'] }],
   [
@@ -180,6 +181,8 @@ const agentGarbage: readonly (readonly [name: string, line: object, reason: stri
     'interruption: deadline is no instant',
   ],
   ['an end that is no instant', { ...interruption, end_by: 'soon' }, 'interruption: end_by is no instant'],
+  ['a sign of life for ever', { type: 'alive', next_ms: 1e12 }, 'alive: next_ms is not a time'],
+  ['a sign of life for no time', { type: 'alive', next_ms: 0 }, 'alive: next_ms is not a time'],
   ['a cancellation of nothing', { type: 'cancelled' }, 'cancelled: id is not a string'],
   ['acknowledged numbers', { type: 'published', ids: [1] }, 'published: ids is not a list of strings'],
   ['an acknowledged text', { type: 'published', ids: 'a' }, 'published: ids is not a list of strings'],
@@ -250,9 +253,21 @@ test('an interruption goes over the link as RFC 3339, and a risk without an inst
 });
 
 test('no line makes a decoder throw, and whatever is a message has its type', () => {
-  const types = ['hello', 'state', 'event', 'welcome', 'interruption', 'cancelled', 'published', 'refused', 'error'];
+  const types = [
+    'hello',
+    'state',
+    'event',
+    'welcome',
+    'alive',
+    'interruption',
+    'cancelled',
+    'published',
+    'refused',
+    'error',
+  ];
   const fields = [
     'version',
+    'next_ms',
     'game_server_id',
     'ports',
     'pid',
