@@ -197,6 +197,7 @@ export class SupervisedGame implements GameTree {
       isReady: () => this.#isReady,
       wasKilled: () => this.#isKilled,
       clock,
+      upMs,
       log,
     };
     void this.#game.exited

@@ -20,6 +20,8 @@ export interface TreeWatch {
   readonly isReady: () => boolean;
   readonly wasKilled: () => boolean;
   readonly clock: Clock;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly upMs: () => number;
   readonly log: Log;
 }
 
@@ -36,7 +38,7 @@ const killedLimitMs = 2000;
  */
 export async function waitForTree(
   first: GameExit,
-  { tree, isEnding, isReady, wasKilled, clock, log }: TreeWatch,
+  { tree, isEnding, isReady, wasKilled, clock, upMs, log }: TreeWatch,
 ): Promise<GameExit> {
   const isLauncher = 'code' in first && first.code === 0;
   let wasBackground = false;
@@ -47,13 +49,13 @@ export async function waitForTree(
     const processes = tree.processes();
     if (processes.length === 0) break;
     if (wasKilled()) {
-      killedSinceMs ??= clock.now();
-      if (clock.now() - killedSinceMs > killedLimitMs) break;
+      killedSinceMs ??= upMs();
+      if (upMs() - killedSinceMs > killedLimitMs) break;
     } else if (!isEnding()) {
       const isBackground = isLauncher && leftoverSinceMs === undefined && (tree.holdsPort() || !isReady());
       if (isBackground && !wasBackground) log.info({ processes }, 'Game went into the background');
       wasBackground ||= isBackground;
-      if (!isBackground) leftoverSinceMs = endLeftovers(tree, leftoverSinceMs, clock.now());
+      if (!isBackground) leftoverSinceMs = endLeftovers(tree, leftoverSinceMs, upMs());
     } else if (!areStraysTold) {
       // The group has heard the stop itself, and may be saving: a second SIGTERM makes some games drop everything.
       tree.signalStrays('SIGTERM');

@@ -65,6 +65,20 @@ test('a name that stops resolving keeps its addresses, and is said once', async 
   await following.stop();
 });
 
+test('a name that nobody answers for holds up neither other replicas nor the end', async () => {
+  const resolve = async (name: string) => (name === 'slow.example' ? new Promise<never>(() => {}) : ['127.0.0.2']);
+  const endpoints = ['slow.example', 'quick.example', '127.0.0.9'].map((host) => ({ host, port: 7 }));
+  const log = recordingLog();
+  const following = follow(namedUpstreams({ endpoints, intervalMs: 5, clock: systemClock, log, resolve }));
+  await until(() => following.ids()?.join() === '127.0.0.2:7,127.0.0.9:7', 'all that are known');
+  assert.deepEqual(
+    following.reports[0]?.map(({ id }) => id),
+    ['127.0.0.9:7'],
+  );
+  await following.stop();
+  assert.deepEqual(log.lines, []);
+});
+
 test('replicas follow the inventory, and stay while it fails in any way', async () => {
   const row = { game_server_id: 'gs-1', public_ip: '127.0.0.1', public_port: 7, status: 'ready' };
   const state = {

@@ -2,9 +2,13 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { Clock } from '../../../shared/clock.ts';
 import { errorText, type Log } from '../../../shared/log.ts';
+import { untilAborted } from '../../../shared/until-aborted.ts';
 import type { Upstream } from '../election/upstream.ts';
 import { type Endpoint, formatEndpoint } from '../endpoint.ts';
 import type { UpstreamSource } from './source.ts';
+
+/** The system's resolver cannot be called off, and takes half a minute to give up. */
+const longestLookupMs = 5000;
 
 export interface NamedUpstreamsOptions {
   readonly endpoints: readonly Endpoint[];
@@ -24,23 +28,25 @@ export function namedUpstreams(options: NamedUpstreamsOptions): UpstreamSource {
   const { endpoints, intervalMs, clock, log, resolve = resolveAll } = options;
   const addresses = new Map<string, readonly string[]>();
   const failing = new Set<string>();
-  const refresh = async (name: string): Promise<void> => {
+  const refresh = async (host: string, signal: AbortSignal): Promise<void> => {
     try {
-      addresses.set(name, [...(await resolve(name))].sort());
-      if (failing.delete(name)) log.info({ name }, 'Upstream name resolves again');
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(longestLookupMs)]);
+      addresses.set(host, [...(await untilAborted(resolve(host), limit))].sort());
+      if (failing.delete(host)) log.info({ host }, 'Upstream name resolves again');
     } catch (error) {
-      if (!failing.has(name)) log.warn({ name, err: errorText(error) }, 'Cannot resolve upstream name');
-      failing.add(name);
+      if (signal.aborted) return;
+      if (!failing.has(host)) log.warn({ host, err: errorText(error) }, 'Cannot resolve upstream name');
+      failing.add(host);
     }
   };
   return {
     run: async (report, signal) => {
       const names = [...new Set(endpoints.map(({ host }) => host).filter((host) => isIP(host) === 0))];
-      while (!signal.aborted) {
-        await Promise.all(names.map(refresh));
-        if (signal.aborted) return;
-        report(toUpstreams(endpoints, addresses));
-        if (names.length === 0) return;
+      const tell = () => report(toUpstreams(endpoints, addresses));
+      // Addresses need no resolver, and no name waits for another.
+      if (endpoints.some(({ host }) => isIP(host) !== 0)) tell();
+      while (!signal.aborted && names.length > 0) {
+        await Promise.all(names.map((name) => refresh(name, signal).then(() => signal.aborted || tell())));
         await clock.sleep(intervalMs, signal).catch(() => {});
       }
     },
