@@ -28,17 +28,21 @@ export async function leasePorts(options: LeasePortsOptions): Promise<LeasedPort
     await Promise.all([...held.values()].map((lease) => lease.release()));
   };
   try {
-    const byName = new Map<string, LeasedPort>();
+    const { requests } = options;
     // Pinned ones first, so that no other request takes them by chance.
-    for (const request of options.requests.toSorted(
-      (a, b) => Number(b.pinned !== undefined) - Number(a.pinned !== undefined),
-    )) {
-      const { name, protocol, pinned } = request;
-      const port =
-        pinned === undefined ? await takeAny(request, options, held) : await takePinned(request, pinned, options, held);
-      byName.set(name, { name, port, protocol });
-    }
-    return { ports: options.requests.flatMap(({ name }) => byName.get(name) ?? []), release };
+    const pinned = new Map<PortRequest, number>();
+    for (const request of requests)
+      if (request.pinned !== undefined) pinned.set(request, await takePinned(request, request.pinned, options, held));
+    // All others at the same time: the game waits for them. Each is settled before an error gives all of them back.
+    const others = requests.filter((request) => !pinned.has(request));
+    const taken = await Promise.allSettled(others.map((request) => takeAny(request, options, held)));
+    const ports = requests.map((request): LeasedPort => {
+      const { name, protocol } = request;
+      const result = taken[others.indexOf(request)];
+      if (result?.status === 'rejected') throw result.reason;
+      return { name, protocol, port: result?.value ?? pinned.get(request) ?? 0 };
+    });
+    return { ports, release };
   } catch (error) {
     await release();
     throw error;
