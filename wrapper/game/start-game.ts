@@ -46,13 +46,17 @@ export async function startGame(options: GameCommand): Promise<Game> {
   const pid = child.pid ?? 0;
   const exited = exitOf(child);
   if (child.stdin !== null) connectInput(child.stdin);
-  const output = options.logPattern === undefined ? undefined : watchOutput(child, options.logPattern, options.log);
+  const output = options.logPattern === undefined ? undefined : watchOutput(child, options.logPattern, options);
+  let isKilled = false;
   return {
     pid,
-    exited: output === undefined ? exited : exited.then((exit) => output.drained().then(() => exit)),
+    exited: output === undefined ? exited : exited.then((exit) => output.drained(isKilled).then(() => exit)),
     hasLogged: () => output?.hasMatched() ?? false,
     console: new GameConsole(child.stdin, options.clock),
-    signal: (signal) => signalGroup(pid, signal),
+    signal: (signal) => {
+      isKilled ||= signal === 'SIGKILL';
+      return signalGroup(pid, signal);
+    },
   };
 }
 
@@ -122,25 +126,45 @@ function isNullDevice(descriptor: number): boolean {
 
 interface WatchedOutput {
   hasMatched(): boolean;
-  /** Resolves when all output is through, or soon after where a descendant keeps it open. */
-  drained(): Promise<void>;
+  /** Resolves when all output is through, or soon after where nobody takes it or a descendant keeps it open. */
+  drained(isHurried: boolean): Promise<void>;
 }
 
-const drainLimitMs = 500;
+/** What a dead game has written is passed on for as long as somebody takes some of it in each such time, */
+const drainStepMs = 1000;
+/** and no longer than so many of them: a descendant may go on writing. */
+const mostDrainSteps = 3;
+/** All there is where the game was killed, because the time is over. */
+const hurriedDrainMs = 500;
 
-function watchOutput(child: ChildProcess, pattern: RegExp, log: Log): WatchedOutput {
+function watchOutput(child: ChildProcess, pattern: RegExp, { log, clock }: GameCommand): WatchedOutput {
   let hasMatched = false;
+  let readBytes = 0;
+  const passedBytes = () => readBytes - process.stdout.writableLength - process.stderr.writableLength;
   const onMatch = () => {
     hasMatched = true;
   };
   const ends = [passThrough(child.stdout, process.stdout, log), passThrough(child.stderr, process.stderr, log)];
   for (const stream of [child.stdout, child.stderr])
-    if (stream !== null) matchLines(stream, new LineMatcher(pattern), onMatch);
+    if (stream !== null) {
+      matchLines(stream, new LineMatcher(pattern), onMatch);
+      stream.on('data', (chunk: Buffer) => {
+        readBytes += chunk.length;
+      });
+    }
   return {
     hasMatched: () => hasMatched,
-    drained: async () => {
-      const limit = AbortSignal.timeout(drainLimitMs);
-      await Promise.race([Promise.all(ends), once(limit, 'abort')]);
+    drained: async (isHurried) => {
+      let isThrough = false;
+      const all = Promise.all(ends).then(() => {
+        isThrough = true;
+      });
+      if (isHurried) return Promise.race([all, clock.sleep(hurriedDrainMs)]);
+      for (let step = 0; step < mostDrainSteps; step++) {
+        const before = passedBytes();
+        await Promise.race([all, clock.sleep(drainStepMs)]);
+        if (isThrough || passedBytes() === before) return;
+      }
     },
   };
 }
@@ -159,6 +183,8 @@ async function passThrough(from: Readable | null, to: Writable, log: Log): Promi
   });
   from.pipe(to, { end: false });
   await once(from, 'close').catch(() => {});
+  // What the other end has not taken yet is still ours.
+  await new Promise((resolve) => to.write('', resolve));
 }
 
 function matchLines(stream: Readable, matcher: LineMatcher, onMatch: () => void): void {

@@ -76,6 +76,19 @@ suite('The output of a game', parallel, () => {
 });
 
 suite('The output of a game past a wrapper that looks for a line in it', parallel, () => {
+  test('comes through to the end though its reader takes its time after the game has gone', async (t) => {
+    const bytes = 600_000;
+    const game = ['head', '-c', String(bytes), '/dev/zero'];
+    const wrapper = new WrapperProcess(t, ['--ready', 'log:none'], game, { stdout: 'unread' });
+    await wrapper.said('Game started');
+    let seen = 0;
+    for await (const chunk of wrapper.child.stdout as AsyncIterable<Buffer>) {
+      seen += chunk.length;
+      await sleep(chunk.length / 400);
+    }
+    assert.equal(seen, bytes);
+  });
+
   test('ends no game where the disk is full', async (t) => {
     const script = 'for i in 1 2 3 4 5 6; do echo hi; sleep 0.1; done; exit 4';
     const before = ['sh', '-c', 'exec "$@" >/dev/full', 'sh'];
@@ -107,7 +120,7 @@ suite('A game that is watched', parallel, () => {
   const quick = ['--port', 'SERVER_PORT=udp', '--liveness', '150ms'];
 
   test('and loses its port is told of as not ready', async (t) => {
-    const wrapper = new WrapperProcess(t, quick, fixture('udp-game.ts', '--unbind-after', '2000'));
+    const wrapper = new WrapperProcess(t, quick, fixture('udp-game.ts', '--unbind-when-ready'));
     await wrapper.said('Game ready');
     const line = await wrapper.said('Game unhealthy');
     assert.match(String(line['problem']), /SERVER_PORT \(udp \d+\) is not bound/);
@@ -118,7 +131,7 @@ suite('A game that is watched', parallel, () => {
     const wrapper = new WrapperProcess(
       t,
       [...quick, '--unhealthy', 'end'],
-      fixture('udp-game.ts', '--unbind-after', '2000'),
+      fixture('udp-game.ts', '--unbind-when-ready'),
     );
     assert.equal(await wrapper.status(), 3);
     assert.equal((await wrapper.said('Interruption learned'))['kind'], 'unhealthy');
@@ -128,7 +141,7 @@ suite('A game that is watched', parallel, () => {
     const wrapper = new WrapperProcess(
       t,
       [...quick, '--unhealthy', 'restart'],
-      fixture('udp-game.ts', '--unbind-after', '2000'),
+      fixture('udp-game.ts', '--unbind-when-ready', '--unless-there', `${temporaryFolder(t)}/once`),
     );
     const second = await wrapper.said(
       'Game ready',
@@ -145,7 +158,7 @@ suite('A game that is watched', parallel, () => {
 
   test('leaves no child behind that nobody reaps when it starts again', async (t) => {
     const flags = [...quick, '--unhealthy', 'restart', '--warn', 'exec:sleep 50'];
-    const wrapper = new WrapperProcess(t, flags, fixture('udp-game.ts', '--unbind-after', '400'));
+    const wrapper = new WrapperProcess(t, flags, fixture('udp-game.ts', '--unbind-when-ready'));
     for (const starts of [2, 3, 4])
       await eventually(`start ${starts}`, () => wrapper.log.filter(({ msg }) => msg === 'Game ready').length >= starts);
     const zombies = readdirSync('/proc').filter((entry) => isZombieOf(entry, wrapper.pid));
@@ -155,7 +168,7 @@ suite('A game that is watched', parallel, () => {
   test('does not start again where somebody wants it to end in the last moment', async (t) => {
     const flags = [...quick, '--unhealthy', 'restart'];
     const env = { NODE_OPTIONS: `--require ${lateSignal}` };
-    const wrapper = new WrapperProcess(t, flags, fixture('udp-game.ts', '--unbind-after', '300'), { env });
+    const wrapper = new WrapperProcess(t, flags, fixture('udp-game.ts', '--unbind-when-ready'), { env });
     assert.equal(await wrapper.status(), 3);
     assert.equal(wrapper.log.filter(({ msg }) => msg === 'Game ready').length, 1);
   });
