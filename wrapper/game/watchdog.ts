@@ -31,7 +31,9 @@ export function guardGroup(pid: number, onMissing: (error: Error) => void): Watc
     onMissing(error);
     resolve();
   });
-  shell.stdin.on('error', () => {});
+  // Where descriptors have run out there is none, whatever its type says.
+  const input: Writable | undefined = shell.stdin;
+  input?.on('error', () => {});
   shell.unref();
   return { dismiss: () => dismiss(shell), left };
 }
