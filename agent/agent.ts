@@ -1,17 +1,17 @@
-import { Account, type AccountParts } from './account/account.ts';
-import type { NodeKeeper } from './cordon/node-keeper.ts';
-import { readMark } from './cordon/node-mark.ts';
 import type { Policy } from './interruption/policy.ts';
 import { withRehearsal } from './interruption/rehearsal.ts';
 import { type Observation, type Tracked, trackInterruption } from './interruption/track-interruption.ts';
+import type { NodeKeeper } from './node-state/node-keeper.ts';
+import { readMark } from './node-state/node-mark.ts';
+import { InterruptionJournal, type JournalParts } from './reporting/interruption-journal.ts';
 import { interruptionFields, Response, type ResponseParts } from './response.ts';
 
 export interface AgentParts extends ResponseParts {
   /** Looks at everything that announces interruptions, again and again. */
   readonly observe: (signal: AbortSignal) => AsyncIterable<Observation>;
   readonly policy: Policy;
-  readonly keeper: Pick<NodeKeeper, 'want' | 'isBusy'>;
-  readonly account: AccountParts;
+  readonly keeper: Pick<NodeKeeper, 'setDesired' | 'isBusy'>;
+  readonly journal: JournalParts;
 }
 
 /**
@@ -76,7 +76,7 @@ export class Agent {
   }
 
   #respond(interruption: Parameters<Response['change']>[0], signal: AbortSignal): Response {
-    return new Response(this.#parts, new Account(this.#parts.account, interruption), interruption, signal);
+    return new Response(this.#parts, new InterruptionJournal(this.#parts.journal, interruption), interruption, signal);
   }
 
   /**
@@ -95,12 +95,12 @@ export class Agent {
 
   /** Says once why a rehearsal is turned down, and takes the request off the node. */
   #refuseRehearsal(refusal: string | undefined): void {
-    const { log, keeper, account } = this.#parts;
+    const { log, keeper, journal } = this.#parts;
     if (refusal === this.#refused || (refusal !== undefined && keeper.isBusy)) return;
     this.#refused = refusal;
     if (refusal === undefined) return;
     log.warn({ reason: refusal }, 'Rehearsal refused');
-    account.events.onNode('Warning', 'RehearsalRefused', `Rehearsal refused: ${refusal}`);
-    void keeper.want({ kind: 'no-request' });
+    journal.events.onNode('Warning', 'RehearsalRefused', `Rehearsal refused: ${refusal}`);
+    void keeper.setDesired({ kind: 'no-request' });
   }
 }

@@ -14,8 +14,8 @@ import {
   text,
   toggle,
 } from '../shared/settings/setting.ts';
-import type { WebhookFormat } from './account/webhook.ts';
 import type { Policy, ResponseKind } from './interruption/policy.ts';
+import type { WebhookFormat } from './reporting/webhook.ts';
 
 const linkAddress = matching(/^(@[\w.-]{1,100}|\/.{1,106})$/, '@NAME for an abstract socket, or an absolute path');
 

@@ -11,7 +11,7 @@ export interface InstanceFactsParts {
   readonly random?: () => number;
 }
 
-const backoff: Backoff = { firstMs: 500, longestMs: 10_000 };
+const backoff: Backoff = { firstMs: 500, maxMs: 10_000 };
 
 /** What is known of the EC2 instance: nothing at first, everything once the metadata service has answered. */
 export class InstanceFacts {

@@ -2,29 +2,24 @@ import { uptime } from 'node:os';
 import { pino } from 'pino';
 import packageFile from '../package.json' with { type: 'json' };
 import { systemClock } from '../shared/clock.ts';
+import { type InventoryEvent, nodeEvent } from '../shared/events/event.ts';
+import { Outbox } from '../shared/events/outbox.ts';
+import { SqsInventory } from '../shared/events/sqs-inventory.ts';
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { spotNoticePath } from '../shared/interruption/parse-spot-notice.ts';
-import { type InventoryEvent, nodeEvent } from '../shared/inventory/event.ts';
-import { Outbox } from '../shared/inventory/outbox.ts';
-import { SqsInventory } from '../shared/inventory/sqs-inventory.ts';
+import { findCredentials } from '../shared/kubernetes/find-credentials.ts';
+import { KubeConnection } from '../shared/kubernetes/kube-connection.ts';
 import { errorText, type Log } from '../shared/log.ts';
 import { MetadataClient } from '../shared/metadata/metadata-client.ts';
 import { type ProgramText, startUp } from '../shared/settings/start-up.ts';
-import type { AccountParts, EventSink } from './account/account.ts';
-import { KubeEvents } from './account/kube-events.ts';
-import { AgentMetrics } from './account/metrics.ts';
-import { Webhook } from './account/webhook.ts';
 import { Agent, type AgentParts } from './agent.ts';
 import { DryRunCluster } from './cluster/dry-run-cluster.ts';
-import { findCredentials } from './cluster/find-credentials.ts';
 import { KubeCluster } from './cluster/kube-cluster.ts';
-import { KubeConnection } from './cluster/kube-connection.ts';
 import { TokenReviewer } from './cluster/review-token.ts';
 import { type AgentConfig, agentSettings, policyOf } from './config.ts';
-import { NodeKeeper } from './cordon/node-keeper.ts';
-import { livenessComplaints, readinessComplaints, type Vitals } from './health/health.ts';
+import { type HealthInputs, livenessProblems, readinessProblems } from './health/health.ts';
 import { type HealthServerOptions, serveHealth } from './health/health-server.ts';
-import { Pulse } from './health/pulse.ts';
+import { PollMonitor } from './health/poll-monitor.ts';
 import { deletionRight, RightsReviewer } from './health/review-rights.ts';
 import { InstanceFacts } from './instance-facts.ts';
 import { placeOf, placeOfProviderId } from './interruption/ec2/ec2-place.ts';
@@ -35,11 +30,16 @@ import { pollNotices, type ReadingOutcome } from './interruption/poll-notices.ts
 import { type LinkListener, LinkServer } from './link/link-server.ts';
 import { verifyHello } from './link/verify-hello.ts';
 import { nodeData } from './node-data.ts';
+import { NodeKeeper } from './node-state/node-keeper.ts';
 import { releaseMemory } from './release-memory.ts';
+import type { EventSink, JournalParts } from './reporting/interruption-journal.ts';
+import { KubeEvents } from './reporting/kube-events.ts';
+import { AgentMetrics } from './reporting/metrics.ts';
+import { Webhook } from './reporting/webhook.ts';
 import { finishDrain, untilAborted } from './shut-down.ts';
 
 /** Under the 2 s that a container runtime may leave us at worst. */
-const longestFlushMs = 2000;
+const maxFlushMs = 2000;
 const clock = systemClock;
 
 const program: ProgramText = {
@@ -97,24 +97,24 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
   const { nodeName, dryRun, metricsPort } = config;
   const { signal } = stop;
   const metrics = new AgentMetrics(program.version);
-  const pulse = new Pulse();
+  const pollMonitor = new PollMonitor();
   const { connection, cluster } = await connectToCluster(config, log, metrics);
-  const { metadata, instance, ec2, observe } = openEyes({ config, log, metrics, pulse, cluster });
+  const { metadata, instance, ec2, observe } = createNoticeSources({ config, log, metrics, pollMonitor, cluster });
   const mustWait = () => agent.response?.isAsking === true;
-  const { link, outbox, publishNode } = openMouth(
+  const { link, outbox, publishNode } = createLinkAndOutbox(
     { config, log, metrics, connection, cluster, instance },
-    (uid, code) => agent.response?.account.gameEnded(uid, code),
+    (uid, code) => agent.response?.journal.gameEnded(uid, code),
   );
   const events = new KubeEvents({ connection, nodeName, node: () => cluster.node(), clock, log, mustWait });
   const rights = new RightsReviewer({ connection, clock, log, mustWait });
   const actors = dryRun
-    ? pretend(cluster, log)
+    ? dryRunActors(cluster, log)
     : { cluster, link, publishNode, events, tell: webhookOf(config, log, signal) };
   const keeper = new NodeKeeper({ cluster: actors.cluster, clock, log });
   const agent: Agent = new Agent({
     ...actors,
     ...{ keeper, observe, clock, log },
-    account: { node: nodeName, clock, log, metrics, events: actors.events, tell: actors.tell },
+    journal: { node: nodeName, clock, log, metrics, events: actors.events, tell: actors.tell },
     policy: policyOf(config),
     safetyMarginMs: config.safetyMarginMs,
     agentUid: config.podUid,
@@ -123,21 +123,21 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     marksOutOfService: config.outOfServiceTaint,
   });
   metrics.watch({
-    lastGoodPollAgeSeconds: () => pulse.spotAgeMs / 1000,
+    lastGoodPollAgeSeconds: () => pollMonitor.spotAgeMs / 1000,
     linkedWrappers: () => link.wrappers,
     inventoryWaiting: () => outbox?.size ?? 0,
     missingRights: () => rights.latest.missing.length,
   });
-  const vitals = () => vitalsOf(config, { pulse, link, cluster, rights });
+  const healthInputs = () => healthInputsOf(config, { pollMonitor, link, cluster, rights });
   await Promise.all([
     ...[agent, keeper, events, rights, ec2].map((part) => part.run(signal)),
     cluster.follow(signal),
     link.serve(signal),
     instance.learn(signal),
     releaseMemory(clock, signal),
-    metricsPort !== undefined && serveHealth(healthOptions(metricsPort, metrics, vitals, log), signal),
+    metricsPort !== undefined && serveHealth(healthOptions(metricsPort, metrics, healthInputs, log), signal),
     outbox && sendUntilStopped(outbox, log, signal),
-    finishDrain({ agent, clock, log, longestMs: config.shutdownTimeMs }, asked, stop),
+    finishDrain({ agent, clock, log, maxMs: config.shutdownTimeMs }, asked, stop),
   ]);
   metadata.close();
   await connection.close();
@@ -163,16 +163,16 @@ interface ClusterParts {
   readonly cluster: KubeCluster;
 }
 
-interface EyeParts {
+interface NoticeParts {
   readonly config: AgentConfig;
   readonly log: Log;
   readonly metrics: AgentMetrics;
-  readonly pulse: Pulse;
+  readonly pollMonitor: PollMonitor;
   readonly cluster: KubeCluster;
 }
 
 /** Everything that announces interruptions. */
-function openEyes({ config, log, metrics, pulse, cluster }: EyeParts) {
+function createNoticeSources({ config, log, metrics, pollMonitor, cluster }: NoticeParts) {
   const metadata = new MetadataClient({ endpoint: config.metadataEndpoint, clock });
   const instance = new InstanceFacts({ metadata, clock, log });
   const placeOfNode = () => placeOfProviderId(cluster.node()?.providerId);
@@ -180,7 +180,7 @@ function openEyes({ config, log, metrics, pulse, cluster }: EyeParts) {
   const bootedAtMs = () => clock.now() - uptime() * 1000;
   const ec2 = new Ec2Source({
     ...{ clock, log, identity, bootedAtMs },
-    metadataSilentMs: () => pulse.silentMs,
+    metadataSilentMs: () => pollMonitor.silentMs,
     place: () => placeOf(instance.known) ?? placeOfNode(),
   });
   const sources = [
@@ -190,24 +190,24 @@ function openEyes({ config, log, metrics, pulse, cluster }: EyeParts) {
   const onReading = ({ name, kinds }: NoticeSource, outcome: ReadingOutcome) => {
     metrics.reading(name, outcome);
     if (outcome === 'garbage') metrics.garbage('metadata');
-    if (outcome === 'read' && kinds.length > 0) pulse.read(name === spotNoticePath);
+    if (outcome === 'read' && kinds.length > 0) pollMonitor.read(name === spotNoticePath);
   };
   const observe = (until: AbortSignal) =>
     pollNotices(
-      { sources, clock, log, intervalMs: config.pollIntervalMs, onReading, onLook: () => pulse.looked() },
+      { sources, clock, log, intervalMs: config.pollIntervalMs, onReading, onLook: () => pollMonitor.looked() },
       until,
     );
   return { metadata, instance, ec2, observe };
 }
 
-interface MouthParts extends Omit<EyeParts, 'pulse'> {
+interface LinkParts extends Omit<NoticeParts, 'pollMonitor'> {
   readonly connection: KubeConnection;
   readonly instance: InstanceFacts;
 }
 
 /** The link to the wrappers, and the queue that their events and ours go to. */
-function openMouth(
-  { config, log, metrics, connection, cluster, instance }: MouthParts,
+function createLinkAndOutbox(
+  { config, log, metrics, connection, cluster, instance }: LinkParts,
   onTerminated: LinkListener['onTerminated'],
 ) {
   const { nodeName, link: address, queueUrl, linkTrust } = config;
@@ -231,7 +231,7 @@ function openMouth(
 }
 
 /** What a dry run has in place of everything that changes something: it says what would be done. */
-function pretend(cluster: KubeCluster, log: Log) {
+function dryRunActors(cluster: KubeCluster, log: Log) {
   const link: AgentParts['link'] = {
     announce: ({ id }, endByMs) => {
       log.info({ id, endByMs }, 'Dry run: would tell wrappers');
@@ -242,7 +242,7 @@ function pretend(cluster: KubeCluster, log: Log) {
   };
   const events: EventSink = { onNode: () => {}, onPod: () => {} };
   const publishNode: AgentParts['publishNode'] = (state) => log.info({ state }, 'Dry run: would publish');
-  const tell: AccountParts['tell'] = () => {};
+  const tell: JournalParts['tell'] = () => {};
   return { cluster: new DryRunCluster(cluster, log), link, publishNode, events, tell };
 }
 
@@ -250,23 +250,23 @@ function webhookOf(
   { webhookUrl: url, webhookFormat: format }: AgentConfig,
   log: Log,
   signal: AbortSignal,
-): AccountParts['tell'] {
+): JournalParts['tell'] {
   if (url === undefined) return () => {};
   const webhook = new Webhook({ url, format, clock, log });
   return (report, deadlineMs) => void webhook.send(report, deadlineMs, signal);
 }
 
 interface Health {
-  readonly pulse: Pulse;
+  readonly pollMonitor: PollMonitor;
   readonly link: LinkServer;
   readonly cluster: KubeCluster;
   readonly rights: RightsReviewer;
 }
 
-function vitalsOf({ pollIntervalMs }: AgentConfig, { pulse, link, cluster, rights }: Health): Vitals {
+function healthInputsOf({ pollIntervalMs }: AgentConfig, { pollMonitor, link, cluster, rights }: Health): HealthInputs {
   return {
     pollIntervalMs,
-    stalledMs: pulse.stalledMs,
+    stalledMs: pollMonitor.stalledMs,
     isLinkListening: link.isListening,
     seesNode: cluster.node() !== undefined,
     seesPods: cluster.pods() !== undefined,
@@ -274,15 +274,20 @@ function vitalsOf({ pollIntervalMs }: AgentConfig, { pulse, link, cluster, right
   };
 }
 
-function healthOptions(port: number, { registry }: AgentMetrics, vitals: () => Vitals, log: Log): HealthServerOptions {
+function healthOptions(
+  port: number,
+  { registry }: AgentMetrics,
+  healthInputs: () => HealthInputs,
+  log: Log,
+): HealthServerOptions {
   return {
     port,
     clock,
     log,
     metrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
-    liveness: () => livenessComplaints(vitals()),
-    readiness: () => readinessComplaints(vitals()),
-    remarks: () => vitals().rights.missingOptional.map((right) => `does without: ${right}`),
+    liveness: () => livenessProblems(healthInputs()),
+    readiness: () => readinessProblems(healthInputs()),
+    remarks: () => healthInputs().rights.missingOptional.map((right) => `does without: ${right}`),
   };
 }
 
@@ -314,7 +319,7 @@ async function sendUntilStopped(outbox: Outbox, log: Log, signal: AbortSignal): 
   const flushed = new AbortController();
   const sending = outbox.run(flushed.signal);
   await untilAborted(signal);
-  const unsent = await outbox.flush(AbortSignal.timeout(longestFlushMs));
+  const unsent = await outbox.flush(AbortSignal.timeout(maxFlushMs));
   if (unsent.length > 0) log.error({ unsent: unsent.map(({ id, type }) => ({ id, type })) }, 'Inventory events lost');
   flushed.abort();
   await sending;

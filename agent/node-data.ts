@@ -1,5 +1,5 @@
+import type { NodeData, NodeState } from '../shared/events/event.ts';
 import { type Interruption, instant } from '../shared/interruption/interruption.ts';
-import type { NodeData, NodeState } from '../shared/inventory/event.ts';
 import type { Instance } from '../shared/metadata/instance.ts';
 
 /** What an inventory event says of this node. */

@@ -1,18 +1,18 @@
 import type { Clock } from '../shared/clock.ts';
+import type { NodeState } from '../shared/events/event.ts';
 import { type Interruption, instant } from '../shared/interruption/interruption.ts';
-import type { NodeState } from '../shared/inventory/event.ts';
 import type { Log } from '../shared/log.ts';
 import { steadyClock } from '../shared/steady-clock.ts';
-import type { Account } from './account/account.ts';
 import type { Cluster } from './cluster/cluster.ts';
-import type { NodeKeeper } from './cordon/node-keeper.ts';
 import { Drain, type DrainScope } from './drain/drain.ts';
 import type { PlannedInterruption } from './interruption/policy.ts';
 import type { LinkServer } from './link/link-server.ts';
+import type { NodeKeeper } from './node-state/node-keeper.ts';
+import type { InterruptionJournal } from './reporting/interruption-journal.ts';
 
 export interface ResponseParts {
   readonly cluster: Cluster;
-  readonly keeper: Pick<NodeKeeper, 'want'>;
+  readonly keeper: Pick<NodeKeeper, 'setDesired'>;
   readonly link: Pick<LinkServer, 'announce' | 'cancel' | 'occupancies'>;
   /** Publishes what became of this node. */
   readonly publishNode: (state: NodeState, interruption: Interruption) => void;
@@ -28,7 +28,7 @@ export interface ResponseParts {
 }
 
 /** With a very short notice the margin gives way: it takes at most this share of what was left when the notice was seen. */
-const largestMarginShare = 1 / 4;
+const maxMarginShare = 1 / 4;
 /** How often the end is looked at: the deadline may move, and clocks may step. */
 const watchEndMs = 250;
 
@@ -44,7 +44,7 @@ const cordonHeadStartMs = 250;
  */
 export class Response {
   readonly #parts: ResponseParts;
-  readonly #account: Account;
+  readonly #journal: InterruptionJournal;
   readonly #signal: AbortSignal;
   readonly #stopped = new AbortController();
   #interruption: PlannedInterruption;
@@ -52,15 +52,20 @@ export class Response {
   #isDrained = false;
   #marked: Promise<unknown> = Promise.resolve();
 
-  constructor(parts: ResponseParts, account: Account, interruption: PlannedInterruption, signal: AbortSignal) {
+  constructor(
+    parts: ResponseParts,
+    journal: InterruptionJournal,
+    interruption: PlannedInterruption,
+    signal: AbortSignal,
+  ) {
     this.#parts = { ...parts, clock: steadyClock(parts.clock, () => performance.now()) };
-    this.#account = account;
+    this.#journal = journal;
     this.#interruption = interruption;
     this.#signal = AbortSignal.any([signal, this.#stopped.signal]);
   }
 
-  get account(): Account {
-    return this.#account;
+  get journal(): InterruptionJournal {
+    return this.#journal;
   }
 
   /** Whether a pod still waits to be asked. What is less pressing waits for it. */
@@ -79,14 +84,14 @@ export class Response {
     this.#mark();
     this.#startDrain();
     this.#publish();
-    this.#account.begun(isResumed);
+    this.#journal.begun(isResumed);
   }
 
   /** The same interruption with another deadline, or one that outranks it in its place. What is under way goes on. */
   change(interruption: PlannedInterruption): void {
     const before = this.#interruption;
     this.#interruption = interruption;
-    this.#account.changed(interruption);
+    this.#journal.changed(interruption);
     // Who was told to go, and need not any more, can only be told so by taking the old word back.
     const isOther = before.id !== interruption.id;
     const isReprieve = before.response === 'drain' && interruption.response !== 'drain';
@@ -107,9 +112,9 @@ export class Response {
     const { link, publishNode, keeper, log, cluster } = this.#parts;
     link.cancel(this.#interruption);
     this.stop();
-    this.#account.close('cancelled');
+    this.#journal.close('cancelled');
     publishNode('recovered', this.#interruption);
-    void keeper.want({ kind: 'unmarked' }).then((outcome) => {
+    void keeper.setDesired({ kind: 'unmarked' }).then((outcome) => {
       if (outcome === 'done') log.info({ node: cluster.node()?.name }, 'Node uncordoned');
     });
   }
@@ -130,7 +135,7 @@ export class Response {
       isLeaving ? this.#endByMs() : undefined,
     );
     log.info({ told: announced.told }, 'Wrappers told');
-    this.#account.told(announced);
+    this.#journal.told(announced);
   }
 
   #mark(): void {
@@ -139,11 +144,11 @@ export class Response {
     const isTaken = interruption.action === 'terminate' || interruption.action === 'stop';
     const isOutOfService = marksOutOfService && this.#isDrained && isTaken && interruption.kind !== 'rehearsal';
     this.#marked = keeper
-      .want({ kind: 'marked', interruption, options: { excludeFromLoadBalancers, isOutOfService } })
+      .setDesired({ kind: 'marked', interruption, options: { excludeFromLoadBalancers, isOutOfService } })
       .then((outcome) => {
         if (outcome !== 'done' || isOutOfService) return;
         log.info({ node: cluster.node()?.name, kind: interruption.kind }, 'Node cordoned');
-        this.#account.cordoned();
+        this.#journal.cordoned();
       });
   }
 
@@ -159,7 +164,7 @@ export class Response {
     const abort = new AbortController();
     const signal = AbortSignal.any([this.#signal, abort.signal]);
     const parts = { cluster, clock, log, agentUid, mayDelete, scope, occupancies: () => link.occupancies() };
-    const run = new Drain({ ...parts, listener: this.#account }, this.#endByMs() ?? Number.POSITIVE_INFINITY);
+    const run = new Drain({ ...parts, listener: this.#journal }, this.#endByMs() ?? Number.POSITIVE_INFINITY);
     this.#drain = { run, scope, abort };
     if (scope === 'idle') void this.#drainIdle(run, signal);
     else {
@@ -201,9 +206,9 @@ export class Response {
       if (!(await run.run(signal))) return;
       if (!this.#isDrained) {
         this.#isDrained = true;
-        log.info(this.#account.drainedFields(), 'Node drained');
+        log.info(this.#journal.drainedFields(), 'Node drained');
         publishNode('drained', this.#interruption);
-        this.#account.close('drained');
+        this.#journal.close('drained');
         if (this.#parts.marksOutOfService) this.#mark();
       }
       // A pod may still come: one that tolerates the taint, or that was bound in the same instant.
@@ -214,10 +219,10 @@ export class Response {
   /** The account is closed while the instance still lives, complete or not. */
   async #closeAtEnd(run: Drain, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#parts;
-    while (!signal.aborted && !this.#account.isClosed) {
+    while (!signal.aborted && !this.#journal.isClosed) {
       if (clock.now() >= (this.#endByMs() ?? Number.POSITIVE_INFINITY)) {
         log.warn({ left: run.left() }, 'Pods left at the end of the notice');
-        this.#account.close('incomplete');
+        this.#journal.close('incomplete');
       }
       await clock.sleep(watchEndMs, signal).catch(() => {});
     }
@@ -227,7 +232,7 @@ export class Response {
   #endByMs(): number | undefined {
     const { deadlineMs, firstSeenMs } = this.#interruption;
     if (deadlineMs === undefined) return undefined;
-    const share = Math.max(0, deadlineMs - firstSeenMs) * largestMarginShare;
+    const share = Math.max(0, deadlineMs - firstSeenMs) * maxMarginShare;
     return deadlineMs - Math.min(this.#parts.safetyMarginMs, share);
   }
 }

@@ -7,7 +7,7 @@ export interface FinishDrainParts {
   readonly clock: Clock;
   readonly log: Log;
   /** Below the grace of the agent's own pod. */
-  readonly longestMs: number;
+  readonly maxMs: number;
 }
 
 const lookAgainMs = 100;
@@ -17,13 +17,13 @@ const lookAgainMs = 100;
  * What is left then stands in the node's annotation, for the next agent to take up.
  */
 export async function finishDrain(
-  { agent, clock, log, longestMs }: FinishDrainParts,
+  { agent, clock, log, maxMs }: FinishDrainParts,
   asked: AbortSignal,
   stop: AbortController,
 ): Promise<void> {
   await untilAborted(AbortSignal.any([asked, stop.signal]));
-  const endMs = performance.now() + longestMs;
-  if (agent.response?.isBusy === true) log.info({ longestMs }, 'Asked to end: the drain goes on');
+  const endMs = performance.now() + maxMs;
+  if (agent.response?.isBusy === true) log.info({ maxMs }, 'Asked to end: the drain goes on');
   while (agent.response?.isBusy === true && performance.now() < endMs && !stop.signal.aborted)
     await clock.sleep(lookAgainMs, stop.signal).catch(() => {});
   if (agent.response !== undefined) log.info({ isDrained: !agent.response.isBusy }, 'Interruption handed over');

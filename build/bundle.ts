@@ -10,7 +10,7 @@ import { packageFolders, thirdPartyText } from './third-party.ts';
 export const programs = {
   agent: 'agent/main.ts',
   wrapper: 'wrapper/main.ts',
-  fanout: 'wrapper/fanout/main.ts',
+  fanout: 'fanout/main.ts',
   inventory: 'inventory/main.ts',
 } as const;
 export type ProgramName = keyof typeof programs;
@@ -31,7 +31,7 @@ const root = join(import.meta.dirname, '..');
 /** What the file of a lazily loaded module is called after its program's name; the module's own name where none stands here. */
 const partNames: Readonly<Record<string, string>> = {
   'agent/interruption/ec2/ec2-client.ts': 'ec2',
-  'wrapper/inventory/publish-alone.ts': 'sqs',
+  'wrapper/publishing/publish-alone.ts': 'sqs',
   'wrapper/metadata-watch.ts': 'metadata',
   'node_modules/@kubernetes/client-node/dist/index.js': 'kubernetes',
 };

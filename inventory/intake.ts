@@ -1,4 +1,4 @@
-import { parseInventoryEvent } from '../shared/inventory/parse-event.ts';
+import { parseInventoryEvent } from '../shared/events/parse-event.ts';
 import type { Change, InventoryView } from './fold/inventory-view.ts';
 import { nodeKey } from './fold/node-book.ts';
 import type { LeaseClock } from './queue/lease-clock.ts';

@@ -62,7 +62,7 @@ async function main(config: InventoryConfig): Promise<number> {
 }
 
 async function compose(config: InventoryConfig, stop: AbortController): Promise<void> {
-  const { queueUrl, once: isOnce, pollers: mostPollers } = config;
+  const { queueUrl, once: isOnce, pollers: maxPollers } = config;
   const now = systemClock.now;
   const store = openStore(config);
   const isLive = process.stdout.isTTY === true && !config.json && !config.once;
@@ -110,7 +110,7 @@ async function compose(config: InventoryConfig, stop: AbortController): Promise<
       now,
       quit: () => stop.abort(),
     });
-    const options = { queue, intake, clock: systemClock, log: notices.log, mostPollers, isOnce };
+    const options = { queue, intake, clock: systemClock, log: notices.log, maxPollers, isOnce };
     try {
       await readInventory(
         {

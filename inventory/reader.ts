@@ -4,7 +4,7 @@ import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { errorText, type Log } from '../shared/log.ts';
 import type { Change } from './fold/inventory-view.ts';
 import type { Intake } from './intake.ts';
-import { type EventQueue, type Message, mostMessagesPerRequest } from './queue/queue.ts';
+import { type EventQueue, type Message, maxMessagesPerRequest } from './queue/queue.ts';
 
 export interface ReaderOptions {
   readonly queue: EventQueue;
@@ -13,7 +13,7 @@ export interface ReaderOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** Requests for messages at the same time, at most; one while the queue is nearly empty. */
-  readonly mostPollers: number;
+  readonly maxPollers: number;
   /** Ends when the queue has nothing more to give. */
   readonly isOnce?: boolean;
   readonly onChanges: (changes: readonly Change[]) => void;
@@ -22,13 +22,13 @@ export interface ReaderOptions {
   readonly random?: () => number;
 }
 
-const backoff: Backoff = { firstMs: 200, longestMs: 10_000 };
+const backoff: Backoff = { firstMs: 200, maxMs: 10_000 };
 /** A reader that is to end does not wait for a queue to come back. */
-const mostFailuresOnce = 3;
+const maxFailuresOnce = 3;
 /** How often leases are looked at. */
 const expireEveryMs = 1000;
 /** Requests to delete at the same time; past it, who receives waits. */
-const mostRemovals = 16;
+const maxRemovals = 16;
 /** Deleting is repeated by the queue itself, which hands the messages out again. */
 const removeMs = 5000;
 
@@ -38,7 +38,7 @@ const removeMs = 5000;
  * the start, or the state cannot be written.
  */
 export async function readInventory(options: ReaderOptions, signal: AbortSignal): Promise<void> {
-  const { intake, clock, mostPollers, isOnce = false, onChanges } = options;
+  const { intake, clock, maxPollers, isOnce = false, onChanges } = options;
   const ended = new AbortController();
   const running = AbortSignal.any([signal, ended.signal]);
   const pollers = new Set<Promise<void>>();
@@ -47,7 +47,7 @@ export async function readInventory(options: ReaderOptions, signal: AbortSignal)
   const poll = async (isExtra: boolean): Promise<void> => {
     for (let isFirst = !isExtra; !running.aborted; isFirst = false) {
       const messages = await receive(options, { isFirst, signal: running });
-      if (messages.length === mostMessagesPerRequest) startPoller(true);
+      if (messages.length === maxMessagesPerRequest) startPoller(true);
       if (messages.length === 0 && (isExtra || isOnce)) break;
       if (messages.length === 0) continue;
       const { changes, stored } = intake.take(messages);
@@ -56,11 +56,11 @@ export async function readInventory(options: ReaderOptions, signal: AbortSignal)
       // Beside the next receive: a delete that hangs must not keep what comes from being heard.
       const removal = remove(options, messages).finally(() => removals.delete(removal));
       removals.add(removal);
-      if (removals.size >= mostRemovals) await Promise.race(removals);
+      if (removals.size >= maxRemovals) await Promise.race(removals);
     }
   };
   const startPoller = (isExtra: boolean): void => {
-    if (pollers.size >= mostPollers) return;
+    if (pollers.size >= maxPollers) return;
     const poller = poll(isExtra).finally(() => pollers.delete(poller));
     pollers.add(poller);
     poller.catch((error) => ended.abort(error));
@@ -99,7 +99,7 @@ async function receive(
       // Later the queue has been there: what is missing now may be somebody's mistake of a moment.
       if (error instanceof FatalError && isFirst) throw error;
       failures++;
-      if (isOnce === true && failures >= mostFailuresOnce)
+      if (isOnce === true && failures >= maxFailuresOnce)
         throw new FatalError(errorText(error), { status: exitStatus.unavailable, cause: error });
       if (failures === 1) log.warn({ err: errorText(error) }, 'Cannot read the inventory queue');
       await clock.sleep(backoffMs(backoff, failures, random), signal).catch(() => {});

@@ -52,25 +52,25 @@ export function timelineEntry(change: Change, atMs: number): TimelineEntry | und
 }
 
 /** Enough for a terminal and for a page's log. */
-const mostEntries = 1000;
+const maxEntries = 1000;
 
 /** The last things that happened, newest last. */
 export class Timeline {
   #entries: TimelineEntry[];
 
   constructor(entries: readonly TimelineEntry[] = []) {
-    this.#entries = entries.slice(-mostEntries);
+    this.#entries = entries.slice(-maxEntries);
   }
 
   add(changes: readonly Change[], atMs: number): readonly TimelineEntry[] {
     const added = changes.flatMap((change) => timelineEntry(change, atMs) ?? []);
     this.#entries.push(...added);
     // Cut in chunks: a cut moves every entry that stays.
-    if (this.#entries.length > 2 * mostEntries) this.#entries = this.#entries.slice(-mostEntries);
+    if (this.#entries.length > 2 * maxEntries) this.#entries = this.#entries.slice(-maxEntries);
     return added;
   }
 
   entries(): readonly TimelineEntry[] {
-    return this.#entries.slice(-mostEntries);
+    return this.#entries.slice(-maxEntries);
   }
 }

@@ -7,7 +7,7 @@ export interface Clock {
 }
 
 /** setTimeout counts in a signed 32-bit integer and fires at once above it. */
-const longestTimerMs = 2_147_483_647;
+const maxTimerMs = 2_147_483_647;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -23,7 +23,7 @@ export const systemClock: Clock = {
         clearTimeout(timer);
         reject(signal?.reason);
       };
-      const timer = setTimeout(wake, Math.min(Math.max(ms, 0), longestTimerMs));
+      const timer = setTimeout(wake, Math.min(Math.max(ms, 0), maxTimerMs));
       signal?.addEventListener('abort', giveUp, { once: true });
     }),
 };

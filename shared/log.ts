@@ -37,23 +37,23 @@ function withErrorText(fields: object): object {
   return { ...fields, err: errorText(fields.err) };
 }
 
-const mostCauses = 5;
-const mostParts = 4;
-const longestTextCharacters = 1000;
+const maxCauses = 5;
+const maxParts = 4;
+const maxTextCharacters = 1000;
 
 /**
- * Says the error and what caused it, outermost first: one line of at most {@link longestTextCharacters} characters, fit for a
+ * Says the error and what caused it, outermost first: one line of at most {@link maxTextCharacters} characters, fit for a
  * log and for a terminal, with credentials blotted out.
  */
 export function errorText(error: unknown): string {
   const messages: string[] = [];
-  for (let cause = error, depth = 0; cause !== undefined && depth < mostCauses; depth++) {
+  for (let cause = error, depth = 0; cause !== undefined && depth < maxCauses; depth++) {
     const text = messageOf(cause);
     if (text !== '' && !messages.some((message) => message.includes(text))) messages.push(text);
     cause = cause instanceof Error ? cause.cause : undefined;
   }
   const line = withoutSecrets(messages.join(': ').replace(/[\s\p{Cc}]+/gu, ' ')).trim();
-  return line.length <= longestTextCharacters ? line : `${line.slice(0, longestTextCharacters - 3)}...`;
+  return line.length <= maxTextCharacters ? line : `${line.slice(0, maxTextCharacters - 3)}...`;
 }
 
 /** The error's own words, without its causes. */
@@ -64,7 +64,7 @@ function messageOf(error: unknown): string {
   const name = typeof error.name === 'string' ? error.name : 'Error';
   // A connect to several addresses fails with an AggregateError whose message is empty: its parts say what happened.
   if (message === '' && error instanceof AggregateError)
-    return error.errors.slice(0, mostParts).map(errorText).join(', ');
+    return error.errors.slice(0, maxParts).map(errorText).join(', ');
   // What AWS answers is told by its code, and an answer without a body by its status.
   if (isAwsError(error)) return `${name}: ${/^(UnknownError)?$/.test(message) ? httpStatus(error) : message}`;
   return message === '' ? name : message;

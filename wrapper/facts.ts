@@ -1,12 +1,12 @@
 import { instant } from '../shared/interruption/interruption.ts';
 import type { Occupancy } from '../shared/link/link-message.ts';
 import type { GameSdk } from './agones/game-sdk.ts';
-import type { WrapperConfig } from './config.ts';
 import type { Placeholders } from './game/placeholders.ts';
 import type { GameStatus } from './game/status-file.ts';
-import type { Report } from './inventory/event-writer.ts';
-import { endOf, exitStatusOf, type Life, statusOf } from './lifecycle.ts';
+import { endOf, exitStatusOf, type Life, statusOf } from './life/lifecycle.ts';
 import type { LeasedPort } from './ports/port-lease.ts';
+import type { Report } from './publishing/event-writer.ts';
+import type { WrapperConfig } from './settings/config.ts';
 
 /** Everything that is known of this game server at one moment. */
 export interface Facts {

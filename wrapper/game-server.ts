@@ -4,8 +4,6 @@ import { instant } from '../shared/interruption/interruption.ts';
 import { keepToBytecode } from '../shared/keep-to-bytecode.ts';
 import { type GameSdk, openGameSdk } from './agones/game-sdk.ts';
 import { announcedEnd } from './agones/model/announced-end.ts';
-import type { WrapperConfig } from './config.ts';
-import type { EndCause } from './end-plan.ts';
 import {
   type Facts,
   gameEnvironment,
@@ -19,25 +17,27 @@ import {
 import { createGameFiles, type GameFiles } from './game/game-files.ts';
 import { unsaidStatus } from './game/status-file.ts';
 import { SupervisedGame } from './game/supervised-game.ts';
-import type { Happenings } from './happenings.ts';
-import type { Report } from './inventory/event-writer.ts';
-import { openReporter } from './inventory/open-reporter.ts';
-import type { Reporter } from './inventory/reporter.ts';
-import { type Effect, endOf, exitStatusOf, type Life, statusOf, unborn } from './lifecycle.ts';
+import type { EndCause } from './life/end-plan.ts';
+import type { LifeEvents } from './life/life-events.ts';
+import { type Effect, endOf, exitStatusOf, initialLife, type Life, statusOf } from './life/lifecycle.ts';
 import type { AgentSide } from './link/agent-side.ts';
+import { PlacementResolver } from './placement-resolver.ts';
 import type { LeasedPort } from './ports/port-lease.ts';
 import { rangeClash, readEphemeralRange } from './ports/range-clash.ts';
+import type { Report } from './publishing/event-writer.ts';
+import { openReporter } from './publishing/open-reporter.ts';
+import type { Reporter } from './publishing/reporter.ts';
+import type { WrapperConfig } from './settings/config.ts';
 import { keepBeating, watchNotices, watchStatusFile } from './watch.ts';
-import { Whereabouts } from './whereabouts.ts';
-import type { Surroundings } from './wrapper.ts';
+import type { WrapperContext } from './wrapper-context.ts';
 
 export interface GameServerOptions {
   readonly config: WrapperConfig;
   readonly command: readonly string[];
   readonly ports: readonly LeasedPort[];
   readonly agent: AgentSide;
-  readonly happenings: Happenings;
-  readonly surroundings: Surroundings;
+  readonly lifeEvents: LifeEvents;
+  readonly context: WrapperContext;
   /** Aborts when it is over. */
   readonly signal: AbortSignal;
 }
@@ -49,22 +49,22 @@ const settleMs = 3000;
 export class GameServer {
   readonly #options: GameServerOptions;
   readonly #agent: AgentSide;
-  readonly #whereabouts: Whereabouts;
+  readonly #placementResolver: PlacementResolver;
   readonly #reporter: Reporter;
   readonly #files: GameFiles | undefined;
   #sdk: GameSdk | undefined;
   #game: SupervisedGame | undefined;
-  #life: Life = unborn;
+  #life: Life = initialLife;
   #status = unsaidStatus;
   #address: string | undefined;
 
   constructor(options: GameServerOptions) {
-    const { config, ports, agent, surroundings } = options;
+    const { config, ports, agent, context } = options;
     this.#options = options;
     this.#address = config.advertise;
     this.#agent = agent;
-    this.#whereabouts = new Whereabouts(config, agent, surroundings);
-    this.#reporter = openReporter({ config, ports, agent, surroundings });
+    this.#placementResolver = new PlacementResolver(config, agent, context);
+    this.#reporter = openReporter({ config, ports, agent, context });
     this.#files = this.#createFiles();
     this.#writeState();
     // Before the game runs nobody reads it; written again as soon as it does.
@@ -76,7 +76,7 @@ export class GameServer {
   async perform(effect: Effect, life: Life): Promise<void> {
     this.#life = life;
     this.#tellWatchers();
-    const { log } = this.#options.surroundings;
+    const { log } = this.#options.context;
     switch (effect.kind) {
       case 'hold-game':
         return log.warn(describeCause(effect.cause), 'Game held back: an interruption is under way');
@@ -110,7 +110,7 @@ export class GameServer {
 
   /** The last events, within their time limit. */
   async finish(life: Extract<Life, { phase: 'ended' }>): Promise<void> {
-    const { log } = this.#options.surroundings;
+    const { log } = this.#options.context;
     const { exit, reason } = life;
     this.#game?.dismiss();
     if (exit === undefined) return log.info({ reason }, 'Game was never started');
@@ -130,17 +130,17 @@ export class GameServer {
   }
 
   async #start(): Promise<void> {
-    const { config, command, surroundings, signal } = this.#options;
-    const whereabouts = this.#whereabouts;
+    const { config, command, context, signal } = this.#options;
+    const placementResolver = this.#placementResolver;
     const mustWait = config.advertise === undefined && needsAddress(config, command);
-    const known = whereabouts.known ?? (mustWait ? await whereabouts.locate(signal) : undefined);
+    const known = placementResolver.known ?? (mustWait ? await placementResolver.locate(signal) : undefined);
     this.#address ??= known?.publicHostname;
     this.#sdk = await this.#openSdk(signal);
     this.#game = await SupervisedGame.start({
       ...this.#options,
       sdk: this.#sdk,
       env: gameEnvironment(this.#facts()),
-      placeholders: () => placeholders(this.#facts(), surroundings.clock.now()),
+      placeholders: () => placeholders(this.#facts(), context.clock.now()),
     });
     this.#sdk?.supervise(this.#game);
     this.#inBackground(this.#reporter.run(signal));
@@ -149,27 +149,27 @@ export class GameServer {
 
   /** What can wait until the game runs. */
   async #settleDown(signal: AbortSignal): Promise<void> {
-    const { happenings, config, surroundings } = this.#options;
+    const { lifeEvents, config, context } = this.#options;
     this.#warnOfClash();
     // Without an agent AWS's SDK is still to come.
     if (this.#agent.welcome !== undefined) keepToBytecode();
-    this.#inBackground(keepBeating(config.heartbeatMs, happenings, surroundings, signal));
+    this.#inBackground(keepBeating(config.heartbeatMs, lifeEvents, context, signal));
     const onStatus = (status: Facts['status']) => {
       this.#status = status;
       this.#tellAgent();
     };
-    this.#inBackground(watchStatusFile(config.statusFile, onStatus, happenings, surroundings, signal));
-    const placement = this.#whereabouts.known ?? (await this.#whereabouts.locate(signal));
+    this.#inBackground(watchStatusFile(config.statusFile, onStatus, lifeEvents, context, signal));
+    const placement = this.#placementResolver.known ?? (await this.#placementResolver.locate(signal));
     this.#address ??= placement.publicHostname;
     this.#reporter.place(placement);
     this.#writeState();
-    await watchNotices(this.#whereabouts, config.safetyMarginMs, happenings, signal);
+    await watchNotices(this.#placementResolver, config.safetyMarginMs, lifeEvents, signal);
   }
 
   #warnOfClash(): void {
     const { portRange: range } = this.#options.config;
     const clash = rangeClash(range, readEphemeralRange());
-    if (clash !== undefined) this.#options.surroundings.log.warn({ range, clash }, 'Port range is shared');
+    if (clash !== undefined) this.#options.context.log.warn({ range, clash }, 'Port range is shared');
   }
 
   async #openSdk(signal: AbortSignal): Promise<GameSdk | undefined> {
@@ -191,7 +191,7 @@ export class GameServer {
   /** A task that ends with us, and says so where it fails. */
   #inBackground(task: Promise<void>): void {
     task.catch((err) => {
-      if (!this.#options.signal.aborted) this.#options.surroundings.log.error({ err }, 'Background task failed');
+      if (!this.#options.signal.aborted) this.#options.context.log.error({ err }, 'Background task failed');
     });
   }
 
@@ -217,7 +217,7 @@ export class GameServer {
   }
 
   #logState(name: Report['name']): void {
-    const { log } = this.#options.surroundings;
+    const { log } = this.#options.context;
     if (name === 'ready') log.info({}, 'Game ready');
     if (this.#life.phase === 'serving' && this.#life.problem !== undefined && name !== 'heartbeat')
       log.warn({ problem: this.#life.problem }, 'Game unhealthy');
@@ -225,21 +225,21 @@ export class GameServer {
 
   /** Once all that a start needs has been done. */
   async #releaseMemory(): Promise<void> {
-    const { surroundings, signal } = this.#options;
-    await surroundings.clock.sleep(settleMs, signal);
+    const { context, signal } = this.#options;
+    await context.clock.sleep(settleMs, signal);
     collectGarbage();
   }
 
   #tellRisk(): void {
     this.#tellWatchers();
     this.#writeState();
-    this.#options.happenings.push({ kind: 'heartbeat-due' });
+    this.#options.lifeEvents.push({ kind: 'heartbeat-due' });
   }
 
   #facts(): Facts {
-    const { config, ports, surroundings } = this.#options;
+    const { config, ports, context } = this.#options;
     return {
-      gameServerId: surroundings.gameServerId,
+      gameServerId: context.gameServerId,
       config,
       ports,
       life: this.#life,
@@ -262,11 +262,11 @@ export class GameServer {
   }
 
   #createFiles(): GameFiles | undefined {
-    const { config, surroundings } = this.#options;
+    const { config, context } = this.#options;
     try {
-      return createGameFiles(config.stateDir ?? surroundings.temporaryDirectory, surroundings.gameServerId);
+      return createGameFiles(config.stateDir ?? context.temporaryDirectory, context.gameServerId);
     } catch (err) {
-      surroundings.log.warn({ err }, 'No deadline and state files');
+      context.log.warn({ err }, 'No deadline and state files');
       return undefined;
     }
   }
@@ -276,7 +276,7 @@ export class GameServer {
     try {
       if (this.#files !== undefined) act(this.#files);
     } catch (err) {
-      this.#options.surroundings.log.warn({ err }, 'Cannot write for the game');
+      this.#options.context.log.warn({ err }, 'Cannot write for the game');
     }
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../shared/clock.ts';
 import { errorText } from '../shared/log.ts';
 import type { ReadyCheck } from './game/ready-check.ts';
-import type { Happening } from './lifecycle.ts';
+import type { LifeEvent } from './life/lifecycle.ts';
 
 export interface CheckTimes {
   /** The game has so long to become ready. */
@@ -11,34 +11,34 @@ export interface CheckTimes {
 }
 
 const firstPollMs = 10;
-const longestPollMs = 250;
+const maxPollMs = 250;
 /** Checks take at most one part in so many of the time: walking the kernel's socket tables costs milliseconds on a large machine. */
 const idleShare = 20;
 /** Where the machine is so busy that a check takes long for other reasons, it is not checked less than this. */
-const longestRestMs = 500;
+const maxRestMs = 500;
 /** A game that rebinds its port (a map change) is not ill. */
 const failuresInARow = 3;
 
-export interface CheckSurroundings {
+export interface CheckContext {
   readonly clock: Clock;
   readonly random: () => number;
   /** Milliseconds of a clock that nobody sets. */
   readonly upMs: () => number;
-  readonly push: (happening: Happening) => void;
+  readonly push: (lifeEvent: LifeEvent) => void;
 }
 
 /** Watches the game become ready, and stay so, until the signal aborts. */
 export async function keepChecking(
   check: ReadyCheck,
   { readyTimeoutMs, livenessMs }: CheckTimes,
-  surroundings: CheckSurroundings,
+  context: CheckContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, random, push, upMs } = surroundings;
+  const { clock, random, push, upMs } = context;
   // Not by the wall clock: on an instance that has just booted it jumps while the game loads.
   const limitMs = upMs() + readyTimeoutMs;
-  for (let pollMs = firstPollMs, costMs = 0; ; pollMs = Math.min(pollMs * 1.3, longestPollMs)) {
-    await clock.sleep(Math.max(pollMs, Math.min(costMs * idleShare, longestRestMs)), signal);
+  for (let pollMs = firstPollMs, costMs = 0; ; pollMs = Math.min(pollMs * 1.3, maxPollMs)) {
+    await clock.sleep(Math.max(pollMs, Math.min(costMs * idleShare, maxRestMs)), signal);
     const beganMs = upMs();
     const missing = await problemOf(check);
     if (missing === undefined) break;

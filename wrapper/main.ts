@@ -3,13 +3,13 @@ import { systemClock } from '../shared/clock.ts';
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { errorText, jsonLog } from '../shared/log.ts';
 import { type ProgramText, startUp } from '../shared/settings/start-up.ts';
-import { contradictions, type WrapperConfig } from './config.ts';
 import { nameGameServer } from './game-server-id.ts';
-import { exitStatusOf } from './lifecycle.ts';
+import { exitStatusOf } from './life/lifecycle.ts';
+import { contradictions, type WrapperConfig } from './settings/config.ts';
+import { wrapperSettings } from './settings/wrapper-settings.ts';
 import { type ForwardedSignal, forwardedSignals } from './signal-numbers.ts';
 import { stderrWriter } from './stderr-writer.ts';
 import { serveGame } from './wrapper.ts';
-import { wrapperSettings } from './wrapper-settings.ts';
 
 const program: ProgramText = {
   name: 'spotable-wrapper',

@@ -1,7 +1,7 @@
 import { type GameStatus, StatusFile } from './game/status-file.ts';
-import type { Happenings } from './happenings.ts';
-import type { Whereabouts } from './whereabouts.ts';
-import type { Surroundings } from './wrapper.ts';
+import type { LifeEvents } from './life/life-events.ts';
+import type { PlacementResolver } from './placement-resolver.ts';
+import type { WrapperContext } from './wrapper-context.ts';
 
 /** How soon the inventory hears of a player who joins. */
 const statusFilePollMs = 1000;
@@ -9,14 +9,14 @@ const statusFilePollMs = 1000;
 /** Says when a heartbeat is due, until the signal aborts. */
 export async function keepBeating(
   heartbeatMs: number,
-  happenings: Happenings,
-  { clock, random }: Surroundings,
+  lifeEvents: LifeEvents,
+  { clock, random }: WrapperContext,
   signal: AbortSignal,
 ): Promise<void> {
   for (;;) {
     // Game servers that start together should not send together.
     await clock.sleep(heartbeatMs * (0.8 + 0.2 * random()), signal);
-    happenings.push({ kind: 'heartbeat-due' });
+    lifeEvents.push({ kind: 'heartbeat-due' });
   }
 }
 
@@ -24,8 +24,8 @@ export async function keepBeating(
 export async function watchStatusFile(
   path: string | undefined,
   onStatus: (status: GameStatus) => void,
-  happenings: Happenings,
-  { clock, log }: Surroundings,
+  lifeEvents: LifeEvents,
+  { clock, log }: WrapperContext,
   signal: AbortSignal,
 ): Promise<void> {
   if (path === undefined) return;
@@ -35,8 +35,8 @@ export async function watchStatusFile(
     if (typeof status === 'string') log.warn({ file: path, reason: status }, 'Status file unusable');
     if (typeof status === 'object') {
       onStatus(status);
-      happenings.push({ kind: 'allocation', isAllocated: status.isAllocated === true });
-      happenings.push({ kind: 'heartbeat-due' });
+      lifeEvents.push({ kind: 'allocation', isAllocated: status.isAllocated === true });
+      lifeEvents.push({ kind: 'heartbeat-due' });
     }
     await clock.sleep(statusFilePollMs, signal);
   }
@@ -44,14 +44,14 @@ export async function watchStatusFile(
 
 /** Passes on what the metadata service announces where no agent does, until the signal aborts. */
 export async function watchNotices(
-  whereabouts: Whereabouts,
+  placementResolver: PlacementResolver,
   safetyMarginMs: number,
-  happenings: Happenings,
+  lifeEvents: LifeEvents,
   signal: AbortSignal,
 ): Promise<void> {
-  await whereabouts.watchNotices(({ id, kind, deadlineMs }) => {
+  await placementResolver.watchNotices(({ id, kind, deadlineMs }) => {
     if (deadlineMs === undefined) return;
     const endByMs = deadlineMs - safetyMarginMs;
-    happenings.push({ kind: 'end-announced', cause: { id, via: 'metadata', reason: kind, deadlineMs, endByMs } });
+    lifeEvents.push({ kind: 'end-announced', cause: { id, via: 'metadata', reason: kind, deadlineMs, endByMs } });
   }, signal);
 }

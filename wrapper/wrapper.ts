@@ -1,33 +1,14 @@
-import type { Clock } from '../shared/clock.ts';
-import type { Log } from '../shared/log.ts';
 import { steadyClock } from '../shared/steady-clock.ts';
-import type { WrapperConfig } from './config.ts';
 import { GameServer, type GameServerOptions } from './game-server.ts';
-import { Happenings } from './happenings.ts';
-import { advance, type Life, type LifeRules, nextMoveMs, unborn } from './lifecycle.ts';
+import { LifeEvents } from './life/life-events.ts';
+import { advance, initialLife, type Life, type LifeRules, nextMoveMs } from './life/lifecycle.ts';
 import { AgentSide } from './link/agent-side.ts';
 import { abstractLeases } from './ports/abstract-leases.ts';
 import { leaseDirectory } from './ports/lease-directory.ts';
 import { type LeasedPorts, leasePorts } from './ports/lease-ports.ts';
 import { probePort } from './ports/probe-port.ts';
-import type { ForwardedSignal } from './signal-numbers.ts';
-
-/** What the wrapper needs of the world around it. */
-export interface Surroundings {
-  readonly gameServerId: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly temporaryDirectory: string;
-  /** Our own process and who started it. */
-  readonly pid: number;
-  readonly ppid: number;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly random: () => number;
-  /** Milliseconds since this process began. */
-  readonly upMs: () => number;
-  /** Calls back with each signal that this process gets from now on. */
-  readonly onSignal: (listener: (signal: ForwardedSignal) => void) => void;
-}
+import type { WrapperConfig } from './settings/config.ts';
+import type { WrapperContext } from './wrapper-context.ts';
 
 export interface GameServerEnd {
   readonly life: Extract<Life, { phase: 'ended' }>;
@@ -47,18 +28,18 @@ const welcomeLimitMs = 250;
 export async function serveGame(
   config: WrapperConfig,
   command: readonly string[],
-  surroundings: Surroundings,
+  context: WrapperContext,
 ): Promise<GameServerEnd> {
-  const happenings = new Happenings();
+  const lifeEvents = new LifeEvents();
   const over = new AbortController();
-  const agent = new AgentSide({ config, happenings, surroundings });
+  const agent = new AgentSide({ config, lifeEvents, context });
   try {
     // First, so that its answer comes while there is other work to do.
     await agent.connect(over.signal);
-    const leased = await lease(config, surroundings.random);
+    const leased = await lease(config, context.random);
     try {
       const { ports } = leased;
-      return await live({ config, command, ports, agent, happenings, surroundings, signal: over.signal });
+      return await live({ config, command, ports, agent, lifeEvents, context, signal: over.signal });
     } finally {
       await leased.release();
     }
@@ -73,24 +54,24 @@ function lease(config: WrapperConfig, random: () => number): Promise<LeasedPorts
 }
 
 async function live(options: GameServerOptions): Promise<GameServerEnd> {
-  const { config, ports, agent, happenings, surroundings } = options;
+  const { config, ports, agent, lifeEvents, context } = options;
   const rules: LifeRules = { ...config, stopLeadMs: config.stopAtMs };
   // What does not need the agent's answer is done while it is on its way.
   const answered = agent.join(ports, welcomeLimitMs);
-  surroundings.onSignal((signal) => happenings.push({ kind: 'signal', signal }));
-  surroundings.log.info({ ports: Object.fromEntries(ports.map(({ name, port }) => [name, port])) }, 'Ports leased');
+  context.onSignal((signal) => lifeEvents.push({ kind: 'signal', signal }));
+  context.log.info({ ports: Object.fromEntries(ports.map(({ name, port }) => [name, port])) }, 'Ports leased');
   const gameServer = new GameServer(options);
   try {
     await answered;
-    happenings.push({ kind: 'prepared' });
-    let life: Life = unborn;
-    let { clock } = surroundings;
+    lifeEvents.push({ kind: 'prepared' });
+    let life: Life = initialLife;
+    let { clock } = context;
     while (life.phase !== 'ended') {
-      const happening = await happenings.next(nextMoveMs(life, rules), clock);
-      const step = advance(life, happening, rules, clock.now());
+      const lifeEvent = await lifeEvents.next(nextMoveMs(life, rules), clock);
+      const step = advance(life, lifeEvent, rules, clock.now());
       // A clock that somebody sets back gives the game no time that the kubelet does not give it.
       if (step.life.phase !== life.phase)
-        clock = step.life.phase === 'ending' ? steadyClock(surroundings.clock, surroundings.upMs) : surroundings.clock;
+        clock = step.life.phase === 'ending' ? steadyClock(context.clock, context.upMs) : context.clock;
       life = step.life;
       for (const effect of step.effects) await gameServer.perform(effect, life);
     }

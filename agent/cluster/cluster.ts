@@ -1,5 +1,5 @@
-import type { NodeView } from '../cordon/node-mark.ts';
 import type { PodView } from '../drain/pod.ts';
+import type { NodeView } from '../node-state/node-mark.ts';
 
 /** What became of an eviction. */
 export type EvictOutcome =

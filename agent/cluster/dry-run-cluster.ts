@@ -1,6 +1,6 @@
 import type { Log } from '../../shared/log.ts';
-import type { NodeView } from '../cordon/node-mark.ts';
 import { type PodView, podName } from '../drain/pod.ts';
+import type { NodeView } from '../node-state/node-mark.ts';
 import type { Cluster, DeleteOutcome, EvictOutcome, PatchOutcome } from './cluster.ts';
 
 /** Reads the real cluster and changes nothing: it says what would be done, and pretends that it worked. */
@@ -40,14 +40,14 @@ export class DryRunCluster implements Cluster {
   }
 
   async evict(pod: PodView, gracePeriodSeconds: number): Promise<EvictOutcome> {
-    return this.#pretend(pod, gracePeriodSeconds, 'Dry run: would evict pod');
+    return this.#dryRunActors(pod, gracePeriodSeconds, 'Dry run: would evict pod');
   }
 
   async deletePod(pod: PodView, gracePeriodSeconds: number): Promise<DeleteOutcome> {
-    return this.#pretend(pod, gracePeriodSeconds, 'Dry run: would delete pod');
+    return this.#dryRunActors(pod, gracePeriodSeconds, 'Dry run: would delete pod');
   }
 
-  #pretend(pod: PodView, gracePeriodSeconds: number, message: string): { readonly kind: 'gone' } {
+  #dryRunActors(pod: PodView, gracePeriodSeconds: number, message: string): { readonly kind: 'gone' } {
     this.#log.info({ pod: podName(pod), gracePeriodSeconds }, message);
     this.#gone.add(pod.uid);
     return { kind: 'gone' };

@@ -1,17 +1,17 @@
 import type { V1Node, V1Pod } from '@kubernetes/client-node';
 import type { Clock } from '../../shared/clock.ts';
-import type { Log } from '../../shared/log.ts';
-import { type NodeView, readNode } from '../cordon/node-mark.ts';
-import { type PodView, podName, readPod } from '../drain/pod.ts';
-import type { Cluster, DeleteOutcome, EvictOutcome, PatchOutcome } from './cluster.ts';
-import { doubtReason, followList } from './follow-list.ts';
+import { doubtReason, followList } from '../../shared/kubernetes/follow-list.ts';
 import {
   describeRefusal,
   type KubeAnswer,
   type KubeConnection,
   KubeError,
   type KubeStatus,
-} from './kube-connection.ts';
+} from '../../shared/kubernetes/kube-connection.ts';
+import type { Log } from '../../shared/log.ts';
+import { type PodView, podName, readPod } from '../drain/pod.ts';
+import { type NodeView, readNode } from '../node-state/node-mark.ts';
+import type { Cluster, DeleteOutcome, EvictOutcome, PatchOutcome } from './cluster.ts';
 
 export interface KubeClusterOptions {
   readonly connection: KubeConnection;

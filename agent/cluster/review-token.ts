@@ -1,5 +1,5 @@
+import { describeRefusal, type KubeConnection, KubeError } from '../../shared/kubernetes/kube-connection.ts';
 import type { TokenVerdict } from '../link/verify-hello.ts';
-import { describeRefusal, type KubeConnection, KubeError } from './kube-connection.ts';
 
 /** What a pod's projected token has to be made for: one that is stolen here opens nothing else, and others open nothing here. */
 export const tokenAudience = 'spotable';
@@ -7,7 +7,7 @@ export const tokenAudience = 'spotable';
 const path = '/apis/authentication.k8s.io/v1/tokenreviews';
 const attribute = 'authentication.kubernetes.io';
 /** Reviews under way at once: wrappers that all come back after a restart must not keep the API server from the drain. */
-const mostReviews = 4;
+const maxReviews = 4;
 
 interface ReviewStatus {
   readonly authenticated?: boolean;
@@ -30,7 +30,7 @@ export class TokenReviewer {
 
   /** Throws a KubeError where the API server does not say. */
   async review(token: string, signal: AbortSignal): Promise<TokenVerdict> {
-    if (this.#underWay >= mostReviews) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#underWay >= maxReviews) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#underWay++;
     try {
       signal.throwIfAborted();

@@ -40,11 +40,11 @@ export interface DrainParts {
 }
 
 /** Refusals by a budget: it is asked again no more often than kubectl would. */
-const askAgain: Backoff = { firstMs: 100, longestMs: 5000 };
+const askAgain: Backoff = { firstMs: 100, maxMs: 5000 };
 /** What a budget that was not counted yet asks for; longer ones would spend the notice. */
-const longestRetryAfterMs = 10_000;
+const maxRetryAfterMs = 10_000;
 /** Calls that failed: the pod is still to go, and time runs. */
-const tryAgain: Backoff = { firstMs: 100, longestMs: 1000 };
+const tryAgain: Backoff = { firstMs: 100, maxMs: 1000 };
 /** The watch shows an accepted call within some milliseconds; where it has not by then, either of the two is wrong. */
 const settleMs = 3000;
 
@@ -200,7 +200,7 @@ export class Drain {
         this.#note(pod, {
           evictAfterMs:
             clock.now() +
-            Math.max(Math.min(outcome.retryAfterMs ?? 0, longestRetryAfterMs), backoffMs(askAgain, refusals, random)),
+            Math.max(Math.min(outcome.retryAfterMs ?? 0, maxRetryAfterMs), backoffMs(askAgain, refusals, random)),
         });
         if (refusals === 1) log.info({ ...fields, reason: outcome.reason }, 'Budget refused eviction');
         listener.onRefused(pod, outcome.reason);

@@ -45,13 +45,13 @@ export interface DrainState {
 }
 
 /** The API server takes a grace period of 0 as "forget the pod", while its processes may live on: at least 1. */
-const shortestGraceSeconds = 1;
+const minGraceSeconds = 1;
 
 /** What the rounding of a grace (see `allSeconds`) and the API server's clock may add: a pod no more than this over the end is not worth a call. */
 const outlivesByMs = 2000;
 
 /** With less time than this there is none left to ask a budget first. */
-const shortestAskMs = 2000;
+const minAskMs = 2000;
 
 /** Who waits for others is asked at least so long before the end, however short its grace is: it too is to be asked first. */
 const lateTierMs = 5000;
@@ -60,10 +60,10 @@ const lateTierMs = 5000;
 const occupiedCallMs = 250;
 
 /** Longer pauses than any that a drain asks for are the work of a clock that was set back: nobody waits for them. */
-const longestWaitMs = 15_000;
+const maxWaitMs = 15_000;
 
 /** Clocks step and watches stall, so the plan is made anew at least this often. */
-const longestPauseMs = 1000;
+const maxPauseMs = 1000;
 
 /**
  * Decides the next steps from nothing but the present state, so that a moved deadline, a pod that came or went and a restarted
@@ -80,14 +80,14 @@ export function planDrain(state: DrainState): DrainPlan {
     return isOccupied(pod) ? Math.min(lateMs, escalationMs(pod, endByMs)) - occupiedLeadMs : 0;
   };
   const steps: Step[] = [];
-  let nextMs = nowMs + longestPauseMs;
+  let nextMs = nowMs + maxPauseMs;
   for (const pod of pods) {
     const attempt = attempts.get(pod.uid) ?? untried;
     if (attempt.isInFlight) continue;
-    const wanted = nextStep(pod, attempt, endByMs, nowMs);
-    if (wanted === undefined) continue;
+    const desired = nextStep(pod, attempt, endByMs, nowMs);
+    if (desired === undefined) continue;
     // An eviction also removes a finished pod, and shortens one that is going already.
-    const step: Step = mayDelete ? wanted : { kind: 'evict', pod, gracePeriodSeconds: wanted.gracePeriodSeconds };
+    const step: Step = mayDelete ? desired : { kind: 'evict', pod, gracePeriodSeconds: desired.gracePeriodSeconds };
     const latestMs = mayDelete ? escalationMs(pod, endByMs) : Number.POSITIVE_INFINITY;
     const dueMs = whenDue(step, believable(attempt, nowMs), opensMs(pod), latestMs);
     if (dueMs <= nowMs) steps.push(step);
@@ -99,15 +99,15 @@ export function planDrain(state: DrainState): DrainPlan {
 export const untried: PodAttempt = { isInFlight: false, refusals: 0, evictAfterMs: 0, untouchedUntilMs: 0 };
 
 function believable({ evictAfterMs, untouchedUntilMs, ...attempt }: PodAttempt, nowMs: number): PodAttempt {
-  const believe = (untilMs: number) => (untilMs - nowMs > longestWaitMs ? 0 : untilMs);
+  const believe = (untilMs: number) => (untilMs - nowMs > maxWaitMs ? 0 : untilMs);
   return { ...attempt, evictAfterMs: believe(evictAfterMs), untouchedUntilMs: believe(untouchedUntilMs) };
 }
 
 function nextStep(pod: PodView, attempt: PodAttempt, endByMs: number, nowMs: number): Step | undefined {
-  const leftSeconds = Math.max(shortestGraceSeconds, Math.floor((endByMs - nowMs) / 1000));
+  const leftSeconds = Math.max(minGraceSeconds, Math.floor((endByMs - nowMs) / 1000));
   if (pod.isFinished) {
     const isGoing = pod.goneByMs !== undefined;
-    return isGoing ? undefined : { kind: 'delete', pod, gracePeriodSeconds: shortestGraceSeconds, why: 'finished' };
+    return isGoing ? undefined : { kind: 'delete', pod, gracePeriodSeconds: minGraceSeconds, why: 'finished' };
   }
   if (pod.goneByMs !== undefined) {
     const goneAfterShortening = nowMs + leftSeconds * 1000;
@@ -117,7 +117,7 @@ function nextStep(pod: PodView, attempt: PodAttempt, endByMs: number, nowMs: num
   // A game plays on, or saves, as long as the notice allows; anything else gets no more than it asks for.
   const isGivenAll = isGameServer(pod) && Number.isFinite(leftSeconds);
   const ownSeconds = isGivenAll ? allSeconds(endByMs - nowMs) : Math.min(pod.gracePeriodSeconds, leftSeconds);
-  const gracePeriodSeconds = Math.max(shortestGraceSeconds, ownSeconds);
+  const gracePeriodSeconds = Math.max(minGraceSeconds, ownSeconds);
   return mustDelete(pod, attempt, endByMs, nowMs)
     ? { kind: 'delete', pod, gracePeriodSeconds, why: 'budget' }
     : { kind: 'evict', pod, gracePeriodSeconds };
@@ -133,7 +133,7 @@ function allSeconds(leftMs: number): number {
 
 /** Every pod is asked for politely once, however late it is, unless there is no time even for that. */
 function mustDelete(pod: PodView, { refusals }: PodAttempt, endByMs: number, nowMs: number): boolean {
-  return (refusals > 0 && nowMs >= escalationMs(pod, endByMs)) || endByMs - nowMs < shortestAskMs;
+  return (refusals > 0 && nowMs >= escalationMs(pod, endByMs)) || endByMs - nowMs < minAskMs;
 }
 
 /** The last moment at which the pod still gets its whole grace period, in whole seconds as Kubernetes counts it. */

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { errorText, type Log } from '../../shared/log.ts';
-import type { Complaints } from './health.ts';
+import type { HealthProblems } from './health.ts';
 
 export interface HealthServerOptions {
   /** 0 takes a free one. */
@@ -11,15 +11,15 @@ export interface HealthServerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
-  readonly liveness: () => Complaints;
-  readonly readiness: () => Complaints;
+  readonly liveness: () => HealthProblems;
+  readonly readiness: () => HealthProblems;
   /** Worth knowing, and no reason to be unready. */
   readonly remarks: () => readonly string[];
   readonly random?: () => number;
 }
 
-const backoff: Backoff = { firstMs: 200, longestMs: 10_000 };
-const mostConnections = 64;
+const backoff: Backoff = { firstMs: 200, maxMs: 10_000 };
+const maxConnections = 64;
 const requestMs = 5000;
 
 /**
@@ -34,7 +34,7 @@ export async function serveHealth(options: HealthServerOptions, signal: AbortSig
       response.destroy();
     });
   });
-  server.maxConnections = mostConnections;
+  server.maxConnections = maxConnections;
   for (let failures = 0; !signal.aborted; ) {
     const error = await listen(server, port);
     if (error === undefined) break;
@@ -74,9 +74,9 @@ async function answer(options: HealthServerOptions, request: IncomingMessage, re
   } else send(response, 404, '/metrics, /livez or /readyz\n');
 }
 
-function sendVerdict(response: ServerResponse, complaints: Complaints, remarks: readonly string[]): void {
-  const lines = [...(complaints.length === 0 ? ['ok'] : complaints), ...remarks];
-  send(response, complaints.length === 0 ? 200 : 503, `${lines.join('\n')}\n`);
+function sendVerdict(response: ServerResponse, problems: HealthProblems, remarks: readonly string[]): void {
+  const lines = [...(problems.length === 0 ? ['ok'] : problems), ...remarks];
+  send(response, problems.length === 0 ? 200 : 503, `${lines.join('\n')}\n`);
 }
 
 function send(response: ServerResponse, status: number, body: string): void {

@@ -1,7 +1,7 @@
 import type { RightsReview } from './review-rights.ts';
 
 /** What is known of the agent's own state. */
-export interface Vitals {
+export interface HealthInputs {
   readonly pollIntervalMs: number;
   /** Since the last look at the sources of notices ended, well or not. */
   readonly stalledMs: number;
@@ -12,28 +12,28 @@ export interface Vitals {
 }
 
 /** Why the agent is not well; empty where it is. */
-export type Complaints = readonly string[];
+export type HealthProblems = readonly string[];
 
 /** A look takes a second at most, however the metadata service behaves: long silence means that the loop has stopped. */
-const longestSilenceMs = 30_000;
+const maxSilenceMs = 30_000;
 
 /**
  * Whether restarting would help. A metadata service or API server that is away is no reason: the next agent would be as blind, and what this
  * one has under way would be lost.
  */
-export function livenessComplaints({
+export function livenessProblems({
   pollIntervalMs,
   stalledMs,
-}: Pick<Vitals, 'pollIntervalMs' | 'stalledMs'>): Complaints {
-  const limitMs = Math.max(longestSilenceMs, 5 * pollIntervalMs);
+}: Pick<HealthInputs, 'pollIntervalMs' | 'stalledMs'>): HealthProblems {
+  const limitMs = Math.max(maxSilenceMs, 5 * pollIntervalMs);
   return stalledMs > limitMs ? [`polling has stalled: no look for ${Math.round(stalledMs / 1000)} s`] : [];
 }
 
 /** What keeps the agent from doing its work now. */
-export function readinessComplaints(vitals: Vitals): Complaints {
-  const { isLinkListening, seesNode, seesPods, rights } = vitals;
+export function readinessProblems(healthInputs: HealthInputs): HealthProblems {
+  const { isLinkListening, seesNode, seesPods, rights } = healthInputs;
   return [
-    ...livenessComplaints(vitals),
+    ...livenessProblems(healthInputs),
     ...(isLinkListening ? [] : ['the link does not listen']),
     ...(seesNode ? [] : ['the node was not seen yet']),
     ...(seesPods ? [] : ['the pods were not seen yet']),

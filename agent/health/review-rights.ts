@@ -1,7 +1,7 @@
 import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
+import { describeRefusal, type KubeConnection, KubeError } from '../../shared/kubernetes/kube-connection.ts';
 import { errorText, type Log } from '../../shared/log.ts';
-import { describeRefusal, type KubeConnection, KubeError } from '../cluster/kube-connection.ts';
 
 export interface Right {
   readonly verb: string;
@@ -40,7 +40,7 @@ export interface RightsReview {
 export const notReviewed: RightsReview = { isComplete: false, missing: [], missingOptional: [] };
 
 const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
-const afterFailure: Backoff = { firstMs: 500, longestMs: 15_000 };
+const afterFailure: Backoff = { firstMs: 500, maxMs: 15_000 };
 /** Somebody who repairs the role should not have to restart the agents. */
 const whileMissingMs = 15_000;
 /** Rights seldom change; ten small calls a node every ten minutes do not show on an API server. */

@@ -20,7 +20,7 @@ export interface PollNoticesOptions {
 }
 
 /** A look that failed is repeated soon: a spot node has at most two minutes. */
-const afterFailure: Backoff = { firstMs: 200, longestMs: 2000 };
+const afterFailure: Backoff = { firstMs: 200, maxMs: 2000 };
 
 /** Looks at every source for ever, until the signal aborts. No failure ends it; changes of health are logged once a source. */
 export async function* pollNotices(

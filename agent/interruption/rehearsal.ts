@@ -1,11 +1,11 @@
 import { formatDuration, parseDuration } from '../../shared/duration.ts';
-import type { NodeView } from '../cordon/node-mark.ts';
+import type { NodeView } from '../node-state/node-mark.ts';
 import type { Observation, Tracked } from './track-interruption.ts';
 
 /** Shorter ones would end pods before their preStop hooks, and teach nothing about two minutes. */
-export const shortestRehearsalMs = 10_000;
+export const minRehearsalMs = 10_000;
 /** A forgotten rehearsal must not keep a node for a day. */
-export const longestRehearsalMs = 3_600_000;
+export const maxRehearsalMs = 3_600_000;
 
 export interface Rehearsed {
   readonly observation: Observation;
@@ -46,8 +46,8 @@ export function withRehearsal(
 function refusalOf(text: string): string | undefined {
   const ms = parseDuration(text);
   if (ms === undefined) return 'expected a duration such as 90s or 2m';
-  if (ms >= shortestRehearsalMs && ms <= longestRehearsalMs) return undefined;
-  return `expected a duration from ${formatDuration(shortestRehearsalMs)} to ${formatDuration(longestRehearsalMs)}`;
+  if (ms >= minRehearsalMs && ms <= maxRehearsalMs) return undefined;
+  return `expected a duration from ${formatDuration(minRehearsalMs)} to ${formatDuration(maxRehearsalMs)}`;
 }
 
 function add({ notices, blindTo }: Observation, notice: Observation['notices'][number]): Observation {

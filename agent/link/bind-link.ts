@@ -6,14 +6,14 @@ import { linkPath } from '../../shared/link/link-address.ts';
 import { errorText } from '../../shared/log.ts';
 
 /** An agent that is being replaced frees the address within this. */
-const longestBindMs = 10_000;
+const maxBindMs = 10_000;
 const retryMs = 100;
 /** A Unix socket whose queue is full refuses a connect at once: all wrappers of a node come together when an agent starts. */
 const backlog = 1024;
 
 /** Listens on the link's address. Rejects with a {@link FatalError} where it cannot be had. */
 export async function bindLink(server: Server, address: string, clock: Clock, signal: AbortSignal): Promise<void> {
-  const giveUpMs = clock.now() + longestBindMs;
+  const giveUpMs = clock.now() + maxBindMs;
   while (!signal.aborted) {
     const error = await listen(server, address);
     if (error === undefined) return;

@@ -1,9 +1,9 @@
 import { createServer, type Socket } from 'node:net';
 import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
+import type { GameServerEvent, InventoryEvent } from '../../shared/events/event.ts';
+import type { RefusedEvent } from '../../shared/events/inventory.ts';
 import type { Interruption } from '../../shared/interruption/interruption.ts';
-import type { GameServerEvent, InventoryEvent } from '../../shared/inventory/event.ts';
-import type { RefusedEvent } from '../../shared/inventory/inventory.ts';
 import {
   type HelloMessage,
   interruptionMessage,
@@ -14,8 +14,8 @@ import {
 import type { Log } from '../../shared/log.ts';
 import type { Instance } from '../../shared/metadata/instance.ts';
 import { bindLink } from './bind-link.ts';
-import { EventDesk } from './event-desk.ts';
 import type { Verdict } from './verify-hello.ts';
+import { WrapperEvents } from './wrapper-events.ts';
 import { WrapperPeer } from './wrapper-peer.ts';
 
 export interface LinkServerOptions {
@@ -52,24 +52,24 @@ export interface Announced {
 const aliveMs = 10_000;
 
 /** One node runs at most a few hundred pods. */
-const mostConnections = 1024;
+const maxConnections = 1024;
 /** A wrapper says hello as soon as it has its ports; who does not only takes a place. */
-const longestSilenceMs = 5000;
+const maxSilenceMs = 5000;
 /** A wrapper that lost its connection comes back within this; one that does not has died. */
 const comeBackMs = 1500;
-const verifyAgain: Backoff = { firstMs: 500, longestMs: 30_000 };
+const verifyAgain: Backoff = { firstMs: 500, maxMs: 30_000 };
 
 /** Tells the wrappers of this node what the agent learns, and takes the events they want published. */
 export class LinkServer {
   readonly #options: LinkServerOptions;
-  readonly #desk: EventDesk;
+  readonly #desk: WrapperEvents;
   readonly #peers = new Set<WrapperPeer>();
   #current: { readonly interruption: Interruption; readonly endByMs: number | undefined } | undefined;
   #isListening = false;
 
   constructor(options: LinkServerOptions) {
     this.#options = options;
-    this.#desk = new EventDesk(options.publish);
+    this.#desk = new WrapperEvents(options.publish);
   }
 
   get isListening(): boolean {
@@ -92,7 +92,7 @@ export class LinkServer {
   async serve(signal: AbortSignal): Promise<void> {
     const { address, log, clock } = this.#options;
     const server = createServer((socket) => this.#accept(socket, signal));
-    server.maxConnections = mostConnections;
+    server.maxConnections = maxConnections;
     await bindLink(server, address, clock, signal);
     if (signal.aborted) return;
     this.#isListening = true;
@@ -160,7 +160,7 @@ export class LinkServer {
     this.#peers.add(peer);
     this.#welcome(peer);
     void clock
-      .sleep(longestSilenceMs, peer.closed)
+      .sleep(maxSilenceMs, peer.closed)
       .then(() => peer.hello === undefined && peer.close())
       .catch(() => {});
   }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { GameServerEvent } from '../../shared/inventory/event.ts';
+import type { GameServerEvent } from '../../shared/events/event.ts';
 import { decodeWrapperLine } from '../../shared/link/decode-line.ts';
 import { LineDecoder } from '../../shared/link/line-decoder.ts';
 import {
@@ -11,7 +11,7 @@ import {
 } from '../../shared/link/link-message.ts';
 
 /** A reader this far behind is cut off: its wrapper comes back, or polls for itself. */
-const longestBacklogBytes = 1_048_576;
+const maxBacklogBytes = 1_048_576;
 
 export interface PeerListener {
   readonly onMessage: (peer: WrapperPeer, message: WrapperMessage) => void;
@@ -61,7 +61,7 @@ export class WrapperPeer {
   send(message: AgentMessage): void {
     if (this.#socket.destroyed) return;
     this.#socket.write(encodeLine(message));
-    if (this.#socket.writableLength > longestBacklogBytes) this.close();
+    if (this.#socket.writableLength > maxBacklogBytes) this.close();
   }
 
   close(): void {

@@ -13,7 +13,7 @@ export interface Contestant {
   readonly missing: string | undefined;
 }
 
-const proxyFile = join(import.meta.dirname, '../../wrapper/fanout/main.ts');
+const proxyFile = join(import.meta.dirname, '../../fanout/main.ts');
 /** As the image and manifests/fanout run it. */
 const node = [
   'env',

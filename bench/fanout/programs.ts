@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { compileAddon } from '../../wrapper/fanout/native/compile-addon.ts';
+import { compileAddon } from '../../fanout/native/compile-addon.ts';
 
 export interface Programs {
   readonly pin: string;

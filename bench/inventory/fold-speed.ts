@@ -1,6 +1,6 @@
 import { InventoryView } from '../../inventory/fold/inventory-view.ts';
-import type { InventoryEvent } from '../../shared/inventory/event.ts';
-import { parseInventoryEvent } from '../../shared/inventory/parse-event.ts';
+import type { InventoryEvent } from '../../shared/events/event.ts';
+import { parseInventoryEvent } from '../../shared/events/parse-event.ts';
 import { SimulatedFleet } from './simulated-fleet.ts';
 
 export interface FoldSpeed {

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle } from '../../build/bundle.ts';
 import type { GameServerRow } from '../../inventory/fold/rows.ts';
-import type { GameServerData, InventoryEvent, NodeData } from '../../shared/inventory/event.ts';
-import { largestBatch } from '../../shared/inventory/inventory.ts';
-import { SqsInventory } from '../../shared/inventory/sqs-inventory.ts';
+import type { GameServerData, InventoryEvent, NodeData } from '../../shared/events/event.ts';
+import { maxBatch } from '../../shared/events/inventory.ts';
+import { SqsInventory } from '../../shared/events/sqs-inventory.ts';
 import { measureFold } from './fold-speed.ts';
 import { followEvents } from './follow-events.ts';
 import { peakRssMib, start } from './processes.ts';
@@ -123,8 +123,8 @@ async function publish(inventory: SqsInventory, events: readonly InventoryEvent[
   const lanes = Map.groupBy(events, ({ source }) => Number.parseInt(source.slice(-4), 16) % senders);
   await Promise.all(
     [...lanes.values()].map(async (lane) => {
-      for (let at = 0; at < lane.length; at += largestBatch) {
-        const batch = lane.slice(at, at + largestBatch);
+      for (let at = 0; at < lane.length; at += maxBatch) {
+        const batch = lane.slice(at, at + maxBatch);
         const { published } = await inventory.publish(batch, AbortSignal.timeout(30_000));
         if (published.length < batch.length) throw new Error('Cannot publish: the queue does not take the events');
       }

@@ -5,7 +5,7 @@ import {
   type InventoryEvent,
   type NodeState,
   nodeEvent,
-} from '../../shared/inventory/event.ts';
+} from '../../shared/events/event.ts';
 
 export interface FleetSize {
   readonly nodes: number;

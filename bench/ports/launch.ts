@@ -16,10 +16,10 @@ export interface Launch {
 /** How the game says that somebody else has its port. */
 const collisionStatus = 98;
 const gameLimitMs = 60_000;
-const longestDelaySeconds = 2;
+const maxDelaySeconds = 2;
 
 function lateGame(random: () => number): string[] {
-  return ['perl', join(import.meta.dirname, 'late-game.pl'), (random() * longestDelaySeconds).toFixed(3)];
+  return ['perl', join(import.meta.dirname, 'late-game.pl'), (random() * maxDelaySeconds).toFixed(3)];
 }
 
 /** Through the wrapper, as it is shipped. */

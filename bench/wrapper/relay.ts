@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { systemClock } from '../../shared/clock.ts';
-import { Outbox } from '../../shared/inventory/outbox.ts';
-import { SqsInventory } from '../../shared/inventory/sqs-inventory.ts';
+import { Outbox } from '../../shared/events/outbox.ts';
+import { SqsInventory } from '../../shared/events/sqs-inventory.ts';
 import { decodeWrapperLine } from '../../shared/link/decode-line.ts';
 import { LineDecoder } from '../../shared/link/line-decoder.ts';
 import { encodeLine } from '../../shared/link/link-message.ts';

@@ -17,7 +17,7 @@ const dist = join(root, 'dist');
 const executable = 0o755;
 const readable = 0o644;
 const sbomMs = 60_000;
-const longestSbomBytes = 64 * 1024 * 1024;
+const maxSbomBytes = 64 * 1024 * 1024;
 
 /**
  * Lays out what goes into an image below `out`: `runtime/`, the same for every image, and `program/`. Modes are set, because those of a
@@ -54,7 +54,7 @@ async function bomOf(image: ImageName): Promise<string> {
   const { stdout } = await promisify(execFile)('npm', flags, {
     cwd: root,
     timeout: sbomMs,
-    maxBuffer: longestSbomBytes,
+    maxBuffer: maxSbomBytes,
   });
   const { serialNumber: _serial, metadata, ...bom } = JSON.parse(stdout) as Record<string, unknown>;
   const { timestamp: _timestamp, component, ...rest } = Object(metadata) as Record<string, unknown>;

@@ -17,7 +17,7 @@ reach; 77 no permission.`,
 };
 const aboveLimit = 1;
 /** A handful of small documents from each registry. */
-const longestMs = 60_000;
+const maxMs = 60_000;
 
 // Images come before the flags, behind them, or on both sides.
 const argv = process.argv.slice(2);
@@ -43,7 +43,7 @@ async function compare({ maxMoved, platform, credentials }: LayersConfig, images
   const [before, after, ...more] = images;
   if (before === undefined || after === undefined || more.length > 0)
     throw new FatalError('Cannot compare: expected two images, OLD and NEW (see --help)', { status: exitStatus.usage });
-  const options = { platform, credentials, signal: AbortSignal.timeout(longestMs) };
+  const options = { platform, credentials, signal: AbortSignal.timeout(maxMs) };
   const comparison = compareLayers(await readNamedImage(before, options), await readNamedImage(after, options));
   const { layers, bytes, movedBytes, reusedBytes, movedRatio } = comparison;
   const isWithin = maxMoved === undefined || movedRatio <= maxMoved;

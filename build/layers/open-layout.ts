@@ -6,7 +6,7 @@ import { type BlobSource, unreadable } from './read-manifest.ts';
 import { findInTar, type TarEntry } from './read-tar.ts';
 
 /** Documents of an image are a few KiB; a file that is longer is none. */
-const longestDocumentBytes = 4 * 1024 * 1024;
+const maxDocumentBytes = 4 * 1024 * 1024;
 
 /** Reads one file of a layout by its path in it; undefined where there is none. */
 type ReadEntry = (path: string) => Promise<Buffer | undefined>;
@@ -74,14 +74,14 @@ function readFolder(folder: string): ReadEntry {
   return async (path) => {
     const file = join(folder, path);
     const info = await stat(file).catch(() => undefined);
-    return info === undefined || info.size > longestDocumentBytes ? undefined : await readFile(file);
+    return info === undefined || info.size > maxDocumentBytes ? undefined : await readFile(file);
   };
 }
 
 function readArchive(file: FileHandle, entries: ReadonlyMap<string, TarEntry>): ReadEntry {
   return async (path) => {
     const entry = entries.get(path);
-    if (entry === undefined || entry.bytes > longestDocumentBytes) return undefined;
+    if (entry === undefined || entry.bytes > maxDocumentBytes) return undefined;
     const { buffer } = await file.read(Buffer.alloc(entry.bytes), 0, entry.bytes, entry.offset);
     return buffer;
   };

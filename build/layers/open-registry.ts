@@ -17,7 +17,7 @@ const manifestTypes = [
   'application/vnd.docker.distribution.manifest.v2+json',
 ];
 const requestMs = 15_000;
-const longestDocumentBytes = 4 * 1024 * 1024;
+const maxDocumentBytes = 4 * 1024 * 1024;
 
 /** An image in a registry, by the pull half of its HTTP API, version 2. Reads a few documents and no layer. */
 export function openRegistry(name: string, where: RegistryReference, options: RegistryOptions): BlobSource {
@@ -118,7 +118,7 @@ class Session {
     for await (const chunk of response.body ?? []) {
       chunks.push(chunk as Uint8Array);
       length += (chunk as Uint8Array).length;
-      if (length > longestDocumentBytes) throw unreadable({ name: this.#name }, 'a document of it is too long');
+      if (length > maxDocumentBytes) throw unreadable({ name: this.#name }, 'a document of it is too long');
     }
     return Buffer.concat(chunks);
   }

@@ -8,8 +8,8 @@ export interface TarEntry {
 
 const blockBytes = 512;
 /** An image has a blob a layer and few more; a tar with more entries is something else. */
-const mostEntries = 10_000;
-const longestNameBytes = 65_536;
+const maxEntries = 10_000;
+const maxNameBytes = 65_536;
 
 /**
  * Finds the files of a tar archive by reading its headers alone: what lies between them may be gigabytes. undefined where it is no
@@ -18,7 +18,7 @@ const longestNameBytes = 65_536;
 export async function findInTar(file: FileHandle, size: number): Promise<ReadonlyMap<string, TarEntry> | undefined> {
   const entries = new Map<string, TarEntry>();
   let longName: string | undefined;
-  for (let offset = 0, count = 0; offset + blockBytes <= size && count < mostEntries; count++) {
+  for (let offset = 0, count = 0; offset + blockBytes <= size && count < maxEntries; count++) {
     const { buffer: header } = await file.read(Buffer.alloc(blockBytes), 0, blockBytes, offset);
     if (header.every((byte) => byte === 0)) break;
     if (!hasChecksum(header)) return undefined;
@@ -27,7 +27,7 @@ export async function findInTar(file: FileHandle, size: number): Promise<Readonl
     const content = offset + blockBytes;
     const type = String.fromCharCode(header[156] ?? 0);
     if (type === 'L' || type === 'x') {
-      if (bytes > longestNameBytes) return undefined;
+      if (bytes > maxNameBytes) return undefined;
       const { buffer } = await file.read(Buffer.alloc(bytes), 0, bytes, content);
       longName = (type === 'L' ? textOf(buffer) : paxPath(buffer.toString('utf8'))) ?? longName;
     } else {

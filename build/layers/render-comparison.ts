@@ -1,6 +1,6 @@
 import type { Comparison } from './compare-layers.ts';
 
-const longestStep = 60;
+const maxStep = 60;
 
 /** The comparison as a table for people: a line a layer, from the bottom up, and a sum. */
 export function renderComparison({ layers, bytes, movedBytes, movedRatio }: Comparison): string {
@@ -21,5 +21,5 @@ function brief(step: string): string {
     .replace(/^\/bin\/sh -c (#\(nop\) *)?/, '')
     .replace(/[\p{Cc}\s]+/gu, ' ')
     .trim();
-  return words.length > longestStep ? `${words.slice(0, longestStep - 1)}…` : words;
+  return words.length > maxStep ? `${words.slice(0, maxStep - 1)}…` : words;
 }

@@ -1,4 +1,4 @@
-import type { GameServerEvent } from '../../shared/inventory/event.ts';
+import type { GameServerEvent } from '../../shared/events/event.ts';
 import { isSameJson } from './same-json.ts';
 import { SequenceSet } from './sequence-set.ts';
 
@@ -84,7 +84,7 @@ export function truthOf({ living, lost, terminated }: GameServerRecord): Heard<G
 }
 
 /** A sender whose clock jumped must not hold a dead server in the table for years. */
-const longestLeaseMs = 24 * 3_600_000;
+const maxLeaseMs = 24 * 3_600_000;
 
 /**
  * Until when the event keeps its server alive, in the clock of `heardMs`; Infinity where it needs no lease. Only the lease's
@@ -93,5 +93,5 @@ const longestLeaseMs = 24 * 3_600_000;
 export function leaseUntilMs({ event, heardMs }: Heard<GameServerEvent>): number {
   const { lease_expires_at: end } = event.data;
   if (end === null || event.data.status === 'terminated' || event.data.status === 'lost') return Infinity;
-  return heardMs + Math.min(Math.max(Date.parse(end) - Date.parse(event.time), 0), longestLeaseMs);
+  return heardMs + Math.min(Math.max(Date.parse(end) - Date.parse(event.time), 0), maxLeaseMs);
 }

@@ -4,7 +4,7 @@ import type {
   InventoryEvent,
   NodeEvent,
   PlacementData,
-} from '../../shared/inventory/event.ts';
+} from '../../shared/events/event.ts';
 import {
   foldGameServer,
   type GameServerRecord,

@@ -1,4 +1,4 @@
-import type { NodeEvent, PlacementData } from '../../shared/inventory/event.ts';
+import type { NodeEvent, PlacementData } from '../../shared/events/event.ts';
 import type { Heard } from './game-server-record.ts';
 
 export interface NodeRecord {
@@ -9,7 +9,7 @@ export interface NodeRecord {
 }
 
 /** One interruption has a handful of events; an instance has few interruptions. */
-const mostIdsPerNode = 64;
+const maxIdsPerNode = 64;
 
 /** Names the node of a placement: by its instance, because a later instance can have the same name. */
 export function nodeKey({ instance_id, node }: PlacementData): string | undefined {
@@ -32,7 +32,7 @@ export class NodeBook {
     }
     if (record.ids.includes(event.id)) return 'repeat';
     record.ids.push(event.id);
-    if (record.ids.length > mostIdsPerNode) record.ids.shift();
+    if (record.ids.length > maxIdsPerNode) record.ids.shift();
     if (!isLater(event, record.newest.event)) return 'older';
     this.#unname(record);
     record.newest = heard;

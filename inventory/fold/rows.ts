@@ -4,7 +4,7 @@ import type {
   GameServerState,
   NodeData,
   NodeEvent,
-} from '../../shared/inventory/event.ts';
+} from '../../shared/events/event.ts';
 import type { Heard } from './game-server-record.ts';
 import { isSameJson } from './same-json.ts';
 

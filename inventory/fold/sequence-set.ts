@@ -1,5 +1,5 @@
 /** Gaps that are remembered. A gap is an event that was lost or is late; one server has a handful at most. */
-const mostRanges = 64;
+const maxRanges = 64;
 
 /**
  * Which sequence numbers have been folded, as ranges: one range for a server whose every event came. It tells a repeat from a
@@ -58,7 +58,7 @@ export class SequenceSet {
     else if (joinsAfter) bounds[at] = sequence;
     else bounds.splice(at, 0, sequence, sequence);
     // The oldest gap closes: an event that is still missing there would change nothing any more.
-    if (bounds.length > 2 * mostRanges) bounds.splice(1, 2);
+    if (bounds.length > 2 * maxRanges) bounds.splice(1, 2);
     return true;
   }
 }

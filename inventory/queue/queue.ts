@@ -29,4 +29,4 @@ export interface EventQueue {
 export const receiveWaitSeconds = 20;
 
 /** SQS hands out and deletes at most ten messages a request. */
-export const mostMessagesPerRequest = 10;
+export const maxMessagesPerRequest = 10;

@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-sqs';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
 import { errorText } from '../../shared/log.ts';
-import { type EventQueue, type Message, mostMessagesPerRequest, type Received, receiveWaitSeconds } from './queue.ts';
+import { type EventQueue, type Message, maxMessagesPerRequest, type Received, receiveWaitSeconds } from './queue.ts';
 
 export interface SqsQueueOptions {
   readonly queueUrl: string;
@@ -50,7 +50,7 @@ export class SqsQueue implements EventQueue {
     // No VisibilityTimeout: the queue's own says how long a message stays away that a crashed reader had in its hands.
     const command = new ReceiveMessageCommand({
       QueueUrl: this.#options.queueUrl,
-      MaxNumberOfMessages: mostMessagesPerRequest,
+      MaxNumberOfMessages: maxMessagesPerRequest,
       WaitTimeSeconds: this.#waitSeconds,
       MessageSystemAttributeNames: ['SentTimestamp'],
     });

@@ -2,10 +2,10 @@ import type { ServerResponse } from 'node:http';
 import type { Change } from '../fold/inventory-view.ts';
 
 /** Changes that a client may have missed and still gets; up to 12 MB. A client that was away longer reads the table again. */
-const mostKept = 5000;
+const maxKept = 5000;
 /** A client that lets this much pile up does not read: it is let go, and comes back by itself. */
-const mostUnsentBytes = 16 * 1024 * 1024;
-export const mostStreamClients = 64;
+const maxUnsentBytes = 16 * 1024 * 1024;
+export const maxStreamClients = 64;
 /** Proxies close what is silent for a minute. */
 const pingEveryMs = 15_000;
 
@@ -40,9 +40,9 @@ export class EventStream {
     const texts = changes.map((change, index) => encode(`${this.#run}-${first + index}`, change));
     this.#kept.push(...texts);
     // Cut in chunks: a cut moves everything that stays.
-    if (this.#kept.length > 2 * mostKept) {
-      this.#firstKept += this.#kept.length - mostKept;
-      this.#kept = this.#kept.slice(-mostKept);
+    if (this.#kept.length > 2 * maxKept) {
+      this.#firstKept += this.#kept.length - maxKept;
+      this.#kept = this.#kept.slice(-maxKept);
     }
     if (texts.length > 0) this.#send(texts.join(''));
   }
@@ -72,7 +72,7 @@ export class EventStream {
   #send(text: string): void {
     for (const response of this.#clients) {
       response.write(text);
-      if (response.writableLength > mostUnsentBytes) response.destroy();
+      if (response.writableLength > maxUnsentBytes) response.destroy();
     }
   }
 }

@@ -1,4 +1,4 @@
-import { type GameServerState, gameServerStates } from '../../shared/inventory/event.ts';
+import { type GameServerState, gameServerStates } from '../../shared/events/event.ts';
 import type { GameServerRow } from '../fold/rows.ts';
 
 /** What somebody asks of the table. An empty list asks for all. */
@@ -18,7 +18,7 @@ export interface GameServerQuery {
 export const matchedFields = ['region', 'zone', 'node', 'instance_id', 'namespace', 'type'] as const;
 export type MatchedField = (typeof matchedFields)[number];
 
-export const mostRows = 50_000;
+export const maxRows = 50_000;
 
 export type ReadQuery = { readonly query: GameServerQuery } | { readonly problem: string };
 
@@ -27,7 +27,7 @@ export function readGameServerQuery(parameters: URLSearchParams): ReadQuery {
   const states: GameServerState[] = [];
   const equal = new Map<MatchedField, string[]>();
   const labels: [string, string][] = [];
-  let limit = mostRows;
+  let limit = maxRows;
   let after: string | undefined;
   let fields: Set<string> | undefined;
   for (const [name, value] of parameters) {
@@ -41,8 +41,8 @@ export function readGameServerQuery(parameters: URLSearchParams): ReadQuery {
       labels.push([value.slice(0, equals), value.slice(equals + 1)]);
     } else if (name === 'limit') {
       limit = /^\d{1,9}$/.test(value) ? Number(value) : 0;
-      if (limit < 1 || limit > mostRows)
-        return { problem: `Invalid limit ${JSON.stringify(value)}: expected a whole number from 1 to ${mostRows}` };
+      if (limit < 1 || limit > maxRows)
+        return { problem: `Invalid limit ${JSON.stringify(value)}: expected a whole number from 1 to ${maxRows}` };
     } else if (name === 'state') {
       for (const word of value.split(',')) {
         const state = gameServerStates.find((known) => known === word);

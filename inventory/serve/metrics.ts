@@ -1,6 +1,6 @@
 import { Counter, Gauge, Registry } from 'prom-client';
-import { gameServerStates, nodeStates } from '../../shared/inventory/event.ts';
-import { refusalCodes } from '../../shared/inventory/parse-event.ts';
+import { gameServerStates, nodeStates } from '../../shared/events/event.ts';
+import { refusalCodes } from '../../shared/events/parse-event.ts';
 import type { InventoryView } from '../fold/inventory-view.ts';
 import { counterNames } from '../intake.ts';
 

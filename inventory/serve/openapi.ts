@@ -1,6 +1,6 @@
-import { gameServerStates, nodeStates } from '../../shared/inventory/event.ts';
-import eventSchema from '../../shared/inventory/event-schema.json' with { type: 'json' };
-import { matchedFields, mostRows } from './game-server-query.ts';
+import { gameServerStates, nodeStates } from '../../shared/events/event.ts';
+import eventSchema from '../../shared/events/event-schema.json' with { type: 'json' };
+import { matchedFields, maxRows } from './game-server-query.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -83,7 +83,7 @@ const paths: Json = {
       ...matchedFields.map((field) => text(field, 'Only with one of these values, split by commas.')),
       text('label', 'NAME=VALUE. Given several times, all must hold.'),
       text('fields', 'Answer with these fields only, split by commas; game_server_id is always there.'),
-      { ...text('limit', 'Rows at most.'), schema: { type: 'integer', minimum: 1, maximum: mostRows } },
+      { ...text('limit', 'Rows at most.'), schema: { type: 'integer', minimum: 1, maximum: maxRows } },
       text('after', 'Only ids after this one: the `next` of the page before.'),
     ],
     answer: object({

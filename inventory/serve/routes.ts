@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client';
 import type { InventoryView } from '../fold/inventory-view.ts';
 import type { SetAside } from '../store/inventory-store.ts';
 import type { Timeline } from '../timeline.ts';
-import { type EventStream, mostStreamClients } from './event-stream.ts';
+import { type EventStream, maxStreamClients } from './event-stream.ts';
 import { readGameServerQuery, selectRows } from './game-server-query.ts';
 import type { PageAsset } from './page-assets.ts';
 
@@ -28,7 +28,7 @@ export interface Asked {
 
 export type Route = (served: Served, asked: Asked) => void | Promise<void>;
 
-const mostSetAsideShown = 1000;
+const maxSetAsideShown = 1000;
 
 /** Every path of the API. `{id}` stands for one part of a path. The OpenAPI document describes the same ones. */
 export const routes: Readonly<Record<string, Route>> = {
@@ -50,15 +50,15 @@ export const routes: Readonly<Record<string, Route>> = {
     }),
   '/set-aside': ({ setAside }, { response }) =>
     json(response, {
-      messages: setAside(mostSetAsideShown).map(({ atMs, messageId, ...message }) => ({
+      messages: setAside(maxSetAsideShown).map(({ atMs, messageId, ...message }) => ({
         at: new Date(atMs).toISOString(),
         message_id: messageId,
         ...message,
       })),
     }),
   '/events': ({ stream }, { request, response, parameters }) => {
-    if (stream.clients >= mostStreamClients)
-      return problem(response, 503, `More than ${mostStreamClients} clients follow the events`);
+    if (stream.clients >= maxStreamClients)
+      return problem(response, 503, `More than ${maxStreamClients} clients follow the events`);
     const lastSeen = request.headers['last-event-id'] ?? parameters.get('after');
     stream.open(response, typeof lastSeen === 'string' ? lastSeen : undefined);
   },

@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { GameServerEvent, NodeEvent } from '../../shared/events/event.ts';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
-import type { GameServerEvent, NodeEvent } from '../../shared/inventory/event.ts';
 import { errorText } from '../../shared/log.ts';
 import type { GameServerRecord, Heard } from '../fold/game-server-record.ts';
 import type { NodeRecord } from '../fold/node-book.ts';
@@ -42,10 +42,10 @@ export interface Stored {
 }
 
 /** Rows kept for people; the counters go on. */
-const mostSetAside = 10_000;
-const mostTimelineEntries = 2000;
+const maxSetAside = 10_000;
+const maxTimelineEntries = 2000;
 /** Enough to see what a sender does wrong; a message can have a megabyte. */
-const longestBodyCharacters = 16_384;
+const maxBodyCharacters = 16_384;
 
 type Row = Readonly<Record<string, string | number | null>>;
 
@@ -135,12 +135,12 @@ export class InventoryStore {
     for (const id of writing.forgottenGameServers) this.#statement('forgetGameServer').run(id);
     for (const key of writing.forgottenNodes) this.#statement('forgetNode').run(key);
     for (const { atMs, messageId, code, reason, body } of writing.setAside) {
-      this.#statement('putSetAside').run(atMs, messageId, code, reason, body.slice(0, longestBodyCharacters));
-      this.#statement('trimSetAside').run(mostSetAside);
+      this.#statement('putSetAside').run(atMs, messageId, code, reason, body.slice(0, maxBodyCharacters));
+      this.#statement('trimSetAside').run(maxSetAside);
     }
     for (const entry of writing.timeline) {
       this.#statement('putTimeline').run(JSON.stringify(entry));
-      this.#statement('trimTimeline').run(mostTimelineEntries);
+      this.#statement('trimTimeline').run(maxTimelineEntries);
     }
     for (const [name, count] of writing.counts) this.#statement('count').run(name, count);
     if (Number.isFinite(writing.leaseNowMs)) this.#statement('putLeaseNow').run(Math.floor(writing.leaseNowMs));

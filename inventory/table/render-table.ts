@@ -1,4 +1,4 @@
-import type { GameServerState } from '../../shared/inventory/event.ts';
+import type { GameServerState } from '../../shared/events/event.ts';
 import type { GameServerRow, NodeRow } from '../fold/rows.ts';
 import { shortNodeName } from '../short-node-name.ts';
 import type { TimelineEntry } from '../timeline.ts';
@@ -93,14 +93,14 @@ function renderNodes(nodes: readonly NodeRow[], { nowMs, hasColor, columns: widt
     .filter(({ status }) => status !== 'recovered')
     .toSorted((one, other) => compareText(one.deadline ?? '~', other.deadline ?? '~'));
   // The table itself comes first where the terminal is small.
-  const mostNodes = Math.min(5, Math.floor(lines / 5));
-  const rendered = troubled.slice(0, mostNodes).map((node) => {
+  const maxNodes = Math.min(5, Math.floor(lines / 5));
+  const rendered = troubled.slice(0, maxNodes).map((node) => {
     const name = safeText(shortNodeName(node.node ?? node.key));
     const when = node.deadline === null ? '' : ` taken in ${timeLeft(node.deadline, nowMs)}`;
     const text = `▲ ${name} ${node.status}${when} (${safeText(node.kind)})`;
     return paint(fitText(text, width).trimEnd(), node.status === 'interrupted' ? '1;33' : '33', hasColor);
   });
-  if (troubled.length > mostNodes) rendered.push(`  and ${troubled.length - mostNodes} more nodes`);
+  if (troubled.length > maxNodes) rendered.push(`  and ${troubled.length - maxNodes} more nodes`);
   return rendered.length > 0 ? [...rendered, ''] : [];
 }
 

@@ -1,8 +1,8 @@
 import { DeleteMessageBatchCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { type Change, InventoryView } from '../../inventory/fold/inventory-view.ts';
 import type { GameServerRow } from '../../inventory/fold/rows.ts';
-import type { InventoryEvent } from '../../shared/inventory/event.ts';
-import { parseInventoryEvent } from '../../shared/inventory/parse-event.ts';
+import type { InventoryEvent } from '../../shared/events/event.ts';
+import { parseInventoryEvent } from '../../shared/events/parse-event.ts';
 
 /** What any matchmaker would do: reads the queue and folds it into a table. */
 export class QueueConsumer {

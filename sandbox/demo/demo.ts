@@ -32,9 +32,9 @@ import { inventoryTable } from './table.ts';
 import { describe } from './timeline.ts';
 
 /** A busy machine with two cores starts a hundred games within this. */
-const longestStartMs = 60_000;
+const maxStartMs = 60_000;
 /** After the deadline: the last events may still be on their way to the queue. */
-const longestEpilogueMs = 5000;
+const maxEpilogueMs = 5000;
 
 /** What the flow below passes from one step to the next. */
 interface Stage {
@@ -107,7 +107,7 @@ async function setStage(config: DemoConfig, sandbox: Sandbox, screen: Screen, si
 }
 
 /** Real game servers print a lot; the story is not about that. */
-const mostLinesPerGame = 8;
+const maxLinesPerGame = 8;
 
 function quietener(): (happening: Happening) => boolean {
   const lines = new Map<string, number>();
@@ -115,7 +115,7 @@ function quietener(): (happening: Happening) => boolean {
     if (happening.kind !== 'game-said') return true;
     const count = (lines.get(happening.pod) ?? 0) + 1;
     lines.set(happening.pod, count);
-    return count <= mostLinesPerGame;
+    return count <= maxLinesPerGame;
   };
 }
 
@@ -154,7 +154,7 @@ async function addNode(
   const pod = agentPod(name, kubeconfig, cloud, daemonSet.metadata.uid ?? '');
   await sandbox.client.create(`/api/v1/namespaces/${agentNamespace}/pods`, pod, { signal });
   await expectWithin(
-    waitUntil(() => isAgentUp, longestStartMs, signal),
+    waitUntil(() => isAgentUp, maxStartMs, signal),
     `the agent on ${name} to start`,
   );
   return node;
@@ -168,7 +168,7 @@ async function startGames(stage: Stage, node: SandboxNode): Promise<readonly str
   const count = groups.reduce((sum, { replicas }) => sum + replicas, 0);
   for (const group of groups) await createGroup(sandbox, group, cloud, signal);
   const areReady = () => consumer.rows().filter(isUp).length === count;
-  await expectWithin(waitUntil(areReady, longestStartMs, signal), `${count} games to be ready`);
+  await expectWithin(waitUntil(areReady, maxStartMs, signal), `${count} games to be ready`);
   return consumer.rows().flatMap(({ pod }) => pod ?? []);
 }
 
@@ -225,7 +225,7 @@ async function admitPlayers(stage: Stage, inventoryUrl: string): Promise<FanoutD
     await sandbox.client.patch(deployment, 'merge', { spec: { replicas: 2 } }, { signal });
     const replicas = () => consumer.rows().filter((row) => row.type === matchGroup.name && isUp(row));
     await expectWithin(
-      waitUntil(() => replicas().length === 2, longestStartMs, signal),
+      waitUntil(() => replicas().length === 2, maxStartMs, signal),
       'the second replica',
     );
     return fanout;
@@ -252,7 +252,7 @@ async function waitForEnd(
       config.rehearseMs === undefined || record.happenings.some(({ kind }) => kind === 'node-uncordoned');
     return areGone && areReplaced && isGivenBack && isInventoryTrue(consumer.rows(), record.happenings, pods);
   };
-  await waitUntil(isOver, deadlineMs - Date.now() + longestEpilogueMs, signal);
+  await waitUntil(isOver, deadlineMs - Date.now() + maxEpilogueMs, signal);
 }
 
 function statusLine(deadlineMs: number, playing: number): string {

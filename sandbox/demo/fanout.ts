@@ -24,7 +24,7 @@ export interface FanoutDemo extends AsyncDisposable {
 const players = 3;
 const datagramsPerSecond = 30;
 const reportEveryMs = 3000;
-const longestStopMs = 3000;
+const maxStopMs = 3000;
 
 const folder = import.meta.dirname;
 const proxyEntry = join(folder, '..', '..', 'wrapper', 'fanout', 'main.ts');
@@ -106,7 +106,7 @@ async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const closed = once(child, 'close');
   child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), longestStopMs);
+  const timer = setTimeout(() => child.kill('SIGKILL'), maxStopMs);
   await closed;
   clearTimeout(timer);
 }

@@ -1,5 +1,5 @@
 import type { GameServerRow } from '../../inventory/fold/rows.ts';
-import type { InventoryEvent } from '../../shared/inventory/event.ts';
+import type { InventoryEvent } from '../../shared/events/event.ts';
 import type { Happening } from './happening.ts';
 
 /**

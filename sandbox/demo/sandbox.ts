@@ -38,7 +38,7 @@ export interface SandboxNode {
 export const queueName = 'inventory.fifo';
 const adminToken = 'sandbox-admin';
 /** What a kubelet needs to end its pods, and then some. */
-const longestStopMs = 5000;
+const maxStopMs = 5000;
 
 export async function startSandbox(): Promise<Sandbox> {
   const directory = await mkdtemp(join(tmpdir(), 'spotable-demo-'));
@@ -123,7 +123,7 @@ async function endKubelet(kubelet: ChildProcess, signal: 'SIGTERM' | 'SIGUSR2'):
   if (kubelet.exitCode !== null || kubelet.signalCode !== null) return;
   const exited = once(kubelet, 'exit');
   kubelet.kill(signal);
-  const timer = setTimeout(() => kubelet.kill('SIGKILL'), longestStopMs);
+  const timer = setTimeout(() => kubelet.kill('SIGKILL'), maxStopMs);
   await exited;
   clearTimeout(timer);
 }

@@ -57,7 +57,7 @@ const earliestKillMs = 8000;
 const cleanExits: readonly number[] = [0, 128 + 15];
 
 /** Longer, and a player would see the game hang. */
-const longestSilenceMs = 500;
+const maxSilenceMs = 500;
 
 /** Draws the conclusions from what happened. */
 export function summarize(happenings: readonly Happening[], facts: DemoFacts): DemoSummary {
@@ -96,7 +96,7 @@ export function summarize(happenings: readonly Happening[], facts: DemoFacts): D
     node_given_back: all('node-uncordoned').length > 0,
     players_moves_sent: facts.players?.sent ?? null,
     players_moves_lost: facts.players?.lost ?? null,
-    players_longest_silence_ms: facts.players?.longestGapMs ?? null,
+    players_longest_silence_ms: facts.players?.maxGapMs ?? null,
   };
   const problems = findProblems(measured, facts);
   return { scenario: facts.scenario, ok: problems.length === 0, ...measured, problems };
@@ -128,7 +128,7 @@ function findProblems(measured: Omit<DemoSummary, 'scenario' | 'ok' | 'problems'
       `players lost ${measured.players_moves_lost} moves`,
     ],
     [
-      (measured.players_longest_silence_ms ?? 0) < longestSilenceMs,
+      (measured.players_longest_silence_ms ?? 0) < maxSilenceMs,
       `players heard nothing for ${measured.players_longest_silence_ms} ms`,
     ],
     [measured.inventory_consistent, 'the inventory does not say what is true'],

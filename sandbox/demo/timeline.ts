@@ -62,8 +62,8 @@ function sentence(happening: Happening, paint: Paint): readonly [string, string]
   }
 }
 
-function playersSentence({ sent, answered, lost, longestGapMs }: PlayerReport): string {
-  return `${answered} of ${sent} moves answered, ${lost} lost, longest silence ${longestGapMs} ms`;
+function playersSentence({ sent, answered, lost, maxGapMs }: PlayerReport): string {
+  return `${answered} of ${sent} moves answered, ${lost} lost, longest silence ${maxGapMs} ms`;
 }
 
 function secondsLeft({ atMs, deadlineMs }: { readonly atMs: number; readonly deadlineMs: number }): string {

@@ -9,7 +9,7 @@ export interface PlayerReport {
   /** Answers to what was answered before: two replicas spoke. */
   repeated: number;
   /** The longest time that a player waited and heard nothing. It does not count while nothing is sent. */
-  longestGapMs: number;
+  maxGapMs: number;
   /** Whether the game said that it closes. */
   toldClosing: boolean;
 }
@@ -21,7 +21,7 @@ const maxPending = 4_096;
 /** One player with a UDP socket of its own: sends numbered datagrams at a rate and accounts for the answers. */
 export class Player {
   readonly #socket: Socket = createSocket('udp4');
-  readonly #report: PlayerReport = { sent: 0, answered: 0, lost: 0, repeated: 0, longestGapMs: 0, toldClosing: false };
+  readonly #report: PlayerReport = { sent: 0, answered: 0, lost: 0, repeated: 0, maxGapMs: 0, toldClosing: false };
   readonly #pending: Map<number, number> = new Map();
   #host: string;
   #port: number;
@@ -55,7 +55,7 @@ export class Player {
     const nowMs = performance.now();
     let { lost } = this.#report;
     for (const sentAtMs of this.#pending.values()) if (nowMs - sentAtMs >= lostAfterMs) lost++;
-    return { ...this.#report, lost, longestGapMs: Math.round(this.#longestGapMs(nowMs)) };
+    return { ...this.#report, lost, maxGapMs: Math.round(this.#maxGapMs(nowMs)) };
   }
 
   leave(): PlayerReport {
@@ -77,10 +77,10 @@ export class Player {
     this.#socket.send(`move ${number}`, this.#port, this.#host);
   }
 
-  #longestGapMs(nowMs: number): number {
+  #maxGapMs(nowMs: number): number {
     const [waitingSinceMs] = this.#pending.values();
     const gapMs = waitingSinceMs === undefined ? 0 : nowMs - Math.max(waitingSinceMs, this.#heardAtMs);
-    return Math.max(this.#report.longestGapMs, gapMs);
+    return Math.max(this.#report.maxGapMs, gapMs);
   }
 
   #hear(text: string): void {
@@ -88,7 +88,7 @@ export class Player {
     if (text.startsWith('closing ')) this.#report.toldClosing = true;
     const number = Number(/ move (\d+)$/.exec(text)?.[1]);
     if (!Number.isInteger(number)) return;
-    this.#report.longestGapMs = this.#longestGapMs(nowMs);
+    this.#report.maxGapMs = this.#maxGapMs(nowMs);
     this.#heardAtMs = nowMs;
     if (this.#pending.delete(number)) this.#report.answered += 1;
     else this.#report.repeated += 1;
@@ -107,7 +107,7 @@ function joinReports(reports: readonly PlayerReport[]): PlayersReport {
     answered: sum(({ answered }) => answered),
     lost: sum(({ lost }) => lost),
     repeated: sum(({ repeated }) => repeated),
-    longestGapMs: Math.max(0, ...reports.map(({ longestGapMs }) => longestGapMs)),
+    maxGapMs: Math.max(0, ...reports.map(({ maxGapMs }) => maxGapMs)),
     toldClosing: reports.some(({ toldClosing }) => toldClosing),
   };
 }

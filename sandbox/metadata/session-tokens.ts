@@ -7,15 +7,15 @@ const maxLiveTokens = 10_000;
 export class SessionTokens {
   readonly #expiryMs = new Map<string, number>();
   readonly #now: () => number;
-  #longestLifeMs = maxTtlSeconds * 1_000;
+  #maxLifeMs = maxTtlSeconds * 1_000;
 
   constructor(now: () => number) {
     this.#now = now;
   }
 
   /** From now on tokens live no longer than this, whatever was asked for: a client's own bookkeeping is then wrong. */
-  limitLife(longestLifeMs: number): void {
-    this.#longestLifeMs = longestLifeMs;
+  limitLife(maxLifeMs: number): void {
+    this.#maxLifeMs = maxLifeMs;
   }
 
   /** Every token given out so far is refused from now on, as after the instance was stopped and started. */
@@ -30,7 +30,7 @@ export class SessionTokens {
     this.#makeRoom();
     // As EC2's: 56 characters that end in the padding which base64url leaves out.
     const token = `${randomBytes(40).toString('base64url')}==`;
-    this.#expiryMs.set(token, this.#now() + Math.min(ttlSeconds * 1_000, this.#longestLifeMs));
+    this.#expiryMs.set(token, this.#now() + Math.min(ttlSeconds * 1_000, this.#maxLifeMs));
     return { token, ttlSeconds };
   }
 

@@ -26,8 +26,8 @@ export function parseSpotNotice(body: string, instanceId: string): ParsedNotice 
   return { notice: { id: `${instanceId}/spot-termination`, kind: 'spot-termination', action, deadlineMs } };
 }
 
-const longestQuote = 120;
+const maxQuote = 120;
 
 function quote(value: unknown): string {
-  return (JSON.stringify(value) ?? 'undefined').slice(0, longestQuote);
+  return (JSON.stringify(value) ?? 'undefined').slice(0, maxQuote);
 }

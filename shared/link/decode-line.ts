@@ -1,6 +1,6 @@
+import { gameServerStates, type InventoryEvent, type PublishedPort } from '../events/event.ts';
+import type { RefusedEvent } from '../events/inventory.ts';
 import { interruptionActions, interruptionKinds, parseInstant } from '../interruption/interruption.ts';
-import { gameServerStates, type InventoryEvent, type PublishedPort } from '../inventory/event.ts';
-import type { RefusedEvent } from '../inventory/inventory.ts';
 import { type Instance, unknownInstance } from '../metadata/instance.ts';
 import type {
   AgentMessage,
@@ -17,7 +17,7 @@ export type DecodedLine<Message> =
   | { readonly kind: 'garbage'; readonly reason: string };
 
 /** A day: whatever says more says nothing. */
-const longestAliveMs = 86_400_000;
+const maxAliveMs = 86_400_000;
 
 type Fields = Readonly<Record<string, unknown>>;
 type Reader<Message> = (fields: Fields) => Message | string;
@@ -53,7 +53,7 @@ function decodeLine<Message>(line: string, readers: Readonly<Record<string, Read
 const agentReaders: Readonly<Record<string, Reader<AgentMessage>>> = {
   welcome: readWelcome,
   alive: ({ next_ms }) =>
-    isWhole(next_ms, 1) && next_ms <= longestAliveMs ? { type: 'alive', next_ms } : 'next_ms is not a time',
+    isWhole(next_ms, 1) && next_ms <= maxAliveMs ? { type: 'alive', next_ms } : 'next_ms is not a time',
   interruption: readInterruption,
   cancelled: ({ id }) => (typeof id === 'string' ? { type: 'cancelled', id } : 'id is not a string'),
   published: ({ ids }) => (isStrings(ids) ? { type: 'published', ids } : 'ids is not a list of strings'),

@@ -1,5 +1,5 @@
 /** A line may carry an inventory event, whose labels are bounded well below this. */
-export const longestLineBytes = 65_536;
+export const maxLineBytes = 65_536;
 
 export class LineTooLongError extends Error {
   constructor(limitBytes: number) {
@@ -20,7 +20,7 @@ export class LineDecoder {
   #unfinished = nothing;
   #length = 0;
 
-  constructor(limitBytes: number = longestLineBytes) {
+  constructor(limitBytes: number = maxLineBytes) {
     this.#limitBytes = limitBytes;
   }
 

@@ -1,6 +1,6 @@
+import type { GameServerState, InventoryEvent, PublishedPort } from '../events/event.ts';
+import type { RefusedEvent } from '../events/inventory.ts';
 import { type Interruption, instant } from '../interruption/interruption.ts';
-import type { GameServerState, InventoryEvent, PublishedPort } from '../inventory/event.ts';
-import type { RefusedEvent } from '../inventory/inventory.ts';
 import type { Instance } from '../metadata/instance.ts';
 
 /** Raised when a message changes its meaning; new fields and new types do not raise it. */

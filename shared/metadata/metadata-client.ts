@@ -51,12 +51,12 @@ interface Response {
   readonly body: string;
 }
 
-const longestBodyBytes = 65_536;
-const longestTokenTtlSeconds = 21_600;
+const maxBodyBytes = 65_536;
+const maxTokenTtlSeconds = 21_600;
 /** After a refresh that failed the old token serves so long before the next try, which may cost a whole time limit. */
 const refreshPauseMs = 30_000;
 /** The service shares 1024 packets a second with DNS and NTP: no caller needs more than a few answers at once. */
-const mostConnections = 4;
+const maxConnections = 4;
 const tokenPath = '/latest/api/token';
 /** A token goes into a header: what cannot stand there is not kept, or every request would fail until it expires. */
 const tokenText = /^[!-~]{1,1024}$/;
@@ -71,11 +71,11 @@ export class MetadataClient {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #tokenTtlSeconds: number;
-  readonly #connections = new Agent({ keepAlive: false, maxSockets: mostConnections });
+  readonly #connections = new Agent({ keepAlive: false, maxSockets: maxConnections });
   #token: Token | undefined;
   #tokenRequest: Promise<Token> | undefined;
 
-  constructor({ endpoint, clock, timeoutMs = 1000, tokenTtlSeconds = longestTokenTtlSeconds }: MetadataClientOptions) {
+  constructor({ endpoint, clock, timeoutMs = 1000, tokenTtlSeconds = maxTokenTtlSeconds }: MetadataClientOptions) {
     this.#endpoint = endpoint;
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
@@ -167,13 +167,13 @@ async function collectBody(path: string, response: IncomingMessage): Promise<Res
   try {
     for await (const chunk of response as AsyncIterable<Buffer>) {
       bytes += chunk.length;
-      if (bytes > longestBodyBytes) break;
+      if (bytes > maxBodyBytes) break;
       chunks.push(chunk);
     }
   } catch (error) {
     throw connectionError(path, error as Error);
   }
-  if (bytes > longestBodyBytes) throw metadataError('too-long', path, `more than ${longestBodyBytes} bytes`);
+  if (bytes > maxBodyBytes) throw metadataError('too-long', path, `more than ${maxBodyBytes} bytes`);
   return { status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') };
 }
 

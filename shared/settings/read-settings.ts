@@ -68,10 +68,10 @@ function describeProblem(
   return { origin, message: `Invalid ${isFlag ? `--${flag}` : env} ${quote(wrong)}: expected ${read.expected}` };
 }
 
-const longestQuote = 200;
+const maxQuote = 200;
 
 function quote(text: string): string {
-  return JSON.stringify(text.length <= longestQuote ? text : `${text.slice(0, longestQuote)}...`);
+  return JSON.stringify(text.length <= maxQuote ? text : `${text.slice(0, maxQuote)}...`);
 }
 
 interface GivenFlags {

@@ -9,7 +9,7 @@ import { describe, test } from 'node:test';
 import { startMetadataService } from '../../sandbox/metadata/metadata-service.ts';
 import { isoSeconds } from '../../sandbox/metadata/notices.ts';
 import { startQueueService } from '../../sandbox/sqs/queue-service.ts';
-import type { InventoryEvent } from '../../shared/inventory/event.ts';
+import type { InventoryEvent } from '../../shared/events/event.ts';
 import { ClusterScene } from '../integration/agent/scene/cluster-scene.ts';
 import { Contained, until } from './contained.ts';
 

@@ -1,8 +1,8 @@
-import type { WrapperConfig } from '../config.ts';
-import type { Happenings } from '../happenings.ts';
-import type { Happening } from '../lifecycle.ts';
+import type { LifeEvents } from '../life/life-events.ts';
+import type { LifeEvent } from '../life/lifecycle.ts';
 import type { LeasedPort } from '../ports/port-lease.ts';
-import type { Surroundings } from '../wrapper.ts';
+import type { WrapperConfig } from '../settings/config.ts';
+import type { WrapperContext } from '../wrapper-context.ts';
 import type { GameServerIdentity } from './model/game-server-document.ts';
 import type { HealthRules } from './model/sdk-model.ts';
 import { happeningsBetween, isNews, type SdkView } from './model/sdk-view.ts';
@@ -11,8 +11,8 @@ import type { SdkServer } from './sdk-server.ts';
 export interface GameSdkOptions {
   readonly config: WrapperConfig;
   readonly ports: readonly LeasedPort[];
-  readonly happenings: Happenings;
-  readonly surroundings: Surroundings;
+  readonly lifeEvents: LifeEvents;
+  readonly context: WrapperContext;
   readonly address: () => string | undefined;
   /** What follows for whether anybody plays may have changed. */
   readonly onChange: () => void;
@@ -22,7 +22,7 @@ export interface GameSdkOptions {
 /** The SDK server as the wrapper's other parts see it. */
 export interface GameSdk extends SdkServer {
   /** Puts what the SDK knows of the game's health beside what a check has found: neither may hide the other. */
-  withHealth(happening: Happening): Happening;
+  withHealth(lifeEvent: LifeEvent): LifeEvent;
 }
 
 /** Players and labels reach the inventory at most so often beside the heartbeats. */
@@ -30,11 +30,11 @@ const newsGapMs = 1000;
 
 /** Starts the SDK server where the settings ask for one. Throws an Error where it cannot listen. */
 export async function openGameSdk(options: GameSdkOptions): Promise<GameSdk | undefined> {
-  const { config, surroundings, address } = options;
+  const { config, context, address } = options;
   // Most SDKs speak gRPC, and a game whose Ready() has nowhere to go would never become ready.
   const speaks = config.sdk ?? (config.ready.kind === 'sdk' ? 'rest+grpc' : undefined);
   if (speaks === undefined) return undefined;
-  const { clock, log } = surroundings;
+  const { clock, log } = context;
   const bridge = new Bridge(options);
   // Loaded only now: node:http costs a wrapper without an SDK its memory.
   const { startSdkServer } = await import('./sdk-server.ts');
@@ -49,10 +49,10 @@ export async function openGameSdk(options: GameSdkOptions): Promise<GameSdk | un
     onChange: (view, before) => bridge.tell(view, before),
   });
   log.info(server.environment, 'SDK server started');
-  return Object.assign(server, { withHealth: (happening: Happening) => bridge.withHealth(happening) });
+  return Object.assign(server, { withHealth: (lifeEvent: LifeEvent) => bridge.withHealth(lifeEvent) });
 }
 
-/** Turns what the game says into happenings of its life. */
+/** Turns what the game says into lifeEvents of its life. */
 class Bridge {
   readonly #options: GameSdkOptions;
   #sdkProblem: string | undefined;
@@ -64,23 +64,22 @@ class Bridge {
   }
 
   tell(view: SdkView, before: SdkView): void {
-    const { config, happenings, surroundings } = this.#options;
+    const { config, lifeEvents, context } = this.#options;
     const { gracePeriodMs, stopAtMs, ready } = config;
     const rules = { decidesReady: ready.kind === 'sdk', gracePeriodMs, stopLeadMs: stopAtMs };
-    for (const happening of happeningsBetween(before, view, rules, surroundings.clock.now()))
-      happenings.push(happening);
+    for (const lifeEvent of happeningsBetween(before, view, rules, context.clock.now())) lifeEvents.push(lifeEvent);
     if (view.problem !== before.problem) {
       this.#sdkProblem = view.problem;
-      happenings.push({ kind: 'health-checked', problem: this.#problem() });
+      lifeEvents.push({ kind: 'health-checked', problem: this.#problem() });
     }
     if (view.isReady !== before.isReady || view.isAllocated !== before.isAllocated || view.players !== before.players)
       this.#options.onChange();
     if (isNews(before, view) && !this.#isNewsWaiting) void this.#tellNews();
   }
 
-  withHealth(happening: Happening): Happening {
-    if (happening.kind !== 'health-checked') return happening;
-    this.#checkProblem = happening.problem;
+  withHealth(lifeEvent: LifeEvent): LifeEvent {
+    if (lifeEvent.kind !== 'health-checked') return lifeEvent;
+    this.#checkProblem = lifeEvent.problem;
     return { kind: 'health-checked', problem: this.#problem() };
   }
 
@@ -91,19 +90,19 @@ class Bridge {
 
   /** A game may set a label a thousand times a second; the inventory hears of the last one. */
   async #tellNews(): Promise<void> {
-    const { happenings, surroundings, signal } = this.#options;
+    const { lifeEvents, context, signal } = this.#options;
     this.#isNewsWaiting = true;
-    const isOver = await surroundings.clock.sleep(newsGapMs, signal).then(
+    const isOver = await context.clock.sleep(newsGapMs, signal).then(
       () => false,
       () => true,
     );
     this.#isNewsWaiting = false;
-    if (!isOver) happenings.push({ kind: 'heartbeat-due' });
+    if (!isOver) lifeEvents.push({ kind: 'heartbeat-due' });
   }
 }
 
-function identityOf({ config, ports, surroundings }: GameSdkOptions): GameServerIdentity {
-  const { gameServerId, clock } = surroundings;
+function identityOf({ config, ports, context }: GameSdkOptions): GameServerIdentity {
+  const { gameServerId, clock } = context;
   return {
     name: config.podName ?? gameServerId,
     namespace: config.podNamespace ?? 'default',

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import type { AddressInfo, Server } from 'node:net';
-import { hasCode } from '../system-error.ts';
+import { hasCode } from '../../shared/system-error.ts';
 
 /** A port that is free on 127.0.0.1 may be taken on ::1; another one then is not, for all we know. */
-const mostAttempts = 10;
+const maxAttempts = 10;
 
 /**
  * Listens on one free port of both loopback addresses: clients ask for `localhost`, and either may be first. Returns the port. Throws an
@@ -18,7 +18,7 @@ export async function listenOnLoopback(ipv4: Server, ipv6: Server): Promise<numb
     } catch (error) {
       // Without IPv6 nobody can ask for it either.
       if (hasCode(error, 'EADDRNOTAVAIL', 'EAFNOSUPPORT')) return port;
-      if (attempt === mostAttempts || !hasCode(error, 'EADDRINUSE'))
+      if (attempt === maxAttempts || !hasCode(error, 'EADDRINUSE'))
         throw new Error(`Cannot listen on port ${port} of ::1`, { cause: error });
       ipv4.close();
       await once(ipv4, 'close');

@@ -1,5 +1,5 @@
 import type { Parse } from '../../shared/settings/setting.ts';
-import { largestListCapacity } from './model/list-calls.ts';
+import { maxListCapacity } from './model/list-calls.ts';
 import type { Counter } from './model/sdk-model.ts';
 
 /** `rooms=1/10`: what a GameServer's spec says in Agones. */
@@ -14,6 +14,6 @@ export const sdkCounter: Parse<readonly [string, Counter]> = (text) => {
 export const sdkList: Parse<readonly [string, bigint]> = (text) => {
   const [, name = '', digits = '0'] = /^([\w.-]{1,63})=(\d{1,9})$/.exec(text) ?? [];
   const capacity = BigInt(digits);
-  if (name !== '' && capacity <= largestListCapacity) return { value: [name, capacity] };
-  return { expected: `NAME=CAPACITY such as players=100, at most ${largestListCapacity}` };
+  if (name !== '' && capacity <= maxListCapacity) return { value: [name, capacity] };
+  return { expected: `NAME=CAPACITY such as players=100, at most ${maxListCapacity}` };
 };

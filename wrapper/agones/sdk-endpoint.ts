@@ -1,5 +1,5 @@
 import type { Peer } from './callers/connection-table.ts';
-import type { Answer } from './model/answer-call.ts';
+import type { Answer } from './model/answer.ts';
 import type { SdkCall } from './model/sdk-call.ts';
 import type { Watch, WatcherSink } from './watchers.ts';
 
@@ -22,7 +22,7 @@ export interface SdkListener {
 }
 
 /** Connections at a time; beyond, new ones are closed at once. Enough for every watcher and some calls. */
-export const mostConnections = 1280;
+export const maxConnections = 1280;
 /** How long a stranger has to read that it is refused. */
 export const refusedLingerMs = 1000;
 /** A connection that says nothing at all is no client. */

@@ -40,9 +40,9 @@ interface Watcher {
 }
 
 /** A game has a handful; the limit keeps what their connections hold to some tens of mebibytes. */
-export const mostWatchers = 1024;
+export const maxWatchers = 1024;
 /** A watcher that reads nothing for so long while there is news is dropped. */
-const longestStallMs = 10_000;
+const maxStallMs = 10_000;
 
 /**
  * Sends every watcher the newest version. A slow one skips versions: what is waiting for it is never more than one, however fast
@@ -67,7 +67,7 @@ export class Watchers {
 
   /** Sends the present version at once, as Agones does. undefined: there are too many. */
   add(sink: WatcherSink): Watch | undefined {
-    if (this.#watchers.size >= mostWatchers) return undefined;
+    if (this.#watchers.size >= maxWatchers) return undefined;
     const watcher: Watcher = { sink, fullSinceMs: undefined, isBehind: false };
     this.#watchers.add(watcher);
     this.#send(watcher);
@@ -104,7 +104,7 @@ export class Watchers {
       return;
     }
     watcher.isBehind = true;
-    if (this.#now() - fullSinceMs < longestStallMs) return;
+    if (this.#now() - fullSinceMs < maxStallMs) return;
     this.#watchers.delete(watcher);
     this.#log.warn({ stalledMs: this.#now() - fullSinceMs }, 'SDK watcher dropped: it does not read');
     watcher.sink.close(new Error('The watcher does not read'));

@@ -1,5 +1,5 @@
 /** A longer line is matched by its beginning only, so that a game without line ends costs a bounded amount of memory. */
-const longestLineBytes = 16_384;
+const maxLineBytes = 16_384;
 
 /** Looks for a line in a stream of bytes that passes by. */
 export class LineMatcher {
@@ -28,7 +28,7 @@ export class LineMatcher {
   }
 
   #keep(part: Buffer): void {
-    const room = longestLineBytes - this.#line.length;
+    const room = maxLineBytes - this.#line.length;
     if (room > 0 && part.length > 0) this.#line = Buffer.concat([this.#line, part.subarray(0, room)]);
   }
 }

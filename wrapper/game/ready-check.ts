@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs';
 import { connect } from 'node:net';
-import type { PortProtocol } from '../../shared/inventory/event.ts';
-import { tcpPort } from '../config.ts';
-import type { ReadyRule } from '../parse-setting.ts';
+import type { PortProtocol } from '../../shared/events/event.ts';
 import type { LeasedPort } from '../ports/port-lease.ts';
+import { tcpPort } from '../settings/config.ts';
+import type { ReadyRule } from '../settings/parse-setting.ts';
 import { socketInodes } from './process-table.ts';
 import { type BoundSocket, readBoundSockets, readListeningHosts } from './socket-table.ts';
 

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import type { Clock } from '../../shared/clock.ts';
 import type { Log } from '../../shared/log.ts';
-import type { Action } from '../parse-setting.ts';
+import type { Action } from '../settings/parse-setting.ts';
 import { fillIn, type Placeholders } from './placeholders.ts';
 import type { Game } from './start-game.ts';
 
-export interface ActionSurroundings {
+export interface ActionContext {
   readonly game: Pick<Game, 'signal' | 'console' | 'pid'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -20,15 +20,15 @@ export interface ActionSurroundings {
 /** Runs the actions one after the other, until the signal aborts. What fails is said in the log, and the next one follows. */
 export async function runActions(
   actions: readonly Action[],
-  surroundings: ActionSurroundings,
+  context: ActionContext,
   signal: AbortSignal,
 ): Promise<void> {
   for (const action of actions) {
     if (signal.aborted) return;
     try {
-      await runAction(action, surroundings, signal);
+      await runAction(action, context, signal);
     } catch (err) {
-      if (!signal.aborted) surroundings.log.error({ action: describeAction(action), err }, 'Action failed');
+      if (!signal.aborted) context.log.error({ action: describeAction(action), err }, 'Action failed');
     }
   }
 }
@@ -46,8 +46,8 @@ export function describeAction(action: Action): string {
   }
 }
 
-async function runAction(action: Action, surroundings: ActionSurroundings, signal: AbortSignal): Promise<void> {
-  const { game, clock, hurry, onDone, placeholders } = surroundings;
+async function runAction(action: Action, context: ActionContext, signal: AbortSignal): Promise<void> {
+  const { game, clock, hurry, onDone, placeholders } = context;
   switch (action.kind) {
     case 'signal':
       if (game.signal(action.signal)) onDone(describeAction(action));
@@ -57,7 +57,7 @@ async function runAction(action: Action, surroundings: ActionSurroundings, signa
       onDone(describeAction(action));
       return;
     case 'exec':
-      await runCommand(fillIn(action.command, placeholders()), surroundings, signal);
+      await runCommand(fillIn(action.command, placeholders()), context, signal);
       onDone(describeAction(action));
       return;
     case 'wait':
@@ -67,7 +67,7 @@ async function runAction(action: Action, surroundings: ActionSurroundings, signa
 }
 
 /** Throws where the command cannot run or fails. */
-async function runCommand(command: string, { game, env, log }: ActionSurroundings, signal: AbortSignal): Promise<void> {
+async function runCommand(command: string, { game, env, log }: ActionContext, signal: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const shell = spawn('/bin/sh', ['-c', command], {
     env: { ...env, SPOTABLE_GAME_PID: String(game.pid) },

@@ -6,8 +6,8 @@ import type { Readable, Writable } from 'node:stream';
 import type { Clock } from '../../shared/clock.ts';
 import { FatalError } from '../../shared/exit-status.ts';
 import type { Log } from '../../shared/log.ts';
-import type { GameExit } from '../lifecycle.ts';
-import { hasCode } from '../system-error.ts';
+import { hasCode } from '../../shared/system-error.ts';
+import type { GameExit } from '../life/lifecycle.ts';
 import { GameConsole } from './game-console.ts';
 import { LineMatcher } from './line-matcher.ts';
 
@@ -133,7 +133,7 @@ interface WatchedOutput {
 /** What a dead game has written is passed on for as long as somebody takes some of it in each such time, */
 const drainStepMs = 1000;
 /** and no longer than so many of them: a descendant may go on writing. */
-const mostDrainSteps = 3;
+const maxDrainSteps = 3;
 /** All there is where the game was killed, because the time is over. */
 const hurriedDrainMs = 500;
 
@@ -160,7 +160,7 @@ function watchOutput(child: ChildProcess, pattern: RegExp, { log, clock }: GameC
         isThrough = true;
       });
       if (isHurried) return Promise.race([all, clock.sleep(hurriedDrainMs)]);
-      for (let step = 0; step < mostDrainSteps; step++) {
+      for (let step = 0; step < maxDrainSteps; step++) {
         const before = passedBytes();
         await Promise.race([all, clock.sleep(drainStepMs)]);
         if (isThrough || passedBytes() === before) return;

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errorText } from '../../shared/log.ts';
-import { hasCode } from '../system-error.ts';
+import { hasCode } from '../../shared/system-error.ts';
 
 /** What a game says of itself through `--status-file`. */
 export interface GameStatus {
@@ -13,8 +13,8 @@ export interface GameStatus {
 export const unsaidStatus: GameStatus = { players: null, isAllocated: undefined, labels: {} };
 
 /** The labels travel with every event, of which SQS takes 256 KiB. */
-const longestFileBytes = 16_384;
-const mostLabels = 32;
+const maxFileBytes = 16_384;
+const maxLabels = 32;
 
 /** Reads `{"players": 3, "allocated": true, "labels": {"map": "dm6"}}`; every name may be left out. A text says what is wrong. */
 export function parseStatusFile(content: string): GameStatus | string {
@@ -30,7 +30,7 @@ export function parseStatusFile(content: string): GameStatus | string {
   if (allocated !== undefined && typeof allocated !== 'boolean') return 'allocated is neither true nor false';
   if (typeof labels !== 'object' || labels === null || Array.isArray(labels)) return 'labels is not an object';
   const entries = Object.entries(labels);
-  if (entries.length > mostLabels) return `labels has more than ${mostLabels} names`;
+  if (entries.length > maxLabels) return `labels has more than ${maxLabels} names`;
   if (!entries.every(([key, value]) => /^[\w./-]{1,63}$/.test(key) && typeof value === 'string' && value.length <= 256))
     return 'labels has a name that is no label, or a value that is no text of at most 256 characters';
   return {
@@ -67,8 +67,8 @@ export class StatusFile {
       const isFile = found.isFile();
       if (!this.#isNews(isFile ? `${found.mtimeMs} ${found.ino} ${found.size}` : 'no file')) return undefined;
       if (!isFile) return 'not a regular file';
-      if (found.size > longestFileBytes) return `larger than ${longestFileBytes} bytes`;
-      const bytes = Buffer.alloc(longestFileBytes);
+      if (found.size > maxFileBytes) return `larger than ${maxFileBytes} bytes`;
+      const bytes = Buffer.alloc(maxFileBytes);
       return parseStatusFile(bytes.toString('utf8', 0, readSync(file, bytes)));
     } finally {
       closeSync(file);

@@ -1,15 +1,15 @@
+import { hasCode } from '../../shared/system-error.ts';
 import type { GameSdk } from '../agones/game-sdk.ts';
-import type { WrapperConfig } from '../config.ts';
-import type { Happenings } from '../happenings.ts';
 import { keepChecking } from '../keep-checking.ts';
-import type { Action } from '../parse-setting.ts';
+import type { LifeEvents } from '../life/life-events.ts';
 import type { LeasedPort } from '../ports/port-lease.ts';
-import { hasCode } from '../system-error.ts';
-import type { Surroundings } from '../wrapper.ts';
+import type { WrapperConfig } from '../settings/config.ts';
+import type { Action } from '../settings/parse-setting.ts';
+import type { WrapperContext } from '../wrapper-context.ts';
 import { fillIn, type Placeholders } from './placeholders.ts';
 import { findGameProcesses, type ProcessEntry } from './process-table.ts';
 import { readyCheck } from './ready-check.ts';
-import { type ActionSurroundings, runActions } from './run-actions.ts';
+import { type ActionContext, runActions } from './run-actions.ts';
 import { readBoundSockets } from './socket-table.ts';
 import { type Game, startGame } from './start-game.ts';
 import { type GameTree, waitForTree } from './wait-for-tree.ts';
@@ -20,8 +20,8 @@ export interface SupervisedGameOptions {
   readonly config: WrapperConfig;
   readonly command: readonly string[];
   readonly ports: readonly LeasedPort[];
-  readonly happenings: Happenings;
-  readonly surroundings: Surroundings;
+  readonly lifeEvents: LifeEvents;
+  readonly context: WrapperContext;
   readonly sdk: GameSdk | undefined;
   /** What the game's environment has besides ours. */
   readonly env: Readonly<Record<string, string>>;
@@ -35,7 +35,7 @@ export class SupervisedGame implements GameTree {
   readonly #game: Game;
   readonly #mark: string;
   readonly #watchdog: Watchdog | undefined;
-  readonly #actions: ActionSurroundings;
+  readonly #actions: ActionContext;
   readonly #hurry = new AbortController();
   /** Actions that run, or whose commands are not gone yet. */
   readonly #running = new Set<Promise<void>>();
@@ -45,8 +45,8 @@ export class SupervisedGame implements GameTree {
   #isTold = false;
 
   private constructor(options: SupervisedGameOptions, game: Game, mark: string, watchdog: Watchdog | undefined) {
-    const { surroundings, placeholders } = options;
-    const { clock, log } = surroundings;
+    const { context, placeholders } = options;
+    const { clock, log } = context;
     this.#options = options;
     this.#game = game;
     this.#mark = mark;
@@ -58,8 +58,8 @@ export class SupervisedGame implements GameTree {
 
   /** Throws a FatalError where the game cannot be started. */
   static async start(options: SupervisedGameOptions): Promise<SupervisedGame> {
-    const { config, command, surroundings, placeholders } = options;
-    const { log, clock, upMs, gameServerId } = surroundings;
+    const { config, command, context, placeholders } = options;
+    const { log, clock, upMs, gameServerId } = context;
     const names = placeholders();
     writeConfigFiles(config.templates, config.properties, names);
     const [program = '', ...args] = command;
@@ -76,7 +76,7 @@ export class SupervisedGame implements GameTree {
       log,
       // At once: before there is one nobody ends the game of a wrapper that is killed.
       onSpawn: (pid) => {
-        watchdog = watchdogOf(pid, surroundings);
+        watchdog = watchdogOf(pid, context);
       },
       logPattern: config.ready.kind === 'log' ? config.ready.pattern : undefined,
     });
@@ -118,7 +118,7 @@ export class SupervisedGame implements GameTree {
   kill(): void {
     this.#isKilled = true;
     this.signalAll('SIGKILL');
-    this.#options.surroundings.log.warn({}, 'Game killed');
+    this.#options.context.log.warn({}, 'Game killed');
   }
 
   /** Nothing of the game is left. */
@@ -160,7 +160,7 @@ export class SupervisedGame implements GameTree {
     try {
       this.#game.signal(signal);
     } catch (err) {
-      this.#options.surroundings.log.error({ err }, 'Cannot signal the game');
+      this.#options.context.log.error({ err }, 'Cannot signal the game');
     }
   }
 
@@ -169,8 +169,8 @@ export class SupervisedGame implements GameTree {
   }
 
   #watch(startedAtMs: number): void {
-    const { config, ports, happenings, surroundings, sdk, signal } = this.#options;
-    const { clock, log, random, upMs } = surroundings;
+    const { config, ports, lifeEvents, context, sdk, signal } = this.#options;
+    const { clock, log, random, upMs } = context;
     const startedUpMs = upMs();
     const check = readyCheck(config.ready, {
       ports,
@@ -180,10 +180,10 @@ export class SupervisedGame implements GameTree {
       hasLogged: () => this.#game.hasLogged(),
       hasSaidReady: () => sdk?.view.isReady ?? false,
     });
-    const push: Happenings['push'] = (happening) => {
-      if (happening.kind === 'game-ready') this.#isReady = true;
-      if (happening.kind === 'game-not-ready') log.warn({ missing: happening.missing }, 'Game not ready in time');
-      happenings.push(sdk?.withHealth(happening) ?? happening);
+    const push: LifeEvents['push'] = (lifeEvent) => {
+      if (lifeEvent.kind === 'game-ready') this.#isReady = true;
+      if (lifeEvent.kind === 'game-not-ready') log.warn({ missing: lifeEvent.missing }, 'Game not ready in time');
+      lifeEvents.push(sdk?.withHealth(lifeEvent) ?? lifeEvent);
     };
     const checking = new AbortController();
     keepChecking(check, config, { clock, random, upMs, push }, AbortSignal.any([signal, checking.signal])).catch(
@@ -204,26 +204,24 @@ export class SupervisedGame implements GameTree {
       .then((first) => waitForTree(first, watch))
       .then((exit) => {
         checking.abort();
-        happenings.push({ kind: 'game-exited', exit });
+        lifeEvents.push({ kind: 'game-exited', exit });
       });
   }
 
   /** Writes down that the game has been told of its end, and how. */
   noteTold(how: string): void {
-    this.#options.surroundings.log.info({ how, ...(this.#isTold ? {} : { first: true }) }, 'Game told');
+    this.#options.context.log.info({ how, ...(this.#isTold ? {} : { first: true }) }, 'Game told');
     this.#isTold = true;
   }
 }
 
-function watchdogOf(pid: number, surroundings: Surroundings): Watchdog | undefined {
-  if (endsItsContainer(surroundings)) return undefined;
-  return guardGroup(pid, (err) =>
-    surroundings.log.warn({ err }, 'No watchdog: the game outlives a wrapper that is killed'),
-  );
+function watchdogOf(pid: number, context: WrapperContext): Watchdog | undefined {
+  if (endsItsContainer(context)) return undefined;
+  return guardGroup(pid, (err) => context.log.warn({ err }, 'No watchdog: the game outlives a wrapper that is killed'));
 }
 
-function environmentOf({ config, surroundings, env }: SupervisedGameOptions): Record<string, string | undefined> {
-  const inherited = { ...surroundings.env };
+function environmentOf({ config, context, env }: SupervisedGameOptions): Record<string, string | undefined> {
+  const inherited = { ...context.env };
   for (const name of config.hideEnv) delete inherited[name];
   return { ...inherited, ...env };
 }

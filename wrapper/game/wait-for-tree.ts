@@ -1,6 +1,6 @@
 import type { Clock } from '../../shared/clock.ts';
 import type { Log } from '../../shared/log.ts';
-import type { GameExit } from '../lifecycle.ts';
+import type { GameExit } from '../life/lifecycle.ts';
 
 export interface GameTree {
   /** The game's living processes. */
@@ -26,7 +26,7 @@ export interface TreeWatch {
 }
 
 const firstPollMs = 10;
-const longestPollMs = 250;
+const maxPollMs = 250;
 /** Between SIGTERM and SIGKILL for what a dead game leaves behind. */
 const leftoverGraceMs = 5000;
 /** A process that waits in the kernel (a hung disk) cannot be killed: we do not wait for it. */
@@ -45,7 +45,7 @@ export async function waitForTree(
   let leftoverSinceMs: number | undefined;
   let killedSinceMs: number | undefined;
   let areStraysTold = false;
-  for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.5, longestPollMs)) {
+  for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.5, maxPollMs)) {
     const processes = tree.processes();
     if (processes.length === 0) break;
     if (wasKilled()) {

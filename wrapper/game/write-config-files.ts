@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
-import type { Property, Template } from '../parse-setting.ts';
-import { hasCode } from '../system-error.ts';
+import { hasCode } from '../../shared/system-error.ts';
+import type { Property, Template } from '../settings/parse-setting.ts';
 import { fillIn, type Placeholders, setProperty } from './placeholders.ts';
 
 /** Writes the game's config files. Throws a FatalError that names the file. */

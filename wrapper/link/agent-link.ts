@@ -38,7 +38,7 @@ export interface AgentLinkOptions {
 }
 
 /** The agent may start after us, or again. */
-const backoff: Backoff = { firstMs: 1000, longestMs: 10_000 };
+const backoff: Backoff = { firstMs: 1000, maxMs: 10_000 };
 
 /** Signs of life that may be missing: a busy machine is late, too. */
 const missedLives = 3;

@@ -6,18 +6,18 @@ import {
   type StateMessage,
   type WelcomeMessage,
 } from '../../shared/link/link-message.ts';
-import type { WrapperConfig } from '../config.ts';
-import type { Happenings } from '../happenings.ts';
-import { LinkInventory } from '../inventory/link-inventory.ts';
+import type { LifeEvents } from '../life/life-events.ts';
 import type { LeasedPort } from '../ports/port-lease.ts';
-import type { Surroundings } from '../wrapper.ts';
+import { LinkInventory } from '../publishing/link-inventory.ts';
+import type { WrapperConfig } from '../settings/config.ts';
+import type { WrapperContext } from '../wrapper-context.ts';
 import { AgentLink, type LinkListener } from './agent-link.ts';
 import { endCauseOf } from './end-cause.ts';
 
 export interface AgentSideOptions {
   readonly config: WrapperConfig;
-  readonly happenings: Happenings;
-  readonly surroundings: Surroundings;
+  readonly lifeEvents: LifeEvents;
+  readonly context: WrapperContext;
 }
 
 export interface AgentListener {
@@ -40,11 +40,11 @@ export class AgentSide {
   #listener: AgentListener | undefined;
 
   constructor(options: AgentSideOptions) {
-    const { config, surroundings } = options;
+    const { config, context } = options;
     this.#options = options;
-    this.#clock = surroundings.clock;
+    this.#clock = context.clock;
     if (config.link === undefined) return;
-    const { clock, log, random } = surroundings;
+    const { clock, log, random } = context;
     const link: AgentLink = new AgentLink({
       address: config.link,
       listener: this.#linkListener(options),
@@ -71,7 +71,7 @@ export class AgentSide {
    */
   decided(): Promise<void> {
     if (this.#link?.welcome === undefined) return Promise.resolve();
-    this.#decided ??= Promise.race([this.#verdict.promise, this.#clock.sleep(longestVerdictMs)]);
+    this.#decided ??= Promise.race([this.#verdict.promise, this.#clock.sleep(maxVerdictMs)]);
     return this.#decided;
   }
 
@@ -91,8 +91,8 @@ export class AgentSide {
 
   /** Says who we are; waits for the agent's answer, but not longer than the limit. */
   join(ports: readonly LeasedPort[], limitMs: number): Promise<void> {
-    const { config, surroundings } = this.#options;
-    this.#link?.introduce(() => helloOf(config, ports, surroundings));
+    const { config, context } = this.#options;
+    this.#link?.introduce(() => helloOf(config, ports, context));
     return this.#link?.settle(limitMs) ?? Promise.resolve();
   }
 
@@ -105,7 +105,7 @@ export class AgentSide {
     this.#link?.send(message);
   }
 
-  #linkListener({ config, happenings }: AgentSideOptions): LinkListener {
+  #linkListener({ config, lifeEvents }: AgentSideOptions): LinkListener {
     return {
       onWelcome: ({ publishes }, isFirst) => {
         if (publishes || !isFirst) this.#verdict.resolve();
@@ -121,12 +121,12 @@ export class AgentSide {
       onSettled: (outcome) => this.#inventory?.settle(outcome),
       onInterruption: (message) => {
         const cause = endCauseOf(message, config.safetyMarginMs);
-        if (cause !== undefined) happenings.push({ kind: 'end-announced', cause });
+        if (cause !== undefined) lifeEvents.push({ kind: 'end-announced', cause });
         else this.#risks.set(message.id, message.kind);
         if (cause === undefined) this.#listener?.onRisk();
       },
       onCancelled: (id) => {
-        happenings.push({ kind: 'end-cancelled', id });
+        lifeEvents.push({ kind: 'end-cancelled', id });
         if (this.#risks.delete(id)) this.#listener?.onRisk();
       },
     };
@@ -134,12 +134,12 @@ export class AgentSide {
 }
 
 /** Less than the last events have at the end: whatever is undecided then still goes out by ourselves. */
-const longestVerdictMs = 500;
+const maxVerdictMs = 500;
 
 function helloOf(
   config: WrapperConfig,
   ports: readonly LeasedPort[],
-  { gameServerId, pid }: Surroundings,
+  { gameServerId, pid }: WrapperContext,
 ): HelloMessage {
   const { podName, podNamespace, podUid } = config;
   return {

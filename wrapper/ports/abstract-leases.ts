@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
-import { hasCode } from '../system-error.ts';
+import { hasCode } from '../../shared/system-error.ts';
 import type { PortLease, PortLeases } from './port-lease.ts';
 
 /**

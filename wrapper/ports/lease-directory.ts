@@ -2,7 +2,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
-import { hasCode } from '../system-error.ts';
+import { hasCode } from '../../shared/system-error.ts';
 import type { PortLease, PortLeases } from './port-lease.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
-import type { PortRange, PortRequest } from '../parse-setting.ts';
+import type { PortRange, PortRequest } from '../settings/parse-setting.ts';
 import type { LeasedPort, PortLease, PortLeases } from './port-lease.ts';
 import type { Probe } from './probe-port.ts';
 

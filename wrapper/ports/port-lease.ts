@@ -1,4 +1,4 @@
-import type { PublishedPort } from '../../shared/inventory/event.ts';
+import type { PublishedPort } from '../../shared/events/event.ts';
 
 /** A port number that is ours until it is released, or until this process ends in whatever way. */
 export interface PortLease {

@@ -1,8 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
+import type { PortProtocol } from '../../shared/events/event.ts';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
-import type { PortProtocol } from '../../shared/inventory/event.ts';
-import { hasCode } from '../system-error.ts';
+import { hasCode } from '../../shared/system-error.ts';
 
 export type Probe = (port: number, protocol: PortProtocol) => Promise<PortProbe>;
 export type PortProbe = 'free' | 'busy' | 'forbidden';

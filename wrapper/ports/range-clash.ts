@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { PortRange } from '../parse-setting.ts';
+import type { PortRange } from '../settings/parse-setting.ts';
 
 /** What else takes ports on a node, by default. */
 const nodePorts: PortRange = { first: 30_000, last: 32_767 };

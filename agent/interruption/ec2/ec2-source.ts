@@ -23,7 +23,7 @@ export interface Ec2SourceOptions {
 const patienceMs = 30_000;
 /** EC2 limits calls by account, which thousands of nodes share. */
 const everyMs = 15_000;
-const backoff: Backoff = { firstMs: 15_000, longestMs: 300_000 };
+const backoff: Backoff = { firstMs: 15_000, maxMs: 300_000 };
 
 /**
  * EC2's API as the second source of notices, asked only while the metadata service has been silent for long. It announces, and never proves

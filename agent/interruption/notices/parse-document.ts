@@ -1,8 +1,8 @@
-const longestQuote = 120;
+const maxQuote = 120;
 
 /** Any value, short enough for a log line. */
 export function quote(value: unknown): string {
-  return (JSON.stringify(value) ?? 'undefined').slice(0, longestQuote);
+  return (JSON.stringify(value) ?? 'undefined').slice(0, maxQuote);
 }
 
 export function parseObject(

@@ -13,7 +13,7 @@ const actionOfState: ReadonlyMap<string, InterruptionAction> = new Map([
   ['Warmed:Hibernated', 'stop'],
 ]);
 
-const longestState = 64;
+const maxState = 64;
 
 /**
  * Reads the lifecycle state that an Auto Scaling group wants its instance in. It names no instant: how long the group's lifecycle hooks
@@ -21,7 +21,7 @@ const longestState = 64;
  */
 export function parseLifecycleState(body: string, instanceId: string): ParsedNotices {
   const state = body.trim();
-  if (!/^[A-Za-z]+(:[A-Za-z]+)?$/.test(state) || state.length > longestState)
+  if (!/^[A-Za-z]+(:[A-Za-z]+)?$/.test(state) || state.length > maxState)
     return { garbage: `no lifecycle state: ${quote(state)}` };
   const action = actionOfState.get(state);
   if (action === undefined) return { notices: [] };

@@ -5,7 +5,7 @@ import { element, stateBadge } from './elements.ts';
 import type { NodeBox, ShownRow } from './fleet.ts';
 
 /** A node can hold more than anybody reads. */
-const mostRows = 200;
+const maxRows = 200;
 
 /** The selected node in words and its game servers in a table: what the picture says, for those who do not see it. */
 export function renderDetails(box: NodeBox | undefined, node: NodeRow | undefined, nowMs: number): Node[] {
@@ -21,8 +21,8 @@ export function renderDetails(box: NodeBox | undefined, node: NodeRow | undefine
   ];
   if (node !== undefined) parts.push(element('p', { class: 'fate' }, describeFate(node, nowMs)));
   parts.push(gameServerTable(box.gameServers));
-  if (box.gameServers.length > mostRows)
-    parts.push(element('p', { class: 'facts' }, `and ${box.gameServers.length - mostRows} more`));
+  if (box.gameServers.length > maxRows)
+    parts.push(element('p', { class: 'facts' }, `and ${box.gameServers.length - maxRows} more`));
   return parts;
 }
 
@@ -47,7 +47,7 @@ function gameServerTable(rows: readonly ShownRow[]): HTMLElement {
     {},
     ...['State', 'Game server', 'Address', 'Players'].map((title) => element('th', { scope: 'col' }, title)),
   );
-  const body = rows.slice(0, mostRows).map((row) => {
+  const body = rows.slice(0, maxRows).map((row) => {
     // The address is short enough for the column; what players are given stands in its title.
     const host = row.public_ip ?? row.public_hostname ?? '';
     const port = row.public_port === null ? '' : `:${row.public_port}`;

@@ -1,4 +1,4 @@
-import type { GameServerState } from '../../../shared/inventory/event.ts';
+import type { GameServerState } from '../../../shared/events/event.ts';
 import { marks } from './marks.ts';
 
 /** An element with its children. Text stays text: what senders wrote never becomes markup. */

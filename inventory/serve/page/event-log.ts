@@ -2,7 +2,7 @@ import { shortNodeName } from '../../short-node-name.ts';
 import type { LogEntry } from './connection.ts';
 import { element } from './elements.ts';
 
-const mostLines = 200;
+const maxLines = 200;
 
 /** The events, newest first. A storm brings thousands a second: only what stays visible is made. */
 export class EventLog {
@@ -21,16 +21,16 @@ export class EventLog {
 
   add(entry: LogEntry): void {
     this.#waiting.push(entry);
-    if (this.#waiting.length > 2 * mostLines) this.#waiting = this.#waiting.slice(-mostLines);
+    if (this.#waiting.length > 2 * maxLines) this.#waiting = this.#waiting.slice(-maxLines);
   }
 
   /** Called once a frame. */
   draw(): void {
     if (this.#waiting.length === 0) return;
-    const lines = this.#waiting.slice(-mostLines).map(line).reverse();
+    const lines = this.#waiting.slice(-maxLines).map(line).reverse();
     this.#waiting = [];
     this.#list.prepend(...lines);
-    while (this.#list.childElementCount > mostLines) this.#list.lastElementChild?.remove();
+    while (this.#list.childElementCount > maxLines) this.#list.lastElementChild?.remove();
   }
 }
 

@@ -1,4 +1,4 @@
-import type { GameServerState } from '../../../shared/inventory/event.ts';
+import type { GameServerState } from '../../../shared/events/event.ts';
 import type { GameServerRow, NodeRow } from '../../fold/rows.ts';
 
 /** What the page asks of a row, to hold 10,000 of them lightly. */

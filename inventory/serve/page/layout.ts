@@ -21,14 +21,14 @@ export const cellSize = 16;
 const padding = 10;
 const leastBoxWidth = 190;
 /** Taller boxes would make the fleet hard to overlook. */
-const mostCellRows = 6;
+const maxCellRows = 6;
 
 /** Equal boxes in a grid: the place of a box is its number, so that only those in view need to be looked at. */
-export function layOutFleet(width: number, boxes: number, mostGameServers: number): FleetLayout {
+export function layOutFleet(width: number, boxes: number, maxGameServers: number): FleetLayout {
   const columns = Math.max(1, Math.floor((width - gap) / (leastBoxWidth + gap)));
   const boxWidth = Math.max(4 * cellSize, Math.floor((width - gap) / columns) - gap);
   const cellsPerRow = Math.max(1, Math.floor((boxWidth - 2 * padding) / cellSize));
-  const cellRows = Math.min(mostCellRows, Math.max(1, Math.ceil(mostGameServers / cellsPerRow)));
+  const cellRows = Math.min(maxCellRows, Math.max(1, Math.ceil(maxGameServers / cellsPerRow)));
   const boxHeight = headerHeight + cellRows * cellSize + padding;
   const rows = Math.ceil(boxes / columns);
   return {

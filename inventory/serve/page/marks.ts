@@ -1,4 +1,4 @@
-import type { GameServerState } from '../../../shared/inventory/event.ts';
+import type { GameServerState } from '../../../shared/events/event.ts';
 
 /**
  * One shape a state, in a square of 12: it must be told from the others without its colour. SVG path data, which both the

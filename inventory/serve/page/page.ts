@@ -1,4 +1,4 @@
-import type { GameServerState } from '../../../shared/inventory/event.ts';
+import type { GameServerState } from '../../../shared/events/event.ts';
 import type { NodeRow } from '../../fold/rows.ts';
 import { shortNodeName } from '../../short-node-name.ts';
 import { connect } from './connection.ts';
@@ -13,7 +13,7 @@ import { Painter } from './painter.ts';
 
 /** Countdowns move four times a second; everything else is drawn in the frame after it changed. */
 const tickMs = 250;
-const mostAlarms = 6;
+const maxAlarms = 6;
 
 const parts = {
   fleet: pageElement('fleet', HTMLElement),
@@ -96,7 +96,7 @@ function drawAlarms(): void {
   const interrupted = interruptedBoxes().sort((one, other) =>
     (one.node.deadline ?? '~') < (other.node.deadline ?? '~') ? -1 : 1,
   );
-  const shown = interrupted.slice(0, mostAlarms);
+  const shown = interrupted.slice(0, maxAlarms);
   const keys = shown.map(({ box }) => box.key).join();
   // Buttons stay as long as they can: somebody may be about to press one.
   if (parts.alarms.dataset['keys'] !== keys) {

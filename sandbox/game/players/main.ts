@@ -6,7 +6,7 @@ const usage = `Usage: node sandbox/game/players/main.ts --port N [--host IP] [--
        [--report-every N]
 
 Keeps players at a game server, each sending --rate datagrams a second (20), for --seconds or until SIGINT or SIGTERM. The last
-line of stdout is a JSON object: players, sent, answered, lost, repeated, longestGapMs, toldClosing. With --report-every there is
+line of stdout is a JSON object: players, sent, answered, lost, repeated, maxGapMs, toldClosing. With --report-every there is
 such a line at the beginning and every N milliseconds before it.
 `;
 const exUsage = 64;

@@ -7,9 +7,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { findCredentials } from '../../../agent/cluster/find-credentials.ts';
-import { KubeConnection, KubeError } from '../../../agent/cluster/kube-connection.ts';
-import { ServiceAccount } from '../../../agent/cluster/service-account.ts';
+import { findCredentials } from '../../../shared/kubernetes/find-credentials.ts';
+import { KubeConnection, KubeError } from '../../../shared/kubernetes/kube-connection.ts';
+import { ServiceAccount } from '../../../shared/kubernetes/service-account.ts';
 import { testCertificate, testKey } from './scene/test-certificate.ts';
 
 /** A pod's mounted credentials, and an API server that wants them. */

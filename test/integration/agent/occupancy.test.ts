@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { InterruptionReport } from '../../../agent/account/interruption-report.ts';
+import type { InterruptionReport } from '../../../agent/reporting/interruption-report.ts';
 import type { Occupancy } from '../../../shared/link/link-message.ts';
 import { ClusterScene } from './scene/cluster-scene.ts';
 import { eventually } from './scene/eventually.ts';

@@ -107,14 +107,14 @@ describe('a wrapper with a token', { concurrency: 2 }, () => {
 describe('bad input', { concurrency: 2 }, () => {
   async function ends(env: Readonly<Record<string, string>>, args: readonly string[] = []) {
     const agent = new AgentProcess(env, args);
-    return { status: await agent.exit(), complaints: agent.complaints };
+    return { status: await agent.exit(), problems: agent.problems };
   }
 
   test('of several kinds is reported in one line each, all at once', async () => {
-    const { status, complaints } = await ends({ POLL_INTERVAL: 'soon', ON_REBALANCE: 'panic' });
+    const { status, problems } = await ends({ POLL_INTERVAL: 'soon', ON_REBALANCE: 'panic' });
     assert.equal(status, 78);
     assert.deepEqual(
-      complaints.map((line) => line.split(':').slice(0, 2).join(':')),
+      problems.map((line) => line.split(':').slice(0, 2).join(':')),
       [
         'spotable-agent: Missing --node-name or NODE_NAME',
         'spotable-agent: Invalid POLL_INTERVAL "soon"',
@@ -124,20 +124,20 @@ describe('bad input', { concurrency: 2 }, () => {
   });
 
   test('in a flag is told apart by its status', async () => {
-    const { status, complaints } = await ends({ NODE_NAME: 'n-1' }, ['--no-such-flag']);
-    assert.deepEqual([status, complaints.length], [64, 1]);
+    const { status, problems } = await ends({ NODE_NAME: 'n-1' }, ['--no-such-flag']);
+    assert.deepEqual([status, problems.length], [64, 1]);
   });
 
   test('in the kubeconfig is one line without a stack', async () => {
-    const { status, complaints } = await ends({
+    const { status, problems } = await ends({
       NODE_NAME: 'n-1',
       KUBECONFIG: '/nonexistent/kubeconfig',
       METRICS_PORT: 'none',
     });
     assert.equal(status, 78);
-    assert.equal(complaints.length, 1);
+    assert.equal(problems.length, 1);
     assert.match(
-      complaints[0] ?? '',
+      problems[0] ?? '',
       /^spotable-agent: Cannot load the Kubernetes configuration: .*\/nonexistent\/kubeconfig/,
     );
   });

@@ -5,13 +5,13 @@ import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Upstream } from '../../../fanout/election/upstream.ts';
+import { runFanout } from '../../../fanout/fanout.ts';
+import { fanoutSettings } from '../../../fanout/fanout-settings.ts';
+import { compileAddon } from '../../../fanout/native/compile-addon.ts';
+import { startPlanes } from '../../../fanout/workers/start-planes.ts';
 import { systemClock } from '../../../shared/clock.ts';
 import { readSettings } from '../../../shared/settings/read-settings.ts';
-import type { Upstream } from '../../../wrapper/fanout/election/upstream.ts';
-import { runFanout } from '../../../wrapper/fanout/fanout.ts';
-import { fanoutSettings } from '../../../wrapper/fanout/fanout-settings.ts';
-import { compileAddon } from '../../../wrapper/fanout/native/compile-addon.ts';
-import { startPlanes } from '../../../wrapper/fanout/workers/start-planes.ts';
 
 /** Every test of the data path runs on each of them. */
 export const paths = ['dgram', 'fast'] as const;
@@ -28,7 +28,7 @@ export function skipped(path: PathName): string | false {
 }
 
 export const addonFlags: readonly string[] = ['--addon', addonFile];
-export const programFile: string = join(import.meta.dirname, '../../../wrapper/fanout/main.ts');
+export const programFile: string = join(import.meta.dirname, '../../../fanout/main.ts');
 
 export async function until(isTrue: () => boolean, what: string, limitMs = 10_000): Promise<void> {
   const endMs = performance.now() + limitMs;

@@ -7,11 +7,11 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { Upstream } from '../../../fanout/election/upstream.ts';
+import { inventoryUpstreams } from '../../../fanout/sources/inventory-upstreams.ts';
+import { namedUpstreams } from '../../../fanout/sources/named-upstreams.ts';
+import type { UpstreamSource } from '../../../fanout/sources/source.ts';
 import { systemClock } from '../../../shared/clock.ts';
-import type { Upstream } from '../../../wrapper/fanout/election/upstream.ts';
-import { inventoryUpstreams } from '../../../wrapper/fanout/sources/inventory-upstreams.ts';
-import { namedUpstreams } from '../../../wrapper/fanout/sources/named-upstreams.ts';
-import type { UpstreamSource } from '../../../wrapper/fanout/sources/source.ts';
 import { programFile, startReplica, until } from './proxy-harness.ts';
 
 async function listen(server: Server): Promise<string> {

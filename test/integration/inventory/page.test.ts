@@ -5,7 +5,7 @@ import type { Browser, Page } from 'playwright-core';
 import { InventoryView } from '../../../inventory/fold/inventory-view.ts';
 import { type InventoryServer, serveInventory } from '../../../inventory/serve/serve-inventory.ts';
 import { Timeline } from '../../../inventory/timeline.ts';
-import type { GameServerState, InventoryEvent } from '../../../shared/inventory/event.ts';
+import type { GameServerState, InventoryEvent } from '../../../shared/events/event.ts';
 import { until } from './event-queue-fixture.ts';
 import { sampleEvent, sampleNodeEvent } from './sample-events.ts';
 

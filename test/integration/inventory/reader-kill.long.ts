@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InventoryStore } from '../../../inventory/store/inventory-store.ts';
-import type { GameServerState, InventoryEvent } from '../../../shared/inventory/event.ts';
+import type { GameServerState, InventoryEvent } from '../../../shared/events/event.ts';
 import { startEventQueue, until } from './event-queue-fixture.ts';
 import { spawnReader } from './reader-process.ts';
 import { sampleEvent } from './sample-events.ts';

@@ -53,7 +53,7 @@ function startReader(
       intake,
       clock: systemClock,
       log: { ...silentLog, warn: (_, message) => void warnings.push(message) },
-      mostPollers: 4,
+      maxPollers: 4,
       onChanges: () => {},
     },
     stop.signal,

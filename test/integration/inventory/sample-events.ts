@@ -6,7 +6,7 @@ import {
   type NodeEvent,
   type NodeState,
   nodeEvent,
-} from '../../../shared/inventory/event.ts';
+} from '../../../shared/events/event.ts';
 
 export interface Sample extends Partial<GameServerData> {
   readonly id: string;

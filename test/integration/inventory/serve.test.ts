@@ -9,7 +9,7 @@ import { openApiDocument } from '../../../inventory/serve/openapi.ts';
 import { routes } from '../../../inventory/serve/routes.ts';
 import { type InventoryServer, serveInventory } from '../../../inventory/serve/serve-inventory.ts';
 import { Timeline } from '../../../inventory/timeline.ts';
-import type { InventoryEvent } from '../../../shared/inventory/event.ts';
+import type { InventoryEvent } from '../../../shared/events/event.ts';
 import { until } from './event-queue-fixture.ts';
 import { sampleEvent, sampleNodeEvent } from './sample-events.ts';
 

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { askEc2 } from '../../../agent/interruption/ec2/ec2-client.ts';
 import { SqsQueue } from '../../../inventory/queue/sqs-queue.ts';
 import { startQueueService } from '../../../sandbox/sqs/queue-service.ts';
-import { SqsInventory } from '../../../shared/inventory/sqs-inventory.ts';
+import { SqsInventory } from '../../../shared/events/sqs-inventory.ts';
 import { filesBelow, readProjectFile } from '../../unit/manifests/manifest-files.ts';
 import { sampleEvent } from '../inventory/sample-events.ts';
 

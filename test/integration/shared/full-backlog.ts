@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const listen =
   "const s = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(s.address().port))";
-const mostConnections = 64;
+const maxConnections = 64;
 /** A loopback connect takes well under a millisecond, unless nobody has room for it. */
 const connectLimitMs = 300;
 
@@ -30,14 +30,14 @@ export async function fillBacklog(): Promise<FullBacklog> {
     const [line] = await once(listener.stdout, 'data', { signal: AbortSignal.timeout(10_000) });
     const port = Number(String(line));
     listener.kill('SIGSTOP');
-    while (sockets.length < mostConnections) {
+    while (sockets.length < maxConnections) {
       const socket = connect(port, '127.0.0.1');
       socket.on('error', () => {});
       sockets.push(socket);
       const hangs = sleep(connectLimitMs, true);
       if (await Promise.race([hangs, once(socket, 'connect').then(() => false)])) return { port, close };
     }
-    throw new Error(`Cannot fill the backlog of 127.0.0.1:${port}: ${mostConnections} connections were taken`);
+    throw new Error(`Cannot fill the backlog of 127.0.0.1:${port}: ${maxConnections} connections were taken`);
   } catch (error) {
     await close();
     throw error;

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, afterEach, before, type TestContext, test } from 'node:test';
 import nock from 'nock';
-import type { PublishOutcome } from '../../../shared/inventory/inventory.ts';
-import { SqsInventory } from '../../../shared/inventory/sqs-inventory.ts';
+import type { PublishOutcome } from '../../../shared/events/inventory.ts';
+import { SqsInventory } from '../../../shared/events/sqs-inventory.ts';
 import { errorText } from '../../../shared/log.ts';
 import { event } from '../../unit/shared/scripted-inventory.ts';
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import type { InventoryEvent } from '../../../shared/inventory/event.ts';
+import type { InventoryEvent } from '../../../shared/events/event.ts';
 import { decodeWrapperLine } from '../../../shared/link/decode-line.ts';
 import { LineDecoder } from '../../../shared/link/line-decoder.ts';
 import {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkInventoryEvent } from '../../../shared/inventory/parse-event.ts';
+import { checkInventoryEvent } from '../../../shared/events/parse-event.ts';
 import { FakeAgent } from './fake-agent.ts';
 import { names, queue, received, startQueue, toQueue } from './queue-scene.ts';
 import { eventually, fixture, temporaryFolder, WrapperProcess } from './wrapper-process.ts';

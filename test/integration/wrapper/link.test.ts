@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { suite, test } from 'node:test';
-import { checkInventoryEvent } from '../../../shared/inventory/parse-event.ts';
+import { checkInventoryEvent } from '../../../shared/events/parse-event.ts';
 import type { InterruptionMessage } from '../../../shared/link/link-message.ts';
 import { unknownInstance } from '../../../shared/metadata/instance.ts';
 import { FakeAgent } from './fake-agent.ts';

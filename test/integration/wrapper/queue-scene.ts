@@ -1,5 +1,5 @@
 import { type QueueService, startQueueService } from '../../../sandbox/sqs/queue-service.ts';
-import type { GameServerEvent, InventoryEvent } from '../../../shared/inventory/event.ts';
+import type { GameServerEvent, InventoryEvent } from '../../../shared/events/event.ts';
 import type { Afterwards } from './wrapper-process.ts';
 
 export const queue = 'events.fifo';

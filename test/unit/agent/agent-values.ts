@@ -1,7 +1,7 @@
-import type { NodeView } from '../../../agent/cordon/node-mark.ts';
 import type { PodView } from '../../../agent/drain/pod.ts';
 import type { PlannedInterruption, Policy } from '../../../agent/interruption/policy.ts';
 import type { Observation } from '../../../agent/interruption/track-interruption.ts';
+import type { NodeView } from '../../../agent/node-state/node-mark.ts';
 import type { InterruptionKind, Notice } from '../../../shared/interruption/interruption.ts';
 
 export const noon: number = Date.parse('2026-04-24T12:00:00Z');

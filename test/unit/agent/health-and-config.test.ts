@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { agentSettings, policyOf } from '../../../agent/config.ts';
-import { livenessComplaints, readinessComplaints, type Vitals } from '../../../agent/health/health.ts';
+import { type HealthInputs, livenessProblems, readinessProblems } from '../../../agent/health/health.ts';
 import { neededRights, notReviewed, rightName } from '../../../agent/health/review-rights.ts';
 import { formatHelp } from '../../../shared/settings/format-help.ts';
 import { readSettings } from '../../../shared/settings/read-settings.ts';
 
-const well: Vitals = {
+const well: HealthInputs = {
   pollIntervalMs: 1000,
   stalledMs: 900,
   isLinkListening: true,
@@ -17,16 +17,16 @@ const well: Vitals = {
 
 describe('the agent', () => {
   test('is alive and ready when all is well, also without the rights that it can do without', () => {
-    assert.deepEqual(livenessComplaints(well), []);
-    assert.deepEqual(readinessComplaints(well), []);
+    assert.deepEqual(livenessProblems(well), []);
+    assert.deepEqual(readinessProblems(well), []);
   });
 
   test('is not alive when polling has stalled', () => {
-    assert.deepEqual(livenessComplaints({ ...well, stalledMs: 31_000 }), ['polling has stalled: no look for 31 s']);
+    assert.deepEqual(livenessProblems({ ...well, stalledMs: 31_000 }), ['polling has stalled: no look for 31 s']);
   });
 
   test('is alive between two looks that are far apart by configuration', () => {
-    assert.deepEqual(livenessComplaints({ pollIntervalMs: 30_000, stalledMs: 100_000 }), []);
+    assert.deepEqual(livenessProblems({ pollIntervalMs: 30_000, stalledMs: 100_000 }), []);
   });
 
   const table = [
@@ -41,8 +41,8 @@ describe('the agent', () => {
   ] as const;
   for (const [complaint, changes] of table)
     test(`is not ready while ${complaint}, and alive all the same`, () => {
-      assert.deepEqual(readinessComplaints({ ...well, ...changes }), [complaint]);
-      assert.deepEqual(livenessComplaints({ ...well, ...changes }), []);
+      assert.deepEqual(readinessProblems({ ...well, ...changes }), [complaint]);
+      assert.deepEqual(livenessProblems({ ...well, ...changes }), []);
     });
 
   test('names its rights as RBAC rules are read aloud', () => {

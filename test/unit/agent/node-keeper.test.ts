@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { PatchOutcome } from '../../../agent/cluster/cluster.ts';
-import { NodeKeeper, type NodeKeeperParts, type Wanted } from '../../../agent/cordon/node-keeper.ts';
-import { interruptionTaint, type NodeView } from '../../../agent/cordon/node-mark.ts';
+import { type DesiredNodeState, NodeKeeper, type NodeKeeperParts } from '../../../agent/node-state/node-keeper.ts';
+import { interruptionTaint, type NodeView } from '../../../agent/node-state/node-mark.ts';
 import type { Clock } from '../../../shared/clock.ts';
 import { silentLog } from '../../../shared/log.ts';
 import { node, planned, rebalance, spot } from './agent-values.ts';
@@ -10,7 +10,7 @@ import { node, planned, rebalance, spot } from './agent-values.ts';
 /** Sleeps that are over at once. */
 const hurriedClock: Clock = { now: () => 0, sleep: () => new Promise((resolve) => setImmediate(resolve)) };
 
-const marked = (interruption = planned(spot)): Wanted => ({
+const marked = (interruption = planned(spot)): DesiredNodeState => ({
   kind: 'marked',
   interruption,
   options: { excludeFromLoadBalancers: false, isOutOfService: false },
@@ -61,7 +61,7 @@ describe('the keeper of the node', () => {
   test('patches the node as the watch has it, without reading it first', async () => {
     const scripted = new ScriptedNode();
     await keeping(scripted, async (keeper) => {
-      assert.equal(await keeper.want(marked()), 'done');
+      assert.equal(await keeper.setDesired(marked()), 'done');
     });
     assert.equal(scripted.patches.length, 1);
     assert.equal(scripted.patches[0]?.resourceVersion, '7');
@@ -73,7 +73,7 @@ describe('the keeper of the node', () => {
     const foreign = { key: 'dedicated', value: 'games', effect: 'NoSchedule' };
     scripted.current = node({ resourceVersion: '8', taints: [foreign] });
     await keeping(scripted, async (keeper) => {
-      assert.equal(await keeper.want(marked()), 'done');
+      assert.equal(await keeper.setDesired(marked()), 'done');
     });
     const { patch, resourceVersion } = scripted.patches.at(-1) ?? {};
     assert.equal(resourceVersion, '8');
@@ -87,18 +87,18 @@ describe('the keeper of the node', () => {
   test('tries again after failures until it is done', async () => {
     const scripted = new ScriptedNode(...Array.from({ length: 20 }, () => new Error('503')));
     await keeping(scripted, async (keeper) => {
-      assert.equal(await keeper.want(marked()), 'done');
+      assert.equal(await keeper.setDesired(marked()), 'done');
     });
     assert.equal(scripted.patches.length, 21);
   });
 
-  test('never writes an older wish after a newer one', async () => {
+  test('never writes an older request after a newer one', async () => {
     const first = Promise.withResolvers<PatchOutcome>();
     const scripted = new ScriptedNode(first.promise);
     await keeping(scripted, async (keeper) => {
-      const held = keeper.want(marked(planned(rebalance)));
+      const held = keeper.setDesired(marked(planned(rebalance)));
       while (scripted.patches.length === 0) await hurriedClock.sleep(0);
-      const drained = keeper.want(marked(planned(spot)));
+      const drained = keeper.setDesired(marked(planned(spot)));
       first.resolve({ kind: 'conflict' });
       assert.equal(await held, 'replaced');
       assert.equal(await drained, 'done');
@@ -109,7 +109,7 @@ describe('the keeper of the node', () => {
   test('costs no call where the node looks as wanted', async () => {
     const scripted = new ScriptedNode();
     await keeping(scripted, async (keeper) => {
-      assert.equal(await keeper.want({ kind: 'unmarked' }), 'done');
+      assert.equal(await keeper.setDesired({ kind: 'unmarked' }), 'done');
       assert.equal(keeper.isBusy, false);
     });
     assert.equal(scripted.patches.length, 0);
@@ -118,20 +118,20 @@ describe('the keeper of the node', () => {
   test('says so where there is no such node any more', async () => {
     const scripted = new ScriptedNode({ kind: 'gone' });
     await keeping(scripted, async (keeper) => {
-      assert.equal(await keeper.want(marked()), 'gone');
+      assert.equal(await keeper.setDesired(marked()), 'gone');
       scripted.watched = undefined;
       scripted.current = undefined;
-      assert.equal(await keeper.want(marked()), 'gone');
+      assert.equal(await keeper.setDesired(marked()), 'gone');
     });
   });
 
-  test('settles what is still wanted when it ends', async () => {
+  test('settles what is still desired when it ends', async () => {
     const scripted = new ScriptedNode(new Promise<PatchOutcome>(() => {}));
     const stop = new AbortController();
     const keeper = new NodeKeeper({ cluster: scripted.cluster, clock: hurriedClock, log: silentLog });
     stop.abort();
-    const wanted = keeper.want(marked());
+    const desired = keeper.setDesired(marked());
     await keeper.run(stop.signal);
-    assert.equal(await wanted, 'replaced');
+    assert.equal(await desired, 'replaced');
   });
 });

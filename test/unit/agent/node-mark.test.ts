@@ -14,7 +14,7 @@ import {
   readNode,
   rehearseAnnotation,
   unmarkPatch,
-} from '../../../agent/cordon/node-mark.ts';
+} from '../../../agent/node-state/node-mark.ts';
 import { node, noon, planned, rebalance, rehearsal, spot } from './agent-values.ts';
 
 interface NodePatch {

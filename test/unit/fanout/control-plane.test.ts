@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ControlPlane, type ControlRules } from '../../../fanout/election/control-plane.ts';
+import type { Upstream } from '../../../fanout/election/upstream.ts';
+import { Counters, maxReplicas } from '../../../fanout/relay/counters.ts';
+import type { Plane } from '../../../fanout/relay/plane.ts';
+import type { View } from '../../../fanout/relay/session.ts';
 import { silentLog } from '../../../shared/log.ts';
-import { ControlPlane, type ControlRules } from '../../../wrapper/fanout/election/control-plane.ts';
-import type { Upstream } from '../../../wrapper/fanout/election/upstream.ts';
-import { Counters, mostReplicas } from '../../../wrapper/fanout/relay/counters.ts';
-import type { Plane } from '../../../wrapper/fanout/relay/plane.ts';
-import type { View } from '../../../wrapper/fanout/relay/session.ts';
 
 const rules: ControlRules = {
   requiresSync: false,
@@ -96,12 +96,12 @@ test('a reply that was counted before the refusal is no sign of life after it', 
 });
 
 test('replicas beyond the most there can be wait without a place, and get one when it is free', () => {
-  const ids = Array.from({ length: mostReplicas + 1 }, (_, index) => `r${index}`);
+  const ids = Array.from({ length: maxReplicas + 1 }, (_, index) => `r${index}`);
   const { control, views } = start(ids);
-  assert.equal(views[0]?.at(-1)?.places.length, mostReplicas);
+  assert.equal(views[0]?.at(-1)?.places.length, maxReplicas);
   control.setUpstreams(ids.slice(1).map(upstream));
   const places = views[0]?.at(-1)?.places ?? [];
-  assert.equal(places.length, mostReplicas);
-  assert.equal(new Set(places.map(({ place }) => place)).size, mostReplicas);
-  assert.equal(new Set(places.map(({ generation }) => generation)).size, mostReplicas);
+  assert.equal(places.length, maxReplicas);
+  assert.equal(new Set(places.map(({ place }) => place)).size, maxReplicas);
+  assert.equal(new Set(places.map(({ generation }) => generation)).size, maxReplicas);
 });

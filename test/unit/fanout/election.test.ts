@@ -8,8 +8,8 @@ import {
   type ElectionRules,
   elect,
   emptyElection,
-} from '../../../wrapper/fanout/election/election.ts';
-import type { Upstream } from '../../../wrapper/fanout/election/upstream.ts';
+} from '../../../fanout/election/election.ts';
+import type { Upstream } from '../../../fanout/election/upstream.ts';
 
 const rules: ElectionRules = { requiresSync: false, leaveBeforeDeadlineMs: undefined };
 

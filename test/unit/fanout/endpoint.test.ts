@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatEndpoint, parseEndpoint, sourceOf } from '../../../wrapper/fanout/endpoint.ts';
+import { formatEndpoint, parseEndpoint, sourceOf } from '../../../fanout/endpoint.ts';
 
 for (const [text, host, port] of [
   ['10.0.0.1:7777', '10.0.0.1', 7777],

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatMetrics } from '../../../wrapper/fanout/operations/prometheus.ts';
-import { formatTop } from '../../../wrapper/fanout/operations/top.ts';
-import { Counters, latencyBoundsUs } from '../../../wrapper/fanout/relay/counters.ts';
+import { formatMetrics } from '../../../fanout/operations/prometheus.ts';
+import { formatTop } from '../../../fanout/operations/top.ts';
+import { Counters, latencyBoundsUs } from '../../../fanout/relay/counters.ts';
 
 const replicas = [
   { id: 'a"b', endpoint: '127.0.0.1:7', role: 'primary', condition: 'alive', readiness: 'ready', sends: 5, replies: 4 },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { quietly } from '../../../wrapper/fanout/operations/quietly.ts';
+import { quietly } from '../../../fanout/operations/quietly.ts';
 
 function start() {
   const told: string[] = [];

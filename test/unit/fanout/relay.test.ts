@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Counters } from '../../../wrapper/fanout/relay/counters.ts';
-import { Relay, type RelayLimits } from '../../../wrapper/fanout/relay/relay.ts';
-import type { Leg, Path, Place } from '../../../wrapper/fanout/relay/session.ts';
+import { Counters } from '../../../fanout/relay/counters.ts';
+import { Relay, type RelayLimits } from '../../../fanout/relay/relay.ts';
+import type { Leg, Path, Place } from '../../../fanout/relay/session.ts';
 
 /** The number of the player's datagram that a packet is, or answers, and which replica answers. */
 interface Packet {

@@ -7,7 +7,7 @@ import {
   type Rhythm,
   type RhythmRules,
   silenceMs,
-} from '../../../wrapper/fanout/election/rhythm.ts';
+} from '../../../fanout/election/rhythm.ts';
 
 const rules: RhythmRules = { missedReplies: 3, minSilenceMs: 50 };
 

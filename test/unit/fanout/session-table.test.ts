@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Entry, type SessionLimits, SessionTable } from '../../../wrapper/fanout/relay/session-table.ts';
+import { type Entry, type SessionLimits, SessionTable } from '../../../fanout/relay/session-table.ts';
 
 const limits: SessionLimits = {
   maxSessions: 8,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { GameServerData } from '../../../shared/inventory/event.ts';
-import { parseProbe } from '../../../wrapper/fanout/sources/health-probe.ts';
-import { gameServerUpstreams } from '../../../wrapper/fanout/sources/inventory-upstreams.ts';
-import { podUpstream } from '../../../wrapper/fanout/sources/pod-upstreams.ts';
+import { parseProbe } from '../../../fanout/sources/health-probe.ts';
+import { gameServerUpstreams } from '../../../fanout/sources/inventory-upstreams.ts';
+import { podUpstream } from '../../../fanout/sources/pod-upstreams.ts';
+import type { GameServerData } from '../../../shared/events/event.ts';
 
 const row: Partial<GameServerData> = {
   game_server_id: 'gs-1',

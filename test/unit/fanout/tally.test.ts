@@ -8,7 +8,7 @@ import {
   newTally,
   planCut,
   type Tally,
-} from '../../../wrapper/fanout/relay/tally.ts';
+} from '../../../fanout/relay/tally.ts';
 
 function lockstep(owed: number): Tally {
   const tally = newTally();

@@ -10,7 +10,7 @@ import {
   type NodeEvent,
   type NodeState,
   nodeEvent,
-} from '../../../shared/inventory/event.ts';
+} from '../../../shared/events/event.ts';
 
 const startMs = Date.UTC(2026, 3, 24, 12);
 const leaseMs = 30_000;

@@ -13,7 +13,7 @@ import {
   cellSize,
   layOutFleet,
 } from '../../../inventory/serve/page/layout.ts';
-import type { GameServerState } from '../../../shared/inventory/event.ts';
+import type { GameServerState } from '../../../shared/events/event.ts';
 
 function row(
   id: string,

@@ -5,7 +5,7 @@ import {
   type InventoryEvent,
   type NodeData,
   nodeEvent,
-} from '../../../shared/inventory/event.ts';
+} from '../../../shared/events/event.ts';
 
 export interface Delivery {
   readonly event: InventoryEvent;

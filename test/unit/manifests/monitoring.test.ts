@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AgentMetrics } from '../../../agent/account/metrics.ts';
+import { AgentMetrics } from '../../../agent/reporting/metrics.ts';
 import { parseManifests, readProjectFile } from './manifest-files.ts';
 
 interface Alert {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { backoffMs } from '../../../shared/backoff.ts';
 
-const backoff = { firstMs: 100, longestMs: 5000 };
+const backoff = { firstMs: 100, maxMs: 5000 };
 
 test('the longest wait doubles with each failure up to the limit, and the shortest is half of it', () => {
   const longest = (failures: number): number => backoffMs(backoff, failures, () => 1);

@@ -1,5 +1,4 @@
 import fc from 'fast-check';
-import { interruptionActions, interruptionKinds } from '../../../shared/interruption/interruption.ts';
 import {
   type GameServerData,
   type GameServerEvent,
@@ -11,7 +10,8 @@ import {
   type NodeEvent,
   nodeEvent,
   nodeStates,
-} from '../../../shared/inventory/event.ts';
+} from '../../../shared/events/event.ts';
+import { interruptionActions, interruptionKinds } from '../../../shared/interruption/interruption.ts';
 
 const orNull = <T>(values: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(values, { nil: null });
 const text = (maxLength: number): fc.Arbitrary<string> => fc.string({ minLength: 1, maxLength, unit: 'grapheme' });

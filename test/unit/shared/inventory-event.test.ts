@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { gameServerEvent, messageGroup, nodeEvent } from '../../../shared/inventory/event.ts';
+import { gameServerEvent, messageGroup, nodeEvent } from '../../../shared/events/event.ts';
 import { gameServerData, nodeEvents } from './inventory-arbitraries.ts';
 
 test('the same event of a game server has the same id whenever it is made, and no other has it', () => {

@@ -12,8 +12,8 @@ import {
   type NodeState,
   nodeEvent,
   nodeStates,
-} from '../../../shared/inventory/event.ts';
-import { parseInventoryEvent } from '../../../shared/inventory/parse-event.ts';
+} from '../../../shared/events/event.ts';
+import { parseInventoryEvent } from '../../../shared/events/parse-event.ts';
 
 const file = new URL('../../../docs/examples/consumers/events.jsonl', import.meta.url);
 const page = new URL('../../../docs/inventory.md', import.meta.url);

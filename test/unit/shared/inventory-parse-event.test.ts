@@ -3,18 +3,9 @@ import { test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import fc from 'fast-check';
-import {
-  type GameServerEvent,
-  gameServerEvent,
-  type InventoryEvent,
-  nodeEvent,
-} from '../../../shared/inventory/event.ts';
-import eventSchema from '../../../shared/inventory/event-schema.json' with { type: 'json' };
-import {
-  checkInventoryEvent,
-  longestEventCharacters,
-  parseInventoryEvent,
-} from '../../../shared/inventory/parse-event.ts';
+import { type GameServerEvent, gameServerEvent, type InventoryEvent, nodeEvent } from '../../../shared/events/event.ts';
+import eventSchema from '../../../shared/events/event-schema.json' with { type: 'json' };
+import { checkInventoryEvent, maxEventCharacters, parseInventoryEvent } from '../../../shared/events/parse-event.ts';
 import { gameServerEvents, inventoryEvents } from './inventory-arbitraries.ts';
 
 const ajv = new Ajv2020({ strict: false });
@@ -264,6 +255,6 @@ test('an event of the longest size is taken and one character more is not', () =
     const text = JSON.stringify({ ...event, padding: '' });
     return JSON.stringify({ ...event, padding: 'x'.repeat(length - text.length) });
   };
-  assert.ok('event' in parseInventoryEvent(pad(longestEventCharacters)));
-  assert.ok('refused' in parseInventoryEvent(pad(longestEventCharacters + 1)));
+  assert.ok('event' in parseInventoryEvent(pad(maxEventCharacters)));
+  assert.ok('refused' in parseInventoryEvent(pad(maxEventCharacters + 1)));
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { InventoryEvent } from '../../../shared/inventory/event.ts';
-import type { RefusedEvent } from '../../../shared/inventory/inventory.ts';
-import { Outbox, type OutboxOptions } from '../../../shared/inventory/outbox.ts';
+import type { InventoryEvent } from '../../../shared/events/event.ts';
+import type { RefusedEvent } from '../../../shared/events/inventory.ts';
+import { Outbox, type OutboxOptions } from '../../../shared/events/outbox.ts';
 import { type Log, silentLog } from '../../../shared/log.ts';
 import { type Answer, event, fail, hang, ScriptedInventory, SleeplessClock, takeAll } from './scripted-inventory.ts';
 

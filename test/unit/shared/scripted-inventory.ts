@@ -1,6 +1,6 @@
 import type { Clock } from '../../../shared/clock.ts';
-import { type GameServerData, type GameServerEvent, gameServerEvent } from '../../../shared/inventory/event.ts';
-import type { Inventory, PublishOutcome } from '../../../shared/inventory/inventory.ts';
+import { type GameServerData, type GameServerEvent, gameServerEvent } from '../../../shared/events/event.ts';
+import type { Inventory, PublishOutcome } from '../../../shared/events/inventory.ts';
 
 export type Answer = (ids: readonly string[], signal: AbortSignal) => PublishOutcome | Promise<PublishOutcome>;
 

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import type { InventoryEvent } from '../../../shared/inventory/event.ts';
-import { checkInventoryEvent } from '../../../shared/inventory/parse-event.ts';
+import type { InventoryEvent } from '../../../shared/events/event.ts';
+import { checkInventoryEvent } from '../../../shared/events/parse-event.ts';
 import type { WrapperMessage } from '../../../shared/link/link-message.ts';
 import { type Instance, unknownInstance } from '../../../shared/metadata/instance.ts';
+import { endCauseOf } from '../../../wrapper/link/end-cause.ts';
 import {
   advertisedAddress,
   EventWriter,
   type Placement,
   type Report,
-} from '../../../wrapper/inventory/event-writer.ts';
-import { LinkInventory } from '../../../wrapper/inventory/link-inventory.ts';
-import { RoutedInventory } from '../../../wrapper/inventory/routed-inventory.ts';
-import { seedMessage } from '../../../wrapper/inventory/seed-message.ts';
-import { endCauseOf } from '../../../wrapper/link/end-cause.ts';
+} from '../../../wrapper/publishing/event-writer.ts';
+import { LinkInventory } from '../../../wrapper/publishing/link-inventory.ts';
+import { RoutedInventory } from '../../../wrapper/publishing/routed-inventory.ts';
+import { seedMessage } from '../../../wrapper/publishing/seed-message.ts';
 
 const instance: Instance = {
   ...unknownInstance,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { Clock } from '../../../shared/clock.ts';
 import { keepChecking } from '../../../wrapper/keep-checking.ts';
-import type { Happening } from '../../../wrapper/lifecycle.ts';
+import type { LifeEvent } from '../../../wrapper/life/lifecycle.ts';
 
 /** Time that passes as fast as somebody sleeps; it stops everything at its end. */
 function fastClock(endMs: number, stop: AbortController): Clock {
@@ -25,8 +25,8 @@ async function check(
 ) {
   const stop = new AbortController();
   const clock = fastClock(endMs, stop);
-  const said: [number, Happening][] = [];
-  const push = (happening: Happening) => said.push([Math.round(clock.now()), happening]);
+  const said: [number, LifeEvent][] = [];
+  const push = (lifeEvent: LifeEvent) => said.push([Math.round(clock.now()), lifeEvent]);
   const times = { readyTimeoutMs: 60_000, livenessMs };
   await keepChecking(
     async () => problemAt(clock.now()),
@@ -37,7 +37,7 @@ async function check(
   return said;
 }
 
-const kinds = (said: readonly [number, Happening][]) => said.map(([, { kind }]) => kind);
+const kinds = (said: readonly [number, LifeEvent][]) => said.map(([, { kind }]) => kind);
 
 suite('A game that is checked', () => {
   test('is ready soon after it is', async () => {
@@ -67,11 +67,11 @@ suite('A game that is checked', () => {
     const stepped: Clock = { ...clock, now: () => clock.now() + (clock.now() > 1000 ? 3_600_000 : 0) };
     const said: number[] = [];
     const push = () => said.push(clock.now());
-    const surroundings = { clock: stepped, random: () => 0.5, upMs: clock.now, push };
+    const context = { clock: stepped, random: () => 0.5, upMs: clock.now, push };
     await keepChecking(
       async () => 'not bound',
       { readyTimeoutMs: 60_000, livenessMs: undefined },
-      surroundings,
+      context,
       stop.signal,
     );
     assert.ok((said[0] ?? 0) >= 60_000);
@@ -79,7 +79,7 @@ suite('A game that is checked', () => {
 
   test('is ill after three failures in a row, within about two periods, and well again after one success', async () => {
     const said = await check((now) => (now > 50_000 && now < 100_000 ? 'gone' : undefined), 150_000);
-    assert.deepEqual(said.map(([, happening]) => happening).slice(1), [
+    assert.deepEqual(said.map(([, lifeEvent]) => lifeEvent).slice(1), [
       { kind: 'health-checked', problem: 'gone' },
       { kind: 'health-checked', problem: undefined },
     ]);
@@ -93,20 +93,20 @@ suite('A game that is checked', () => {
 
   test('is left alone after it is ready where liveness is off', async () => {
     const stop = new AbortController();
-    const said: Happening[] = [];
+    const said: LifeEvent[] = [];
     const clock = fastClock(1e6, stop);
-    const surroundings = {
+    const context = {
       clock,
       upMs: clock.now,
       random: () => 0.5,
-      push: (happening: Happening) => said.push(happening),
+      push: (lifeEvent: LifeEvent) => said.push(lifeEvent),
     };
     let checks = 0;
     const count = async () => {
       checks++;
       return undefined;
     };
-    await keepChecking(count, { readyTimeoutMs: 60_000, livenessMs: undefined }, surroundings, stop.signal);
+    await keepChecking(count, { readyTimeoutMs: 60_000, livenessMs: undefined }, context, stop.signal);
     assert.deepEqual([checks, said.length], [1, 1]);
   });
 });

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import { exitStatus, FatalError } from '../../../shared/exit-status.ts';
-import type { PortRequest } from '../../../wrapper/parse-setting.ts';
 import { leasePorts } from '../../../wrapper/ports/lease-ports.ts';
 import type { PortLeases } from '../../../wrapper/ports/port-lease.ts';
 import type { Probe } from '../../../wrapper/ports/probe-port.ts';
 import { rangeClash } from '../../../wrapper/ports/range-clash.ts';
+import type { PortRequest } from '../../../wrapper/settings/parse-setting.ts';
 
 const range = { first: 20_000, last: 20_009 };
 const free: Probe = async () => 'free';

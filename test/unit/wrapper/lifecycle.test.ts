@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
-import type { EndCause } from '../../../wrapper/end-plan.ts';
+import type { EndCause } from '../../../wrapper/life/end-plan.ts';
 import {
   advance,
   type Effect,
   endOf,
   exitStatusOf,
-  type Happening,
+  initialLife,
   type Life,
+  type LifeEvent,
   type LifeRules,
   nextMoveMs,
   statusOf,
-  unborn,
-} from '../../../wrapper/lifecycle.ts';
+} from '../../../wrapper/life/lifecycle.ts';
 
 const rules: LifeRules = { gracePeriodMs: 30_000, stopLeadMs: undefined, whenUnhealthy: 'tell' };
 const patient: LifeRules = { ...rules, stopLeadMs: 30_000 };
@@ -36,24 +36,24 @@ const maintenance: EndCause = {
 
 interface Moment {
   readonly atMs: number;
-  readonly happening: Happening;
+  readonly lifeEvent: LifeEvent;
 }
 
-const at = (atMs: number, happening: Happening): Moment => ({ atMs, happening });
-const prepared: Happening = { kind: 'prepared' };
-const ready: Happening = { kind: 'game-ready' };
-const announced = (cause: EndCause): Happening => ({ kind: 'end-announced', cause });
-const cancelled = ({ id }: EndCause): Happening => ({ kind: 'end-cancelled', id });
-const sigterm: Happening = { kind: 'signal', signal: 'SIGTERM' };
-const sigint: Happening = { kind: 'signal', signal: 'SIGINT' };
-const exited = (code: number): Happening => ({ kind: 'game-exited', exit: { code } });
+const at = (atMs: number, lifeEvent: LifeEvent): Moment => ({ atMs, lifeEvent });
+const prepared: LifeEvent = { kind: 'prepared' };
+const ready: LifeEvent = { kind: 'game-ready' };
+const announced = (cause: EndCause): LifeEvent => ({ kind: 'end-announced', cause });
+const cancelled = ({ id }: EndCause): LifeEvent => ({ kind: 'end-cancelled', id });
+const sigterm: LifeEvent = { kind: 'signal', signal: 'SIGTERM' };
+const sigint: LifeEvent = { kind: 'signal', signal: 'SIGINT' };
+const exited = (code: number): LifeEvent => ({ kind: 'game-exited', exit: { code } });
 
 /** Lives through the moments; every time that the life waits for comes up by itself, as the wrapper's loop has it. */
 function live(moments: readonly Moment[], lifeRules: LifeRules = rules, untilMs = 0): { life: Life; story: string[] } {
-  let life = unborn;
+  let life = initialLife;
   const story: string[] = [];
-  const step = (atMs: number, happening: Happening) => {
-    const next = advance(life, happening, lifeRules, atMs);
+  const step = (atMs: number, lifeEvent: LifeEvent) => {
+    const next = advance(life, lifeEvent, lifeRules, atMs);
     life = next.life;
     story.push(...next.effects.map((effect) => `${atMs} ${tell(effect)}`));
   };
@@ -65,9 +65,9 @@ function live(moments: readonly Moment[], lifeRules: LifeRules = rules, untilMs 
       dueMs = nextDueMs;
     }
   };
-  for (const { atMs, happening } of moments) {
+  for (const { atMs, lifeEvent } of moments) {
     passTime(atMs - 1);
-    step(atMs, happening);
+    step(atMs, lifeEvent);
   }
   passTime(untilMs);
   return { life, story };
@@ -334,7 +334,7 @@ suite('The end of a game server', () => {
   });
 
   test('names the signal rather than the illness before it, so that nobody restarts what shall stop', () => {
-    const illness: Happening = { kind: 'health-checked', problem: 'port gone' };
+    const illness: LifeEvent = { kind: 'health-checked', problem: 'port gone' };
     const { life } = live([...readyAt5, at(6, illness), at(7, sigterm), at(8, exited(0))], {
       ...rules,
       whenUnhealthy: 'restart',
@@ -348,7 +348,7 @@ const anyCause = fc
   .map(({ id, deadlineMs, marginMs }): EndCause => {
     return { id, via: 'link', reason: 'spot-termination', deadlineMs, endByMs: deadlineMs - marginMs };
   });
-const anyHappening: fc.Arbitrary<Happening> = fc.oneof(
+const anyHappening: fc.Arbitrary<LifeEvent> = fc.oneof(
   fc.constantFrom(
     prepared,
     ready,
@@ -358,18 +358,18 @@ const anyHappening: fc.Arbitrary<Happening> = fc.oneof(
     { kind: 'heartbeat-due' as const },
   ),
   anyCause.map(announced),
-  fc.constantFrom('a', 'b').map((id): Happening => ({ kind: 'end-cancelled', id })),
-  fc.boolean().map((isAllocated): Happening => ({ kind: 'allocation', isAllocated })),
-  fc.option(fc.constant('gone'), { nil: undefined }).map((problem): Happening => ({ kind: 'health-checked', problem })),
+  fc.constantFrom('a', 'b').map((id): LifeEvent => ({ kind: 'end-cancelled', id })),
+  fc.boolean().map((isAllocated): LifeEvent => ({ kind: 'allocation', isAllocated })),
+  fc.option(fc.constant('gone'), { nil: undefined }).map((problem): LifeEvent => ({ kind: 'health-checked', problem })),
   fc.constantFrom(exited(0), exited(1)),
 );
 const anyMoments = fc
   .array(fc.tuple(fc.integer({ min: 1, max: 20_000 }), anyHappening), { maxLength: 15 })
   .map((steps) => {
     let atMs = 0;
-    return steps.map(([pauseMs, happening]) => {
+    return steps.map(([pauseMs, lifeEvent]) => {
       atMs += pauseMs;
-      return at(atMs, happening);
+      return at(atMs, lifeEvent);
     });
   });
 
@@ -392,7 +392,7 @@ suite('Whatever happens, in whatever order', () => {
   test('a game server that has to end is killed before its deadline, or within seconds of learning it too late', () => {
     fc.assert(
       fc.property(anyMoments, (moments) => {
-        const withoutExit = moments.filter(({ happening }) => happening.kind !== 'game-exited');
+        const withoutExit = moments.filter(({ lifeEvent }) => lifeEvent.kind !== 'game-exited');
         const { life, story } = live(withoutExit, patient, 1_000_000);
         if (life.phase !== 'ending') return;
         assert.ok(life.isKilled);
@@ -408,10 +408,10 @@ suite('Whatever happens, in whatever order', () => {
   test('each status is published only when it changes', () => {
     fc.assert(
       fc.property(anyMoments, (moments) => {
-        let life = unborn;
+        let life = initialLife;
         let published: string | undefined;
-        for (const { atMs, happening } of moments) {
-          const step = advance(life, happening, patient, atMs);
+        for (const { atMs, lifeEvent } of moments) {
+          const step = advance(life, lifeEvent, patient, atMs);
           life = step.life;
           for (const effect of step.effects) {
             if (effect.kind !== 'publish' || effect.event === 'heartbeat') continue;

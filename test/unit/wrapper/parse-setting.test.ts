@@ -3,7 +3,7 @@ import { suite, test } from 'node:test';
 import { inspect } from 'node:util';
 import { readSettings } from '../../../shared/settings/read-settings.ts';
 import { startUp } from '../../../shared/settings/start-up.ts';
-import { contradictions, type WrapperConfig } from '../../../wrapper/config.ts';
+import { contradictions, type WrapperConfig } from '../../../wrapper/settings/config.ts';
 import {
   action,
   label,
@@ -12,8 +12,8 @@ import {
   property,
   readyRule,
   template,
-} from '../../../wrapper/parse-setting.ts';
-import { wrapperSettings } from '../../../wrapper/wrapper-settings.ts';
+} from '../../../wrapper/settings/parse-setting.ts';
+import { wrapperSettings } from '../../../wrapper/settings/wrapper-settings.ts';
 
 function parsedValue<T>(parsed: { readonly value: T } | { readonly expected: string }): T | undefined {
   return 'value' in parsed ? parsed.value : undefined;

@@ -16,7 +16,7 @@ export function peerKey({ port, localPort }: Peer): string {
 /** As the kernel numbers TCP states: other ends than an established one have no process any more, or none yet. */
 const established = '01';
 /** Up to the inode and beyond, in IPv6 too. */
-const longestRow = 200;
+const maxRow = 200;
 
 /**
  * Finds the peers' own sockets in a table of /proc/net (`tcp`, `tcp6`): the rows whose local end is the peer's port and whose remote end is
@@ -28,7 +28,7 @@ export function findPeers(table: string, wanted: ReadonlySet<string>, found: Map
   // A node with many players has thousands of rows: only those with one of the ports are worth taking apart.
   for (let start = 0; start < table.length; start = table.indexOf('\n', start) + 1 || table.length) {
     const localEnd = table.indexOf(' ', table.indexOf(': ', start) + 2);
-    if (ports.has(table.slice(localEnd - 4, localEnd))) readRow(table.slice(start, start + longestRow), wanted, found);
+    if (ports.has(table.slice(localEnd - 4, localEnd))) readRow(table.slice(start, start + maxRow), wanted, found);
   }
 }
 

@@ -14,10 +14,10 @@ import { fromJSON } from '@grpc/proto-loader';
 import { listenOnLoopback } from '../listen-on-loopback.ts';
 import { Fields, type Message } from '../protocol/fields.ts';
 import { methods, type SdkMethod, type ServiceName } from '../protocol/methods.ts';
-import { longestBodyBytes } from '../rest/read-body.ts';
+import { maxBodyBytes } from '../rest/read-body.ts';
 import {
   firstByteLimitMs,
-  mostConnections,
+  maxConnections,
   refusedLingerMs,
   type SdkEndpoint,
   type SdkListener,
@@ -26,14 +26,14 @@ import { codes, type SdkError } from '../sdk-error.ts';
 import { definition } from './definition.ts';
 
 /** Calls and watches at a time on one connection: what its client does not read waits here. */
-const mostStreams = 100;
+const maxStreams = 100;
 
 /** Serves the SDK over gRPC, as most of Agones' SDKs speak it. A part of its own: it costs a process about 20 MiB. */
 export async function startGrpcServer(endpoint: SdkEndpoint): Promise<SdkListener> {
   const callers = new Callers();
   const server = new Server({
-    'grpc.max_receive_message_length': longestBodyBytes,
-    'grpc.max_concurrent_streams': mostStreams,
+    'grpc.max_receive_message_length': maxBodyBytes,
+    'grpc.max_concurrent_streams': maxStreams,
     // Its own bookkeeping of connections, for tools that nobody runs against a game.
     'grpc.enable_channelz': 0,
   });
@@ -60,7 +60,7 @@ const serviceNames: readonly ServiceName[] = [...new Set(methods.map(({ service 
 function listener(accept: (socket: Socket) => void): NetServer {
   // What arrives before it is known whose connection it is waits in the socket's buffer, from which HTTP/2 takes it.
   const server = createServer({ noDelay: true }, accept);
-  server.maxConnections = mostConnections;
+  server.maxConnections = maxConnections;
   return server;
 }
 

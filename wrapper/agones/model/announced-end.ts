@@ -1,4 +1,4 @@
-import { endOf, type Life } from '../../lifecycle.ts';
+import { endOf, type Life } from '../../life/lifecycle.ts';
 import type { AnnouncedEnd } from './sdk-model.ts';
 
 /** These can still be cancelled, as long as the game was not told to stop. */

@@ -1,5 +1,5 @@
 import { instant } from '../../../shared/interruption/interruption.ts';
-import type { SdkError } from '../sdk-error.ts';
+import type { Answer } from './answer.ts';
 import { answerCounterCall } from './counter-calls.ts';
 import { answerListCall } from './list-calls.ts';
 import { setMetadata } from './metadata-calls.ts';
@@ -7,13 +7,8 @@ import { answerPlayerCall } from './player-calls.ts';
 import type { SdkCall } from './sdk-call.ts';
 import { changed, type SdkModel, type SdkState } from './sdk-model.ts';
 
-/** The model after a call, and what the caller hears: a message in the protocol's JSON form, or an error. */
-export type Answer =
-  | { readonly model: SdkModel; readonly reply: object }
-  | { readonly model: SdkModel; readonly error: SdkError };
-
 /** The longest time that a timer of ours can wait for; a longer reservation is one for good. */
-const longestReservationSeconds = 2_000_000n;
+const maxReservationSeconds = 2_000_000n;
 
 /** When it was last allocated: an annotation that Agones sets too. */
 const lastAllocated = 'agones.dev/last-allocated';
@@ -34,7 +29,7 @@ export function answerCall(
     case 'shutdown':
       return turnedTo(model, 'Shutdown');
     case 'reserve': {
-      const isTimed = call.seconds > 0n && call.seconds <= longestReservationSeconds;
+      const isTimed = call.seconds > 0n && call.seconds <= maxReservationSeconds;
       return turnedTo(model, 'Reserved', isTimed ? nowMs + Number(call.seconds) * 1000 : undefined);
     }
     case 'health':

@@ -1,5 +1,5 @@
 import { codes } from '../sdk-error.ts';
-import type { Answer } from './answer-call.ts';
+import type { Answer } from './answer.ts';
 import type { CounterCall } from './sdk-call.ts';
 import { type Counter, changed, type SdkModel } from './sdk-model.ts';
 

@@ -1,12 +1,12 @@
 import { codes } from '../sdk-error.ts';
-import type { Answer } from './answer-call.ts';
+import type { Answer } from './answer.ts';
 import type { ListCall } from './sdk-call.ts';
 import { changed, type List, type SdkModel } from './sdk-model.ts';
 
 /** Agones' own limit for a list's capacity, and with it for what a list can hold. */
-export const largestListCapacity = 1000n;
+export const maxListCapacity = 1000n;
 /** A list's value is a player's id or a room's name; a thousand of them travel to every watcher. */
-export const longestValueCharacters = 256;
+export const maxValueCharacters = 256;
 
 export function answerListCall(model: SdkModel, call: ListCall): Answer {
   const list = model.lists.get(call.name);
@@ -35,7 +35,7 @@ function addValue(model: SdkModel, name: string, list: List, value: string): Ans
       `out of range. No available capacity. Current Capacity: ${capacity}, List Size: ${values.length}`,
     );
   if (values.includes(value)) return refused(model, `already exists. Value: ${value} already in List: ${name}`);
-  if (value.length > longestValueCharacters) return tooLong(model);
+  if (value.length > maxValueCharacters) return tooLong(model);
   return stored(model, name, { ...list, values: [...values, value] });
 }
 
@@ -46,12 +46,12 @@ function updateList(model: SdkModel, call: Extract<ListCall, { kind: 'update-lis
       model,
       `invalid argument. Field Mask Path(s): [${unknown.join(' ')}] are invalid for List. Use valid field name(s): [name capacity values]`,
     );
-  if (call.capacity < 0n || call.capacity > largestListCapacity)
+  if (call.capacity < 0n || call.capacity > maxListCapacity)
     return refused(
       model,
-      `out of range. Capacity must be within range [0,${largestListCapacity}]. Found Capacity: ${call.capacity}`,
+      `out of range. Capacity must be within range [0,${maxListCapacity}]. Found Capacity: ${call.capacity}`,
     );
-  if (call.values.some(({ length }) => length > longestValueCharacters)) return tooLong(model);
+  if (call.values.some(({ length }) => length > maxValueCharacters)) return tooLong(model);
   const isSet = (field: string, isGiven: boolean) => (call.fields.length === 0 ? isGiven : call.fields.includes(field));
   const capacity = isSet('capacity', call.capacity !== 0n) ? call.capacity : list.capacity;
   const values = isSet('values', call.values.length > 0) ? [...new Set(call.values)] : list.values;
@@ -68,7 +68,7 @@ function replyOf(name: string, { capacity, values }: List): object {
 }
 
 function tooLong(model: SdkModel): Answer {
-  return refused(model, `out of range. A value must have at most ${longestValueCharacters} characters`);
+  return refused(model, `out of range. A value must have at most ${maxValueCharacters} characters`);
 }
 
 function refused(model: SdkModel, message: string): Answer {

@@ -1,14 +1,14 @@
 import { codes } from '../sdk-error.ts';
-import type { Answer } from './answer-call.ts';
+import type { Answer } from './answer.ts';
 import { changed, type SdkModel } from './sdk-model.ts';
 
 /** Stands in front of every key that a game sets, so that it can reach nobody else's. */
 export const keyPrefix = 'agones.dev/sdk-';
 
 /** Names of each kind. Labels travel with every inventory event. */
-const mostNames = 64;
+const maxNames = 64;
 /** Of all annotations together, keys included: what Kubernetes takes on one object. */
-const mostAnnotationBytes = 262_144;
+const maxAnnotationBytes = 262_144;
 
 const qualifiedName = /^(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?\/)?[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?$/;
 const labelValue = /^(?:[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?)?$/;
@@ -31,10 +31,10 @@ function problemOf(model: SdkModel, kind: 'label' | 'annotation', key: string, v
   if (kind === 'label' && !labelValue.test(value))
     return `invalid label value ${JSON.stringify(value.slice(0, 64))} for key ${JSON.stringify(key)}: expected at most 63 letters, digits, '-', '_' or '.', begun and ended by a letter or a digit`;
   const known = kind === 'label' ? model.labels : model.annotations;
-  if (!known.has(`${keyPrefix}${key}`) && known.size >= mostNames)
-    return `invalid ${kind} key ${JSON.stringify(key)}: there are ${mostNames} already`;
-  if (kind === 'annotation' && bytesWith(model.annotations, `${keyPrefix}${key}`, value) > mostAnnotationBytes)
-    return `invalid annotation value for key ${JSON.stringify(key)}: all together must have at most ${mostAnnotationBytes} bytes`;
+  if (!known.has(`${keyPrefix}${key}`) && known.size >= maxNames)
+    return `invalid ${kind} key ${JSON.stringify(key)}: there are ${maxNames} already`;
+  if (kind === 'annotation' && bytesWith(model.annotations, `${keyPrefix}${key}`, value) > maxAnnotationBytes)
+    return `invalid annotation value for key ${JSON.stringify(key)}: all together must have at most ${maxAnnotationBytes} bytes`;
   return undefined;
 }
 

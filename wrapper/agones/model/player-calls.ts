@@ -1,11 +1,11 @@
 import { codes } from '../sdk-error.ts';
-import type { Answer } from './answer-call.ts';
-import { longestValueCharacters } from './list-calls.ts';
+import type { Answer } from './answer.ts';
+import { maxValueCharacters } from './list-calls.ts';
 import type { PlayerCall } from './sdk-call.ts';
 import { changed, type Players, type SdkModel } from './sdk-model.ts';
 
 /** Players whose ids we keep, whatever capacity the game sets: all of them travel to every watcher. */
-const mostPlayers = 1000;
+const maxPlayers = 1000;
 const nobody: Players = { ids: new Set(), capacity: 0n };
 
 export function answerPlayerCall(model: SdkModel, call: PlayerCall): Answer {
@@ -35,8 +35,8 @@ export function answerPlayerCall(model: SdkModel, call: PlayerCall): Answer {
 
 function connect(model: SdkModel, { ids, capacity }: Players, playerId: string): Answer {
   if (ids.has(playerId)) return { model, reply: { bool: false } };
-  const isFull = BigInt(ids.size) >= capacity || ids.size >= mostPlayers;
+  const isFull = BigInt(ids.size) >= capacity || ids.size >= maxPlayers;
   const message = isFull ? 'players are already at capacity' : 'the player id is too long';
-  if (isFull || playerId.length > longestValueCharacters) return { model, error: { code: codes.unknown, message } };
+  if (isFull || playerId.length > maxValueCharacters) return { model, error: { code: codes.unknown, message } };
   return { model: changed(model, { players: { capacity, ids: new Set(ids).add(playerId) } }), reply: { bool: true } };
 }

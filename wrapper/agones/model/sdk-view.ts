@@ -1,4 +1,4 @@
-import type { Happening } from '../../lifecycle.ts';
+import type { LifeEvent } from '../../life/lifecycle.ts';
 import type { HealthRules, SdkModel } from './sdk-model.ts';
 
 /** What the rest of the wrapper knows of a game that speaks the SDK. */
@@ -15,9 +15,9 @@ export interface SdkView {
 }
 
 /** Labels of one game server that go out with each of its events, of 64 that an event takes. */
-const mostLabels = 24;
+const maxLabels = 24;
 /** What an event takes as a number of players. */
-const mostPlayers = 1_000_000n;
+const maxPlayers = 1_000_000n;
 
 export function viewOf(model: SdkModel, { periodMs, threshold }: HealthRules): SdkView {
   const { state } = model;
@@ -37,7 +37,7 @@ export function viewOf(model: SdkModel, { periodMs, threshold }: HealthRules): S
           ([name, { values, capacity }]) => [`lists.agones.dev/${name}`, `${values.length}_${capacity}`] as const,
         ),
         ...model.labels,
-      ].slice(0, mostLabels),
+      ].slice(0, maxLabels),
     ),
   };
 }
@@ -48,7 +48,7 @@ function playersOf({ players, counters, lists }: SdkModel): number | null {
   const list = lists.get('players');
   if (list !== undefined) return list.values.length;
   const count = counters.get('players')?.count;
-  return count === undefined || count > mostPlayers ? null : Number(count);
+  return count === undefined || count > maxPlayers ? null : Number(count);
 }
 
 export interface ViewRules {
@@ -65,19 +65,19 @@ export function happeningsBetween(
   view: SdkView,
   rules: ViewRules,
   nowMs: number,
-): readonly Happening[] {
-  const happenings: Happening[] = [];
-  if (rules.decidesReady && view.isReady && !before.isReady) happenings.push({ kind: 'game-ready' });
+): readonly LifeEvent[] {
+  const lifeEvents: LifeEvent[] = [];
+  if (rules.decidesReady && view.isReady && !before.isReady) lifeEvents.push({ kind: 'game-ready' });
   // One that has shut down is free in no sense: as ready it would be given away in its last moment.
   if (view.isAllocated !== before.isAllocated && !view.hasShutDown)
-    happenings.push({ kind: 'allocation', isAllocated: view.isAllocated });
+    lifeEvents.push({ kind: 'allocation', isAllocated: view.isAllocated });
   if (view.hasShutDown && !before.hasShutDown) {
     // The game has finished by its own word: there is no match to play on, so it is told at once.
     const graceMs = Math.min(rules.gracePeriodMs, rules.stopLeadMs ?? Number.POSITIVE_INFINITY);
     const cause = { id: 'shutdown', via: 'wrapper', reason: 'shutdown', deadlineMs: undefined } as const;
-    happenings.push({ kind: 'end-announced', cause: { ...cause, endByMs: nowMs + graceMs } });
+    lifeEvents.push({ kind: 'end-announced', cause: { ...cause, endByMs: nowMs + graceMs } });
   }
-  return happenings;
+  return lifeEvents;
 }
 
 /** Whether consumers of the inventory should hear before the next heartbeat. */

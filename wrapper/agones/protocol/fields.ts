@@ -1,8 +1,8 @@
 /** A message in the protocol's JSON form, of whatever a caller sent. */
 export type Message = Readonly<Record<string, unknown>>;
 
-const smallestInt64 = -(2n ** 63n);
-const largestInt64 = 2n ** 63n - 1n;
+const minInt64 = -(2n ** 63n);
+const maxInt64 = 2n ** 63n - 1n;
 
 /** Reads a message's fields by the rules of protobuf's JSON: unknown ones are ignored, missing and null ones have their type's default. */
 export class Fields {
@@ -41,7 +41,7 @@ export class Fields {
     if (!isWhole || (typeof value !== 'string' && typeof value !== 'number'))
       return this.#wrong(name, 'a whole number in quotes', undefined);
     const number = BigInt(value);
-    if (number < smallestInt64 || number > largestInt64) return this.#wrong(name, 'a number of 64 bits', undefined);
+    if (number < minInt64 || number > maxInt64) return this.#wrong(name, 'a number of 64 bits', undefined);
     return number;
   }
 

@@ -2,14 +2,14 @@ import type { IncomingMessage } from 'node:http';
 import type { Message } from '../protocol/fields.ts';
 
 /** One annotation may have as much as Kubernetes takes for all of them, and JSON may double it. */
-export const longestBodyBytes = 524_288;
+export const maxBodyBytes = 524_288;
 /**
  * A body that is too long is read on and dropped up to here, because most clients read no answer before they have sent all: closed in the
  * middle, they would see a broken connection and no reason.
  */
-const mostDroppedBytes = 33_554_432;
+const maxDroppedBytes = 33_554_432;
 /** Of all requests together that are under way. */
-const mostBytesUnderWay = 4 * longestBodyBytes;
+const maxBytesUnderWay = 4 * maxBodyBytes;
 
 /** Reads bodies, within a limit for each and one for all. */
 export class BodyReader {
@@ -17,7 +17,7 @@ export class BodyReader {
 
   /** The whole body; `too-long`, or `too-busy` where others fill the memory. Rejects when the client goes away. */
   async read(request: IncomingMessage): Promise<Buffer | 'too-long' | 'too-busy'> {
-    let isTooLong = Number(request.headers['content-length'] ?? 0) > longestBodyBytes;
+    let isTooLong = Number(request.headers['content-length'] ?? 0) > maxBodyBytes;
     let isTooBusy = false;
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -25,9 +25,9 @@ export class BodyReader {
     try {
       for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
         bytes += chunk.length;
-        if (bytes > mostDroppedBytes) return 'too-long';
-        isTooLong ||= bytes > longestBodyBytes;
-        isTooBusy ||= this.#bytesUnderWay + chunk.length > mostBytesUnderWay;
+        if (bytes > maxDroppedBytes) return 'too-long';
+        isTooLong ||= bytes > maxBodyBytes;
+        isTooBusy ||= this.#bytesUnderWay + chunk.length > maxBytesUnderWay;
         if (isTooLong || isTooBusy) continue;
         this.#bytesUnderWay += chunk.length;
         kept += chunk.length;

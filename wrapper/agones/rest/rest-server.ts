@@ -6,14 +6,14 @@ import type { SdkCall } from '../model/sdk-call.ts';
 import { Fields } from '../protocol/fields.ts';
 import {
   firstByteLimitMs,
-  mostConnections,
+  maxConnections,
   refusedLingerMs,
   type SdkEndpoint,
   type SdkListener,
 } from '../sdk-endpoint.ts';
 import { codes, httpStatusOf, type SdkError } from '../sdk-error.ts';
 import { findRoute, type Route } from './find-route.ts';
-import { BodyReader, longestBodyBytes, parseBody } from './read-body.ts';
+import { BodyReader, maxBodyBytes, parseBody } from './read-body.ts';
 
 /** From its first byte to its last: a request is a few hundred bytes from the same machine. */
 const requestLimitMs = 10_000;
@@ -23,7 +23,7 @@ const idleLimitMs = 75_000;
  * Requests that wait for their answers on one connection. Node takes a whole chunk of them at once, hundreds, and would keep every answer
  * for a client that does not read.
  */
-const mostUnanswered = 16;
+const maxUnanswered = 16;
 /** How often Node looks for connections that are over these limits. */
 const limitCheckMs = 2500;
 
@@ -77,7 +77,7 @@ class RestShell {
         this.#serve(request, response).catch((err) => this.#fail(request, response, err));
       },
     );
-    server.maxConnections = mostConnections;
+    server.maxConnections = maxConnections;
     server.on('connection', (socket: Socket) => this.#verify(socket));
     server.on('upgrade', (request, socket: Socket, head: Buffer) => {
       this.#upgrade(request, socket, head).catch((err) => {
@@ -96,7 +96,7 @@ class RestShell {
       return unanswered;
     };
     response.once('close', () => count(-1));
-    return count(1) > mostUnanswered;
+    return count(1) > maxUnanswered;
   }
 
   close(): void {
@@ -181,7 +181,7 @@ const stranger: SdkError = {
 };
 const tooLong: SdkError = {
   code: codes.resourceExhausted,
-  message: `the body is longer than ${longestBodyBytes} bytes`,
+  message: `the body is longer than ${maxBodyBytes} bytes`,
 };
 const tooBusy: SdkError = { code: codes.resourceExhausted, message: 'too many large bodies at a time' };
 const tooManyWatchers: SdkError = { code: codes.resourceExhausted, message: 'too many watchers' };

@@ -4,7 +4,7 @@ import { WebSocketServer } from 'ws';
 import type { SdkEndpoint } from '../sdk-endpoint.ts';
 
 /** A watcher has nothing to say; Agones reads and ignores it. */
-const longestMessageBytes = 4096;
+const maxMessageBytes = 4096;
 /** Close code of RFC 6455 for "try again later". */
 const tryAgainLater = 1013;
 
@@ -12,7 +12,7 @@ const server = new WebSocketServer({
   noServer: true,
   perMessageDeflate: false,
   clientTracking: false,
-  maxPayload: longestMessageBytes,
+  maxPayload: maxMessageBytes,
 });
 
 export interface WebSocketWatchOptions {

@@ -14,7 +14,7 @@ export class AgentProcess {
   /** Every line of its log. */
   readonly lines: LogLine[] = [];
   /** Lines on stderr that are no log. */
-  readonly complaints: string[] = [];
+  readonly problems: string[] = [];
 
   constructor(
     env: Readonly<Record<string, string>>,
@@ -33,7 +33,7 @@ export class AgentProcess {
     if (this.#child.stderr === null) throw new Error('The agent has no stderr');
     createInterface({ input: this.#child.stderr }).on('line', (line) => {
       if (line.startsWith('{')) this.lines.push(JSON.parse(line) as LogLine);
-      else this.complaints.push(line);
+      else this.problems.push(line);
     });
   }
 
@@ -52,7 +52,7 @@ export class AgentProcess {
   /** The first such line, as soon as it is there. */
   says(msg: string, matches: (line: LogLine) => boolean = () => true, withinMs?: number): Promise<LogLine> {
     const story = () =>
-      `agent says ${msg}; it said:\n${this.lines.map((line) => JSON.stringify(line)).join('\n')}${this.complaints.join('\n')}`;
+      `agent says ${msg}; it said:\n${this.lines.map((line) => JSON.stringify(line)).join('\n')}${this.problems.join('\n')}`;
     return eventually(story, () => this.said(msg).find(matches), withinMs);
   }
 

@@ -7,7 +7,7 @@ import { budgets, namespaces, nodes, pods, serviceAccounts } from '../../../../s
 import { type MetadataService, startMetadataService } from '../../../../sandbox/metadata/metadata-service.ts';
 import { isoSeconds } from '../../../../sandbox/metadata/notices.ts';
 import { type QueueService, startQueueService } from '../../../../sandbox/sqs/queue-service.ts';
-import type { InventoryEvent } from '../../../../shared/inventory/event.ts';
+import type { InventoryEvent } from '../../../../shared/events/event.ts';
 import { AgentProcess } from './agent-process.ts';
 import { eventually } from './eventually.ts';
 import { PaperKubelet } from './paper-kubelet.ts';
@@ -29,7 +29,7 @@ export interface PodOptions {
 }
 
 /** On a machine that is busy with other tests a process of fifty files takes its time. */
-const longestStartMs = 60_000;
+const maxStartMs = 60_000;
 const queueName = 'inventory.fifo';
 let scenes = 0;
 
@@ -209,7 +209,7 @@ export class ClusterScene implements AsyncDisposable {
   async startAgent(env: Readonly<Record<string, string>> = {}, command?: readonly string[]): Promise<AgentProcess> {
     const agent = new AgentProcess({ ...(await this.environment()), ...env }, [], command);
     this.agents.push(agent);
-    await agent.says('Link listens', undefined, longestStartMs);
+    await agent.says('Link listens', undefined, maxStartMs);
     return agent;
   }
 
@@ -222,7 +222,7 @@ export class ClusterScene implements AsyncDisposable {
     await eventually(
       () => 'the agent is ready',
       async () => (await agent.get('/readyz')).status === 200,
-      longestStartMs,
+      maxStartMs,
     );
     return agent;
   }

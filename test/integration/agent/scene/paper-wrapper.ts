@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import type { GameServerData, InventoryEvent } from '../../../../shared/inventory/event.ts';
-import { gameServerEvent } from '../../../../shared/inventory/event.ts';
+import type { GameServerData, InventoryEvent } from '../../../../shared/events/event.ts';
+import { gameServerEvent } from '../../../../shared/events/event.ts';
 import { decodeAgentLine } from '../../../../shared/link/decode-line.ts';
 import { LineDecoder } from '../../../../shared/link/line-decoder.ts';
 import { linkPath } from '../../../../shared/link/link-address.ts';

@@ -1,0 +1,120 @@
+import { type Backoff, backoffMs } from '../../shared/backoff.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { errorText, type Log } from '../../shared/log.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { PlannedInterruption } from '../interruption/policy.ts';
+import { dropRequestPatch, type MarkOptions, markPatch, type NodeView, unmarkPatch } from './node-mark.ts';
+
+export interface NodeKeeperParts {
+  readonly cluster: Pick<Cluster, 'node' | 'readNode' | 'patchNode'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random?: () => number;
+}
+
+/** What the node is to look like. */
+export type DesiredNodeState =
+  | { readonly kind: 'marked'; readonly interruption: PlannedInterruption; readonly options: MarkOptions }
+  | { readonly kind: 'unmarked' }
+  /** As it is, but without a request for a rehearsal. */
+  | { readonly kind: 'no-request' };
+
+/** `done`: the node looks as desired. `replaced`: something else was desired meanwhile. `gone`: there is no such node. */
+export type NodeStateOutcome = 'done' | 'replaced' | 'gone';
+
+interface Request {
+  readonly desired: DesiredNodeState;
+  readonly settle: (outcome: NodeStateOutcome) => void;
+}
+
+const backoff: Backoff = { firstMs: 100, maxMs: 2000 };
+const maxConflictPauseMs = 50;
+
+/**
+ * Makes the node look as the latest request says, and tries until it does: one writer, so that a cordon and its undoing cannot overtake each
+ * other. It acts on wishes only: what others do to the node afterwards is theirs to do.
+ */
+export class NodeKeeper {
+  readonly #parts: NodeKeeperParts;
+  #request: Request | undefined;
+  #wake = Promise.withResolvers<void>();
+
+  constructor(parts: NodeKeeperParts) {
+    this.#parts = parts;
+  }
+
+  get isBusy(): boolean {
+    return this.#request !== undefined;
+  }
+
+  /** Replaces what was desired before. Settles when the node looks so, or will not. */
+  setDesired(desired: DesiredNodeState): Promise<NodeStateOutcome> {
+    const { promise, resolve } = Promise.withResolvers<NodeStateOutcome>();
+    this.#request?.settle('replaced');
+    this.#request = { desired, settle: resolve };
+    this.#wake.resolve();
+    return promise;
+  }
+
+  /** Fulfils wishes until the signal aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', () => this.#wake.resolve(), { once: true });
+    while (!signal.aborted) {
+      const request = this.#request;
+      if (request === undefined) {
+        await this.#wake.promise;
+        this.#wake = Promise.withResolvers();
+        continue;
+      }
+      const outcome = await this.#apply(request, signal);
+      if (outcome === undefined || this.#request !== request) continue;
+      this.#request = undefined;
+      request.settle(outcome);
+    }
+    this.#request?.settle('replaced');
+    this.#request = undefined;
+  }
+
+  /**
+   * The first try uses the node as the watch has it, without a request. Where somebody wrote in between, the patch is made anew
+   * from the node as it is now: taints that a full update would lose are kept.
+   */
+  async #apply(request: Request, signal: AbortSignal): Promise<NodeStateOutcome | undefined> {
+    const { cluster, clock, log, random = Math.random } = this.#parts;
+    let node = cluster.node();
+    for (let failures = 0; !signal.aborted && this.#request === request; ) {
+      try {
+        node ??= await cluster.readNode(signal);
+        if (node === undefined) return 'gone';
+        const patch = patchFor(node, request.desired);
+        if (patch === undefined) return 'done';
+        const outcome = await cluster.patchNode(patch, node.resourceVersion, signal);
+        if (outcome.kind !== 'conflict') return outcome.kind === 'gone' ? 'gone' : 'done';
+        // A conflict is news, not a failure: read and write again soon, at odds with whoever else is writing.
+        await clock.sleep(maxConflictPauseMs * random(), signal);
+      } catch (error) {
+        if (signal.aborted) return undefined;
+        failures++;
+        if (failures === 1) log.warn({ desired: request.desired.kind, err: errorText(error) }, 'Cannot patch node');
+        // A new request need not wait out the failures of an old one.
+        await Promise.race([
+          clock.sleep(backoffMs(backoff, failures, random), signal).catch(() => {}),
+          this.#wake.promise,
+        ]);
+      }
+      node = undefined;
+    }
+    return undefined;
+  }
+}
+
+function patchFor(node: NodeView, desired: DesiredNodeState): object | undefined {
+  switch (desired.kind) {
+    case 'marked':
+      return markPatch(node, desired.interruption, desired.options);
+    case 'unmarked':
+      return unmarkPatch(node);
+    case 'no-request':
+      return dropRequestPatch(node);
+  }
+}

@@ -1,0 +1,202 @@
+import type { Clock } from '../../shared/clock.ts';
+import { instant } from '../../shared/interruption/interruption.ts';
+import type { Log } from '../../shared/log.ts';
+import type { DrainListener, PodEnd } from '../drain/drain.ts';
+import { type PodView, podName } from '../drain/pod.ts';
+import { isGameServer } from '../drain/pod-filters.ts';
+import type { PlannedInterruption } from '../interruption/policy.ts';
+import type { Announced } from '../link/link-server.ts';
+import {
+  type InterruptionOutcome,
+  type InterruptionRecord,
+  type InterruptionReport,
+  interruptionReport,
+  type PodRecord,
+} from './interruption-report.ts';
+import type { AgentMetrics } from './metrics.ts';
+
+/** Tells Kubernetes what happens, for `kubectl describe` and `kubectl get events`. Never blocks. */
+export interface EventSink {
+  onNode(type: 'Normal' | 'Warning', reason: string, message: string): void;
+  onPod(pod: PodView, type: 'Normal' | 'Warning', reason: string, message: string): void;
+}
+
+export interface JournalParts {
+  readonly node: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: AgentMetrics;
+  readonly events: EventSink;
+  /** Takes what is to be told outside: at the notice, and at the end. */
+  readonly tell: (report: InterruptionReport, deadlineMs: number | undefined) => void;
+}
+
+/** A node runs at most a few hundred pods; a pod that is replaced again and again must not fill the memory. */
+const maxPods = 1000;
+
+/** The account of one interruption: what happened when, to whom, and how it ended. */
+export class InterruptionJournal implements DrainListener {
+  readonly #parts: JournalParts;
+  readonly #pods = new Map<string, PodRecord>();
+  #record: Omit<InterruptionRecord, 'pods'>;
+  #isClosed = false;
+
+  constructor(parts: JournalParts, interruption: PlannedInterruption) {
+    this.#parts = parts;
+    this.#record = {
+      interruption,
+      node: parts.node,
+      seenMs: parts.clock.now(),
+      wrappersTold: 0,
+      firstToldMs: undefined,
+      lastToldMs: undefined,
+      cordonedMs: undefined,
+    };
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  begun(isResumed: boolean): void {
+    const { metrics, events, tell } = this.#parts;
+    const { interruption } = this.#record;
+    metrics.begun(interruption);
+    events.onNode('Warning', 'InterruptionNoticed', `${isResumed ? 'Resumed: ' : ''}${describe(interruption)}`);
+    tell(this.#report('under-way'), interruption.deadlineMs);
+  }
+
+  changed(interruption: PlannedInterruption): void {
+    const { kind, response } = this.#record.interruption;
+    this.#record = { ...this.#record, interruption };
+    // A rehearsal that becomes real, or a hold that becomes a drain, is closed again at its own end.
+    if (kind !== interruption.kind || response !== interruption.response) this.#isClosed = false;
+    this.#parts.metrics.begun(interruption);
+    this.#parts.events.onNode('Warning', 'InterruptionChanged', describe(interruption));
+  }
+
+  told({ told, firstMs, lastMs }: Announced): void {
+    const { firstToldMs, seenMs, interruption } = this.#record;
+    if (told > 0 && firstToldMs === undefined) {
+      this.#record = { ...this.#record, firstToldMs: firstMs, lastToldMs: lastMs };
+      this.#parts.metrics.told(interruption, firstMs - seenMs, lastMs - seenMs);
+    }
+    this.#record = { ...this.#record, wrappersTold: Math.max(told, this.#record.wrappersTold) };
+  }
+
+  cordoned(): void {
+    const { clock, metrics } = this.#parts;
+    const { cordonedMs, seenMs, interruption } = this.#record;
+    if (cordonedMs !== undefined) return;
+    const nowMs = clock.now();
+    this.#record = { ...this.#record, cordonedMs: nowMs };
+    metrics.cordoned(interruption, nowMs - seenMs);
+  }
+
+  onSeen(pod: PodView): void {
+    if (this.#pods.size >= maxPods) return;
+    const record: PodRecord = {
+      pod: podName(pod),
+      isGameServer: isGameServer(pod),
+      how: 'itself',
+      graceSeconds: undefined,
+      refusals: 0,
+      askedMs: undefined,
+      goneMs: undefined,
+      exitCode: undefined,
+    };
+    if (!this.#pods.has(pod.uid)) this.#pods.set(pod.uid, record);
+  }
+
+  onAsked(pod: PodView, how: PodEnd, graceSeconds: number): void {
+    const { clock, metrics, events } = this.#parts;
+    const before = this.#pods.get(pod.uid);
+    // A pod that we evicted and then hurried was still evicted.
+    const isHurried = how === 'deleted-outlives' && before?.askedMs !== undefined;
+    this.#note(pod, isHurried ? { graceSeconds } : { how, graceSeconds, askedMs: clock.now() });
+    metrics.asked(how);
+    const { interruption } = this.#record;
+    const message = `${wordsFor(how)} with ${graceSeconds} s to end: ${describe(interruption)}`;
+    events.onPod(pod, how === 'evicted' ? 'Normal' : 'Warning', 'InterruptionDrain', message);
+  }
+
+  onRefused(pod: PodView, reason: string): void {
+    const before = this.#pods.get(pod.uid);
+    this.#note(pod, { refusals: (before?.refusals ?? 0) + 1 });
+    this.#parts.metrics.refused();
+    if (before?.refusals === 0) this.#parts.events.onPod(pod, 'Warning', 'EvictionRefused', reason);
+  }
+
+  onGone(pod: PodView): void {
+    this.#note(pod, { goneMs: this.#parts.clock.now() });
+  }
+
+  onSpared({ uid }: PodView): void {
+    if (this.#pods.get(uid)?.askedMs === undefined) this.#pods.delete(uid);
+  }
+
+  /** What became of the pods, for the log line that says the node is drained. */
+  drainedFields(): { readonly pods: Readonly<Record<string, PodEnd>>; readonly left: readonly string[] } {
+    const pods = [...this.#pods.values()];
+    return {
+      pods: Object.fromEntries(pods.map(({ pod, how }) => [pod, how])),
+      left: pods.filter(({ goneMs }) => goneMs === undefined).map(({ pod }) => pod),
+    };
+  }
+
+  /** The wrapper of this pod said how its game ended. */
+  gameEnded(podUid: string, exitCode: number | undefined): void {
+    const record = this.#pods.get(podUid);
+    if (record !== undefined) this.#pods.set(podUid, { ...record, exitCode });
+  }
+
+  /** Says how it ended: once, in the log, the metrics, the events and outside. */
+  close(outcome: InterruptionOutcome): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const { log, metrics, events, tell } = this.#parts;
+    const { interruption } = this.#record;
+    const report = this.#report(outcome);
+    log.info({ report }, 'Interruption report');
+    metrics.ended(interruption, report);
+    events.onNode(outcome === 'incomplete' ? 'Warning' : 'Normal', reasonFor[outcome], summary(report));
+    tell(report, interruption.deadlineMs);
+  }
+
+  #report(outcome: InterruptionOutcome): InterruptionReport {
+    return interruptionReport({ ...this.#record, pods: [...this.#pods.values()] }, outcome, this.#parts.clock.now());
+  }
+
+  #note(pod: PodView, news: Partial<PodRecord>): void {
+    this.onSeen(pod);
+    const record = this.#pods.get(pod.uid);
+    if (record !== undefined) this.#pods.set(pod.uid, { ...record, ...news });
+  }
+}
+
+const reasonFor: Readonly<Record<InterruptionOutcome, string>> = {
+  'under-way': 'InterruptionNoticed',
+  drained: 'NodeDrained',
+  incomplete: 'DrainIncomplete',
+  cancelled: 'InterruptionCancelled',
+};
+
+/** `spot-termination (terminate) at 2026-04-24T17:11:44.000Z`, with the word rehearsal in front where it is one. */
+export function describe({ kind, action, deadlineMs }: PlannedInterruption): string {
+  const what = kind === 'rehearsal' ? 'rehearsal of an interruption' : `${kind} (${action})`;
+  return `${what}${deadlineMs === undefined ? '' : ` at ${instant(deadlineMs)}`}`;
+}
+
+function wordsFor(how: PodEnd): string {
+  return how === 'evicted' ? 'Evicted' : `Deleted (${how.replace('deleted-', '')})`;
+}
+
+/** A Kubernetes event's message holds at most 1024 characters. */
+const maxNamed = 10;
+
+function summary({ outcome, pods, pods_left, seconds_left }: InterruptionReport): string {
+  const named = pods_left.slice(0, maxNamed).join(', ');
+  const left = pods_left.length === 0 ? '' : `; left: ${named}${pods_left.length > maxNamed ? ', ...' : ''}`;
+  const time = seconds_left === null ? '' : ` with ${seconds_left} s left`;
+  return `Interruption ${outcome}${time}: ${pods.length - pods_left.length} of ${pods.length} pods gone${left}`;
+}

@@ -1,0 +1,129 @@
+import { type Backoff, backoffMs } from '../../shared/backoff.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { instant } from '../../shared/interruption/interruption.ts';
+import { describeRefusal, type KubeConnection, KubeError } from '../../shared/kubernetes/kube-connection.ts';
+import { errorText, type Log } from '../../shared/log.ts';
+import type { PodView } from '../drain/pod.ts';
+import type { NodeView } from '../node-state/node-mark.ts';
+import type { EventSink } from './interruption-journal.ts';
+
+export interface KubeEventsOptions {
+  readonly connection: KubeConnection;
+  readonly nodeName: string;
+  readonly node: () => NodeView | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** While this says yes, no event is sent: the calls are needed for what cannot wait. */
+  readonly mustWait: () => boolean;
+  readonly random?: () => number;
+}
+
+type EventType = 'Normal' | 'Warning';
+
+interface Waiting {
+  readonly namespace: string;
+  readonly body: object;
+  attempts: number;
+}
+
+/** Two events a pod and some for the node; more are not kept. */
+const maxWaiting = 500;
+const maxAttempts = 4;
+const backoff: Backoff = { firstMs: 200, maxMs: 2000 };
+const lookAgainMs = 100;
+const maxMessageChars = 1024;
+
+/** Writes Kubernetes events, one at a time, when there is nothing better to do. An agent without the right to do so says it once. */
+export class KubeEvents implements EventSink {
+  readonly #options: KubeEventsOptions;
+  readonly #waiting: Waiting[] = [];
+  #wake = Promise.withResolvers<void>();
+  #isForbidden = false;
+
+  constructor(options: KubeEventsOptions) {
+    this.#options = options;
+  }
+
+  onNode(type: EventType, reason: string, message: string): void {
+    const { nodeName, node } = this.#options;
+    // kubectl describe finds a node's events by its name in place of the uid, because kubelets write them so.
+    const involvedObject = { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: node()?.uid ?? nodeName };
+    this.#add('default', involvedObject, nodeName, type, reason, message);
+  }
+
+  onPod({ namespace, name, uid }: PodView, type: EventType, reason: string, message: string): void {
+    const involvedObject = { apiVersion: 'v1', kind: 'Pod', namespace, name, uid };
+    this.#add(namespace, involvedObject, name, type, reason, message);
+  }
+
+  /** Sends until the signal aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { mustWait, clock } = this.#options;
+    signal.addEventListener('abort', () => this.#wake.resolve(), { once: true });
+    while (!signal.aborted) {
+      const [next] = this.#waiting;
+      if (next === undefined) {
+        await this.#wake.promise;
+        this.#wake = Promise.withResolvers();
+      } else if (mustWait()) await clock.sleep(lookAgainMs, signal).catch(() => {});
+      else await this.#send(next, signal);
+    }
+  }
+
+  async #send(event: Waiting, signal: AbortSignal): Promise<void> {
+    const { connection, clock, log, random = Math.random } = this.#options;
+    const path = `/api/v1/namespaces/${encodeURIComponent(event.namespace)}/events`;
+    event.attempts++;
+    try {
+      const { status, body } = await connection.request({ method: 'POST', path, body: event.body, signal });
+      if (status === 429 || status >= 500)
+        throw new KubeError(describeRefusal('write event', status, body), { status });
+      if (status === 403) this.#forbid(describeRefusal('write events', status, body));
+      else if (status >= 300 && status !== 404)
+        log.warn({ err: describeRefusal('write event', status, body) }, 'Kubernetes event lost');
+      this.#waiting.shift();
+    } catch (error) {
+      if (signal.aborted) return;
+      if (event.attempts >= maxAttempts) {
+        this.#waiting.shift();
+        log.warn({ err: errorText(error) }, 'Kubernetes event lost');
+      }
+      await clock.sleep(backoffMs(backoff, event.attempts, random), signal).catch(() => {});
+    }
+  }
+
+  #forbid(reason: string): void {
+    if (!this.#isForbidden) this.#options.log.warn({ err: reason }, 'Kubernetes events are not written');
+    this.#isForbidden = true;
+    this.#waiting.length = 1;
+  }
+
+  #add(
+    namespace: string,
+    involvedObject: object,
+    name: string,
+    type: EventType,
+    reason: string,
+    message: string,
+  ): void {
+    if (this.#isForbidden || this.#waiting.length >= maxWaiting) return;
+    const { clock, nodeName } = this.#options;
+    // The API server takes whole seconds in these two.
+    const now = `${instant(clock.now()).slice(0, 19)}Z`;
+    const body = {
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { generateName: `${name}.`, namespace },
+      involvedObject,
+      type,
+      reason,
+      message: message.slice(0, maxMessageChars),
+      source: { component: 'spotable-agent', host: nodeName },
+      firstTimestamp: now,
+      lastTimestamp: now,
+      count: 1,
+    };
+    this.#waiting.push({ namespace, body, attempts: 0 });
+    this.#wake.resolve();
+  }
+}

@@ -1,0 +1,54 @@
+import { errorText } from '../../shared/log.ts';
+
+/** The functions of native/fanout.c. `Sockets` is opaque. Numbers below zero are -errno. */
+export interface Addon {
+  readonly version: number;
+  open(
+    records: Int32Array,
+    sends: Int32Array,
+    onReadable: () => void,
+    host: string,
+    port: number,
+    isShared: boolean,
+    maxPeers: number,
+    maxLegs: number,
+    trainBytes: number,
+  ): Sockets | number;
+  receive(sockets: Sockets): number;
+  flush(sockets: Sockets, count: number): number;
+  find(sockets: Sockets, slot: number): number;
+  address(sockets: Sockets, slot: number): string;
+  openPeer(sockets: Sockets, slot: number): number;
+  isolate(sockets: Sockets, peer: number): number;
+  closePeer(sockets: Sockets, peer: number): void;
+  openLeg(sockets: Sockets, address: string, port: number, localAddress: string): number;
+  closeLeg(sockets: Sockets, leg: number): void;
+  deafen(sockets: Sockets, leg: number, isDeaf: boolean, sampling: number): number;
+  bytes(sockets: Sockets, slot: number): Buffer;
+  sendBytes(sockets: Sockets, peer: number, bytes: Buffer): number;
+  port(sockets: Sockets): number;
+  close(sockets: Sockets): void;
+}
+
+declare const opaque: unique symbol;
+export interface Sockets {
+  readonly [opaque]: true;
+}
+
+export type LoadedAddon = { readonly addon: Addon } | { readonly reason: string };
+
+const supportedVersion = 2;
+
+/** Loads the fast path's file, or says why it cannot be used: another libc or processor, not built, another version. */
+export function loadAddon(file: string): LoadedAddon {
+  try {
+    // Not require: in a bundle there is none that takes a path at run time.
+    const loaded = { exports: {} as Addon };
+    process.dlopen(loaded, file);
+    const addon = loaded.exports;
+    if (addon.version === supportedVersion) return { addon };
+    return { reason: `${file} has version ${addon.version}, expected ${supportedVersion}` };
+  } catch (error) {
+    return { reason: errorText(error) };
+  }
+}

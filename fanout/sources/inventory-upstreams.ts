@@ -1,0 +1,98 @@
+import { isIP } from 'node:net';
+import type { Clock } from '../../shared/clock.ts';
+import type { GameServerData } from '../../shared/events/event.ts';
+import { parseInstant } from '../../shared/interruption/interruption.ts';
+import { errorText, type Log } from '../../shared/log.ts';
+import type { Upstream } from '../election/upstream.ts';
+import type { UpstreamSource } from './source.ts';
+
+export interface InventoryUpstreamsOptions {
+  /** The reader's list, such as `http://127.0.0.1:8080/game-servers?match=m-7`; its query chooses the match. */
+  readonly url: URL;
+  /** Name of the game's port in `ports`; without it `public_port` is taken. */
+  readonly portName: string;
+  readonly intervalMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const requestTimeoutMs = 2000;
+/** A list longer than this is not one match. */
+const maxBodyBytes = 4 * 1024 * 1024;
+
+/**
+ * Replicas from the inventory reader, asked again and again. Where it does not answer the replicas stay as they were: the
+ * traffic tells by itself which of them are gone.
+ */
+export function inventoryUpstreams(options: InventoryUpstreamsOptions): UpstreamSource {
+  const { url, portName, intervalMs, clock, log } = options;
+  return {
+    run: async (report, signal) => {
+      let isFailing = false;
+      while (!signal.aborted) {
+        try {
+          report(gameServerUpstreams(await readList(url, signal), portName));
+          if (isFailing) log.info({ url: url.href }, 'Inventory answers again');
+          isFailing = false;
+        } catch (error) {
+          if (signal.aborted) return;
+          if (!isFailing) log.warn({ url: url.href, err: errorText(error) }, 'Cannot read replicas from the inventory');
+          isFailing = true;
+        }
+        await clock.sleep(intervalMs, signal).catch(() => {});
+      }
+    },
+  };
+}
+
+async function readList(url: URL, signal: AbortSignal): Promise<readonly Partial<GameServerData>[]> {
+  const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]) });
+  const length = Number(response.headers.get('content-length') ?? 0);
+  if (!response.ok || length > maxBodyBytes) {
+    await response.body?.cancel();
+    throw new Error(response.ok ? `answer of ${length} bytes is too long` : `status ${response.status}`);
+  }
+  const body: unknown = await response.json();
+  const rows = (body as { game_servers?: unknown } | null)?.game_servers;
+  if (!Array.isArray(rows)) throw new Error('answer is no list of game servers');
+  return rows.filter((row): row is Partial<GameServerData> => typeof row === 'object' && row !== null);
+}
+
+/** Rows that can take no traffic (ended, lost, without an IP address or port) are left out. */
+export function gameServerUpstreams(rows: readonly Partial<GameServerData>[], portName: string): readonly Upstream[] {
+  return rows.flatMap((row) => {
+    const readiness = readinessOf(row.status);
+    // What is advertised wins: it may be an address on this side of a NAT.
+    const address = [row.public_hostname, row.public_ip].find((text) => typeof text === 'string' && isIP(text) !== 0);
+    const port = row.ports?.[portName]?.port ?? row.public_port;
+    if (readiness === undefined || !address || typeof port !== 'number' || typeof row.game_server_id !== 'string')
+      return [];
+    const sync = row.labels?.['in-sync'];
+    return [
+      {
+        id: row.game_server_id,
+        address,
+        port,
+        readiness,
+        isInSync: sync === undefined ? undefined : sync === 'true',
+        deadlineMs: parseInstant(row.deadline),
+      },
+    ];
+  });
+}
+
+function readinessOf(status: GameServerData['status'] | undefined): Upstream['readiness'] | undefined {
+  switch (status) {
+    case 'starting':
+      return 'starting';
+    case 'ready':
+    case 'allocated':
+      return 'ready';
+    case 'terminating':
+      return 'terminating';
+    case 'terminated':
+    case 'lost':
+    case undefined:
+      return undefined;
+  }
+}

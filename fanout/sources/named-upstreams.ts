@@ -1,0 +1,71 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import type { Clock } from '../../shared/clock.ts';
+import { errorText, type Log } from '../../shared/log.ts';
+import { untilAborted } from '../../shared/until-aborted.ts';
+import type { Upstream } from '../election/upstream.ts';
+import { type Endpoint, formatEndpoint } from '../endpoint.ts';
+import type { UpstreamSource } from './source.ts';
+
+/** The system's resolver cannot be called off, and takes half a minute to give up. */
+const maxLookupMs = 5000;
+
+export interface NamedUpstreamsOptions {
+  readonly endpoints: readonly Endpoint[];
+  /** How often names are looked up again. Addresses never are. */
+  readonly intervalMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** All addresses of a name; the system's resolver unless given. */
+  readonly resolve?: (name: string) => Promise<readonly string[]>;
+}
+
+/**
+ * Replicas given by hand: addresses, and DNS names of which every address is a replica (a headless service). A name that
+ * cannot be looked up keeps the addresses it had, because a failing resolver is no news of the game servers.
+ */
+export function namedUpstreams(options: NamedUpstreamsOptions): UpstreamSource {
+  const { endpoints, intervalMs, clock, log, resolve = resolveAll } = options;
+  const addresses = new Map<string, readonly string[]>();
+  const failing = new Set<string>();
+  const refresh = async (host: string, signal: AbortSignal): Promise<void> => {
+    try {
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(maxLookupMs)]);
+      addresses.set(host, [...(await untilAborted(resolve(host), limit))].sort());
+      if (failing.delete(host)) log.info({ host }, 'Upstream name resolves again');
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!failing.has(host)) log.warn({ host, err: errorText(error) }, 'Cannot resolve upstream name');
+      failing.add(host);
+    }
+  };
+  return {
+    run: async (report, signal) => {
+      const names = [...new Set(endpoints.map(({ host }) => host).filter((host) => isIP(host) === 0))];
+      const tell = () => report(toUpstreams(endpoints, addresses));
+      // Addresses need no resolver, and no name waits for another.
+      if (endpoints.some(({ host }) => isIP(host) !== 0)) tell();
+      while (!signal.aborted && names.length > 0) {
+        await Promise.all(names.map((name) => refresh(name, signal).then(() => signal.aborted || tell())));
+        await clock.sleep(intervalMs, signal).catch(() => {});
+      }
+    },
+  };
+}
+
+function toUpstreams(
+  endpoints: readonly Endpoint[],
+  addresses: ReadonlyMap<string, readonly string[]>,
+): readonly Upstream[] {
+  const upstreams = new Map<string, Upstream>();
+  for (const { host, port } of endpoints)
+    for (const address of isIP(host) === 0 ? (addresses.get(host) ?? []) : [host]) {
+      const id = formatEndpoint({ host: address, port });
+      upstreams.set(id, { id, address, port, readiness: 'ready', isInSync: undefined, deadlineMs: undefined });
+    }
+  return [...upstreams.values()];
+}
+
+async function resolveAll(name: string): Promise<readonly string[]> {
+  return (await lookup(name, { all: true })).map(({ address }) => address);
+}

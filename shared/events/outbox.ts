@@ -1,0 +1,202 @@
+import { type Backoff, backoffMs } from '../backoff.ts';
+import type { Clock } from '../clock.ts';
+import { errorText, type Log } from '../log.ts';
+import type { InventoryEvent } from './event.ts';
+import { type Inventory, maxBatch, maxEventBytes, type PublishOutcome, type RefusedEvent } from './inventory.ts';
+
+export interface OutboxOptions {
+  readonly inventory: Inventory;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random?: () => number;
+  /** Events that wait at most. */
+  readonly capacity?: number;
+  /** One attempt, from call to answer. */
+  readonly attemptMs?: number;
+  readonly onPublished?: (ids: readonly string[]) => void;
+  /**
+   * Events that are let go unpublished: the queue refused them, they are too long, there was no room for them, or a newer event
+   * made a heartbeat needless. Whoever handed one over need not wait for it.
+   */
+  readonly onRefused?: (events: readonly RefusedEvent[]) => void;
+}
+
+const backoff: Backoff = { firstMs: 100, maxMs: 5000 };
+/** While a flush waits, its limit is near and every attempt counts. */
+const flushBackoff: Backoff = { firstMs: 100, maxMs: 250 };
+
+/**
+ * Keeps inventory events until the queue has taken them, and keeps the events of each subject in order: one call is under way at
+ * a time, with at most one event of each subject in it, so that neither an answer that comes late nor a call that SQS takes only
+ * in part lets a newer event overtake an older one.
+ */
+export class Outbox {
+  readonly #options: Required<Omit<OutboxOptions, 'onPublished' | 'onRefused'>> & OutboxOptions;
+  #waiting: InventoryEvent[] = [];
+  #inFlight: ReadonlySet<string> = new Set();
+  #added = Promise.withResolvers<void>();
+  /** Shared by all who wait for nothing to be left. */
+  #emptied: PromiseWithResolvers<void> | undefined;
+  #pause = new AbortController();
+  #flushes = 0;
+  #failures = 0;
+
+  constructor(options: OutboxOptions) {
+    this.#options = { random: Math.random, capacity: 1000, attemptMs: 5000, ...options };
+  }
+
+  get size(): number {
+    return this.#waiting.length;
+  }
+
+  /**
+   * Never blocks. An event that waits already is not added again. A newer event of the same subject makes its waiting heartbeats
+   * needless: it says all that they say.
+   */
+  add(event: InventoryEvent): void {
+    if (this.#waiting.some(({ id }) => id === event.id)) return;
+    const problem = problemWith(event);
+    if (problem !== undefined) {
+      this.#letGo([event], problem);
+      return;
+    }
+    const needless = this.#waiting.filter(
+      (other) => isHeartbeat(other) && other.subject === event.subject && !this.#inFlight.has(other.id),
+    );
+    this.#letGo(needless, 'a newer event of the same game server says it all');
+    this.#waiting.push(event);
+    if (this.#waiting.length > this.#options.capacity)
+      this.#letGo(this.#leastImportant(), `the outbox is full: ${this.#options.capacity} events wait`);
+    this.#added.resolve();
+  }
+
+  /** Takes an event back, for example because somebody else has published it. */
+  remove(id: string): void {
+    this.#forget(new Set([id]));
+  }
+
+  /** Sends what is added, until the signal aborts. Never rejects: a failing queue is tried again, ever more slowly. */
+  async run(signal: AbortSignal): Promise<void> {
+    const stop = () => this.#added.resolve();
+    signal.addEventListener('abort', stop, { once: true });
+    while (!signal.aborted) {
+      if (this.#waiting.length > 0) await this.#sendBatch(signal);
+      else {
+        await this.#added.promise;
+        this.#added = Promise.withResolvers();
+      }
+    }
+    signal.removeEventListener('abort', stop);
+  }
+
+  /** Waits until `run` has left nothing or the signal aborts; resolves with what could not be sent. Ends a pause of `run`. */
+  async flush(signal: AbortSignal): Promise<readonly InventoryEvent[]> {
+    const gaveUp = Promise.withResolvers<void>();
+    const giveUp = () => gaveUp.resolve();
+    signal.addEventListener('abort', giveUp, { once: true });
+    this.#flushes++;
+    this.#pause.abort();
+    while (this.#waiting.length > 0 && !signal.aborted) {
+      this.#emptied ??= Promise.withResolvers();
+      await Promise.race([this.#emptied.promise, gaveUp.promise]);
+    }
+    this.#flushes--;
+    signal.removeEventListener('abort', giveUp);
+    return [...this.#waiting];
+  }
+
+  async #sendBatch(signal: AbortSignal): Promise<void> {
+    const { inventory, attemptMs } = this.#options;
+    const batch = this.#nextBatch();
+    this.#inFlight = new Set(batch.map(({ id }) => id));
+    let outcome: PublishOutcome = { published: [], refused: [] };
+    let failure: unknown = new Error('none of the events was taken');
+    try {
+      outcome = await inventory.publish(batch, AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]));
+    } catch (error) {
+      failure = error;
+    }
+    this.#inFlight = new Set();
+    const hasProgress = this.#settle(batch, outcome);
+    if (hasProgress) this.#recover();
+    else if (!signal.aborted) await this.#waitAfter(failure, signal);
+  }
+
+  #nextBatch(): InventoryEvent[] {
+    const batch = new Map<string, InventoryEvent>();
+    for (const event of this.#waiting) {
+      if (!batch.has(event.subject)) batch.set(event.subject, event);
+      if (batch.size === maxBatch) break;
+    }
+    return [...batch.values()];
+  }
+
+  /** Whether any event of the batch need not be sent again. */
+  #settle(batch: readonly InventoryEvent[], { published, refused }: PublishOutcome): boolean {
+    const settled = new Set([...published, ...refused.map(({ id }) => id)]);
+    const hasProgress = batch.some(({ id }) => settled.has(id));
+    this.#forget(new Set(published));
+    if (published.length > 0) this.#options.onPublished?.(published);
+    for (const { id, reason } of refused)
+      this.#letGo(
+        batch.filter((event) => event.id === id),
+        reason,
+      );
+    return hasProgress;
+  }
+
+  #recover(): void {
+    if (this.#failures > 0) this.#options.log.info({ failures: this.#failures }, 'Inventory queue takes events again');
+    this.#failures = 0;
+  }
+
+  async #waitAfter(failure: unknown, signal: AbortSignal): Promise<void> {
+    const { clock, log, random } = this.#options;
+    this.#failures++;
+    // Said once an outage: the waiting events are retried quietly.
+    if (this.#failures === 1)
+      log.warn({ err: errorText(failure), waiting: this.#waiting.length }, 'Cannot publish inventory events');
+    this.#pause = new AbortController();
+    const pauseMs = backoffMs(this.#flushes > 0 ? flushBackoff : backoff, this.#failures, random);
+    await clock.sleep(pauseMs, AbortSignal.any([signal, this.#pause.signal])).catch(() => {});
+  }
+
+  #letGo(events: readonly InventoryEvent[], reason: string): void {
+    if (events.length === 0) return;
+    const { log, onRefused } = this.#options;
+    this.#forget(new Set(events.map(({ id }) => id)));
+    for (const { id, type, subject } of events.filter((event) => !isHeartbeat(event)))
+      log.error({ event: id, type, subject, reason }, 'Inventory event lost');
+    onRefused?.(events.map(({ id }) => ({ id, reason })));
+  }
+
+  #forget(ids: ReadonlySet<string>): void {
+    this.#waiting = this.#waiting.filter(({ id }) => !ids.has(id));
+    if (this.#waiting.length > 0) return;
+    this.#emptied?.resolve();
+    this.#emptied = undefined;
+  }
+
+  /** One event: the oldest heartbeat; else the oldest that a newer one of its subject outdates; else the oldest. */
+  #leastImportant(): InventoryEvent[] {
+    const idle = this.#waiting.filter(({ id }) => !this.#inFlight.has(id));
+    const newest = new Map(this.#waiting.map((event) => [event.subject, event]));
+    const outdated = idle.filter((event) => newest.get(event.subject) !== event);
+    return [...idle.filter(isHeartbeat), ...outdated, ...idle].slice(0, 1);
+  }
+}
+
+/** Why an event can never be sent: judged before it waits, so that it holds up no other. */
+function problemWith(event: InventoryEvent): string | undefined {
+  try {
+    const bytes = Buffer.byteLength(JSON.stringify(event));
+    return bytes > maxEventBytes ? `${bytes} bytes, expected at most ${maxEventBytes}` : undefined;
+  } catch (error) {
+    // From a peer: fields we do not know, nested so deeply that they can be parsed and not written.
+    return errorText(error);
+  }
+}
+
+function isHeartbeat(event: InventoryEvent): boolean {
+  return event.type === 'dev.spotable.gameserver.heartbeat.v1';
+}

@@ -1,0 +1,117 @@
+import { type GameServerEvent, type GameServerState, gameServerEvent } from '../../shared/events/event.ts';
+import { instant } from '../../shared/interruption/interruption.ts';
+import type { Instance } from '../../shared/metadata/instance.ts';
+import type { LeasedPort } from '../ports/port-lease.ts';
+
+/** What never changes in a game server's life. */
+export interface GameServerIdentity {
+  readonly gameServerId: string;
+  readonly type: string;
+  readonly ports: readonly LeasedPort[];
+  readonly pod: string | undefined;
+  readonly namespace: string | undefined;
+}
+
+/** Where it is, once that is known. */
+export interface Placement {
+  readonly instance: Instance;
+  readonly node: string | undefined;
+  readonly publicHostname: string | undefined;
+}
+
+/** What an event says beyond that. */
+export interface Report {
+  readonly name: GameServerState | 'heartbeat';
+  readonly status: GameServerState;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly players: number | null;
+  readonly deadlineMs: number | undefined;
+  readonly reason: string | undefined;
+  readonly exitCode: number | undefined;
+}
+
+export interface EventWriterOptions {
+  readonly identity: GameServerIdentity;
+  readonly leaseMs: number;
+  readonly now: () => number;
+  readonly emit: (event: GameServerEvent) => void;
+}
+
+type Draft = (placement: Placement) => GameServerEvent;
+
+/**
+ * Turns reports into events, in sequence. Until the placement is known the events wait: consumers rely on `source` staying the same for a
+ * game server's whole life.
+ */
+export class EventWriter {
+  readonly #options: EventWriterOptions;
+  #sequence = 0;
+  #placement: Placement | undefined;
+  #drafts: Draft[] = [];
+
+  constructor(options: EventWriterOptions) {
+    this.#options = options;
+  }
+
+  report(report: Report): void {
+    const draft = this.#draft(report, ++this.#sequence, this.#options.now());
+    if (this.#placement === undefined) this.#drafts.push(draft);
+    else this.#options.emit(draft(this.#placement));
+  }
+
+  /** The first placement counts. */
+  place(placement: Placement): void {
+    if (this.#placement !== undefined) return;
+    this.#placement = placement;
+    for (const draft of this.#drafts) this.#options.emit(draft(placement));
+    this.#drafts = [];
+  }
+
+  #draft(report: Report, sequence: number, nowMs: number): Draft {
+    const { identity, leaseMs } = this.#options;
+    const [first] = identity.ports;
+    return ({ instance, node, publicHostname }) =>
+      gameServerEvent(
+        report.name,
+        {
+          public_hostname: publicHostname ?? null,
+          public_port: first?.port ?? null,
+          region: instance.region ?? null,
+          status: report.status,
+          type: identity.type,
+          game_server_id: identity.gameServerId,
+          sequence,
+          lease_expires_at: report.status === 'terminated' ? null : instant(nowMs + leaseMs),
+          public_ip: instance.publicIpv4 ?? null,
+          ports: Object.fromEntries(identity.ports.map(({ name, port, protocol }) => [name, { port, protocol }])),
+          zone: instance.zone ?? null,
+          node: node ?? null,
+          instance_id: instance.instanceId ?? null,
+          instance_type: instance.instanceType ?? null,
+          lifecycle: instance.lifecycle ?? null,
+          pod: identity.pod ?? null,
+          namespace: identity.namespace ?? null,
+          labels: report.labels,
+          players: report.players,
+          deadline: report.deadlineMs === undefined ? null : instant(report.deadlineMs),
+          reason: report.reason ?? null,
+          exit_code: report.exitCode ?? null,
+        },
+        nowMs,
+      );
+  }
+}
+
+export interface AddressSources {
+  readonly advertise: string | undefined;
+  readonly instance: Instance;
+  /** The node's own address by the downward API. */
+  readonly nodeAddress: string | undefined;
+}
+
+/** What players connect to: the first that is known, from what a person said to what only this network can reach. */
+export function advertisedAddress({ advertise, instance, nodeAddress }: AddressSources): string | undefined {
+  return (
+    advertise ?? instance.publicHostname ?? instance.publicIpv4 ?? nodeAddress ?? instance.ipv6 ?? instance.localIpv4
+  );
+}

@@ -1,0 +1,25 @@
+import { collectGarbage } from '../../shared/collect-garbage.ts';
+import type { Inventory } from '../../shared/events/inventory.ts';
+import { SqsInventory, type SqsInventoryOptions } from '../../shared/events/sqs-inventory.ts';
+import { keepToBytecode } from '../../shared/keep-to-bytecode.ts';
+import { seedMessage } from './seed-message.ts';
+
+/*
+ * Everything that needs the AWS SDK. It is loaded by a dynamic import, after the game has started and only where no agent publishes for us:
+ * the SDK doubles a wrapper's memory and would delay its game by 40 ms.
+ */
+
+/** Publishes to SQS from this process. */
+export function publishAlone(options: SqsInventoryOptions & { readonly format: 'cloudevents' | 'seed' }): Inventory {
+  const sqs = new SqsInventory(options.format === 'seed' ? { ...options, body: seedMessage } : options);
+  keepToBytecode();
+  let isTrimmed = false;
+  return {
+    async publish(events, signal) {
+      const outcome = await sqs.publish(events, signal);
+      if (!isTrimmed) collectGarbage();
+      isTrimmed = true;
+      return outcome;
+    },
+  };
+}

@@ -1,0 +1,20 @@
+import type { Clock } from '../shared/clock.ts';
+import type { Log } from '../shared/log.ts';
+import type { ForwardedSignal } from './signal-numbers.ts';
+
+/** What the wrapper needs of the world around it. */
+export interface WrapperContext {
+  readonly gameServerId: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly temporaryDirectory: string;
+  /** Our own process and who started it. */
+  readonly pid: number;
+  readonly ppid: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+  /** Milliseconds since this process began. */
+  readonly upMs: () => number;
+  /** Calls back with each signal that this process gets from now on. */
+  readonly onSignal: (listener: (signal: ForwardedSignal) => void) => void;
+}
