@@ -1,6 +1,10 @@
 /** A longer line is matched by its beginning only, so that a game without line ends costs a bounded amount of memory. */
 const maxLineBytes = 16_384;
 
+/** Colours and other orders to a terminal: CSI, OSC, and the short ones (ECMA-48). */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they begin with ESC
+const terminalOrders = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])/g;
+
 /** Looks for a line in a stream of bytes that passes by. */
 export class LineMatcher {
   readonly #pattern: RegExp;
@@ -10,7 +14,7 @@ export class LineMatcher {
     this.#pattern = pattern;
   }
 
-  /** Whether a line that `chunk` completes matches. */
+  /** Whether a line that `chunk` completes matches, as a terminal would show it or byte by byte. */
   push(chunk: Buffer): boolean {
     let start = 0;
     for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, start)) {
@@ -24,7 +28,9 @@ export class LineMatcher {
 
   #matches(rest: Buffer): boolean {
     this.#keep(rest);
-    return this.#pattern.test(this.#line.toString('utf8').replace(/\r$/, ''));
+    const line = this.#line.toString('utf8').replace(/\r$/, '');
+    if (this.#pattern.test(line)) return true;
+    return line.includes('\x1b') && this.#pattern.test(line.replace(terminalOrders, '').replace(/\r$/, ''));
   }
 
   #keep(part: Buffer): void {

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errorText } from '../../shared/log.ts';
 import { hasCode } from '../../shared/system-error.ts';
+import { readableText } from './text-form.ts';
 
 /** What a game says of itself through `--status-file`. */
 export interface GameStatus {
@@ -69,7 +70,8 @@ export class StatusFile {
       if (!isFile) return 'not a regular file';
       if (found.size > maxFileBytes) return `larger than ${maxFileBytes} bytes`;
       const bytes = Buffer.alloc(maxFileBytes);
-      return parseStatusFile(bytes.toString('utf8', 0, readSync(file, bytes)));
+      const content = readableText(bytes.subarray(0, readSync(file, bytes)));
+      return content === undefined ? 'UTF-32' : parseStatusFile(content);
     } finally {
       closeSync(file);
     }

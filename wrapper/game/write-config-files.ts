@@ -1,8 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
 import { hasCode } from '../../shared/system-error.ts';
 import type { Property, Template } from '../settings/parse-setting.ts';
+import { overwriteFile } from './overwrite-file.ts';
 import { fillIn, type Placeholders, setProperty } from './placeholders.ts';
+import { decodeText, encodeText, ownText, textFormOf } from './text-form.ts';
 
 /** Writes the game's config files. Throws a FatalError that names the file. */
 export function writeConfigFiles(
@@ -11,41 +13,43 @@ export function writeConfigFiles(
   placeholders: Placeholders,
 ): void {
   for (const { source, destination } of templates) {
-    const content = attempt(`Cannot read template ${source}`, exitStatus.noInput, () => readBytes(source));
-    write(destination, fillIn(content, asBytes(placeholders)));
+    const act = `Cannot read template ${source}`;
+    const content = attempt(act, exitStatus.noInput, () => readFileSync(source));
+    rewrite(act, content, destination, (text, own) =>
+      fillIn(text, Object.fromEntries(Object.entries(placeholders).map(([name, value]) => [name, own(value)]))),
+    );
   }
   for (const { file, key, value } of properties) {
-    const content = attempt(`Cannot read properties file ${file}`, exitStatus.noInput, () => readIfThere(file));
-    write(file, setProperty(content, bytesOf(key), bytesOf(fillIn(value, placeholders))));
+    const act = `Cannot read properties file ${file}`;
+    const content = attempt(act, exitStatus.noInput, () => readIfThere(file));
+    rewrite(act, content, file, (text, own) => setProperty(text, own(key), own(fillIn(value, placeholders))));
   }
 }
 
 /** Many games write a missing properties file themselves and keep what is in it. */
-function readIfThere(file: string): string {
+function readIfThere(file: string): Buffer {
   try {
-    return readBytes(file);
+    return readFileSync(file);
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return '';
+    if (hasCode(error, 'ENOENT')) return Buffer.alloc(0);
     throw error;
   }
 }
 
-function write(file: string, bytes: string): void {
-  attempt(`Cannot write config file ${file}`, exitStatus.cannotCreate, () => writeFileSync(file, bytes, 'latin1'));
-}
-
-/** One character a byte: whatever encoding the file has, what we do not touch stays as it is. */
-function readBytes(file: string): string {
-  return readFileSync(file, 'latin1');
-}
-
-/** What we put in is UTF-8. */
-function bytesOf(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
-}
-
-function asBytes(placeholders: Placeholders): Placeholders {
-  return Object.fromEntries(Object.entries(placeholders).map(([name, value]) => [name, bytesOf(value)]));
+/** Writes `content` to `file` with its text changed and its form kept. `own` puts what we add into that form. */
+function rewrite(
+  act: string,
+  content: Buffer,
+  file: string,
+  change: (text: string, own: (text: string) => string) => string,
+): void {
+  const form = textFormOf(content);
+  if (form === undefined)
+    throw new FatalError(`${act}: it is UTF-32, expected UTF-8 or UTF-16`, { status: exitStatus.noInput });
+  const changed = change(decodeText(content, form), (text) => ownText(text, form));
+  attempt(`Cannot write config file ${file}`, exitStatus.cannotCreate, () =>
+    overwriteFile(file, encodeText(changed, form)),
+  );
 }
 
 function attempt<T>(act: string, status: number, body: () => T): T {

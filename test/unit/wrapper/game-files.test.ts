@@ -1,13 +1,29 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import fc from 'fast-check';
 import { LineMatcher } from '../../../wrapper/game/line-matcher.ts';
+import { overwriteFile } from '../../../wrapper/game/overwrite-file.ts';
 import { fillIn, setProperty } from '../../../wrapper/game/placeholders.ts';
 import { parseStatusFile, StatusFile } from '../../../wrapper/game/status-file.ts';
+import { textFormOf } from '../../../wrapper/game/text-form.ts';
 import { writeConfigFiles } from '../../../wrapper/game/write-config-files.ts';
 
 suite('Placeholders', () => {
@@ -66,7 +82,9 @@ suite('A config file', () => {
   test('keeps every byte that is not ours, in whatever encoding, and takes our text as UTF-8', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
-        writeFileSync(source, Buffer.concat([bytes, Buffer.from(' {NAME} é')]));
+        const content = Buffer.concat([bytes, Buffer.from(' {NAME} é')]);
+        fc.pre(textFormOf(content) === 'bytes');
+        writeFileSync(source, content);
         writeConfigFiles([{ source, destination: file }], [], { NAME: 'Zürich' });
         assert.deepEqual(readFileSync(file), Buffer.concat([bytes, Buffer.from(' Zürich é')]));
       }),
@@ -74,6 +92,105 @@ suite('A config file', () => {
     writeFileSync(file, Buffer.from('motd=Caf\xe9\nserver-port=1\n', 'latin1'));
     writeConfigFiles([], [{ file, key: 'server-port', value: '{PORT}' }], { PORT: '5' });
     assert.equal(readFileSync(file, 'latin1'), 'motd=Caf\xe9\nserver-port=5\n');
+  });
+});
+
+suite('A config file of a Windows program', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'windows-files-'));
+  after(() => rmSync(folder, { recursive: true }));
+  const [source, file] = [join(folder, 'in'), join(folder, 'out')];
+  const utf16be = (text: string) => Buffer.from(text, 'utf16le').swap16();
+  const forms: readonly [string, (text: string) => Buffer][] = [
+    ['UTF-16 with a byte order mark', (text) => Buffer.from(`\ufeff${text}`, 'utf16le')],
+    ['UTF-16 without one', (text) => Buffer.from(text, 'utf16le')],
+    ['big-endian UTF-16', (text) => utf16be(`\ufeff${text}`)],
+    ['big-endian UTF-16 without a mark', utf16be],
+    ['UTF-8 with a byte order mark', (text) => Buffer.from(`\ufeff${text}`)],
+  ];
+  for (const [name, encode] of forms)
+    test(`in ${name} is changed where it should be, and keeps its form`, () => {
+      writeFileSync(file, encode('Port=1\r\n[Überschrift]\r\nName=x\r\n'));
+      writeConfigFiles([], [{ file, key: 'Port', value: '{PORT}' }], { PORT: '5' });
+      writeConfigFiles([], [{ file, key: 'Name', value: '{NAME}' }], { NAME: 'Zürich' });
+      writeConfigFiles([], [{ file, key: 'New', value: '1' }], {});
+      assert.deepEqual(readFileSync(file), encode('Port=5\r\n[Überschrift]\r\nName=Zürich\r\nNew=1\r\n'));
+      writeFileSync(source, encode('<port>{PORT}</port>'));
+      writeConfigFiles([{ source, destination: file }], [], { PORT: 'ß5' });
+      assert.deepEqual(readFileSync(file), encode('<port>ß5</port>'));
+    });
+
+  test('in UTF-32 is refused in one line and stays as it is', () => {
+    const content = Buffer.from([0xff, 0xfe, 0, 0, 0x61, 0, 0, 0]);
+    writeFileSync(file, content);
+    assert.throws(
+      () => writeConfigFiles([], [{ file, key: 'a', value: '1' }], {}),
+      /^FatalError: Cannot read properties file .*out: it is UTF-32, expected UTF-8 or UTF-16$/,
+    );
+    assert.deepEqual(readFileSync(file), content);
+  });
+});
+
+suite('A file that is overwritten', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'overwrite-'));
+  after(() => rmSync(folder, { recursive: true }));
+  const path = (name: string) => join(folder, name);
+  const content = (text: string) => Buffer.from(text);
+
+  test('is replaced in one step, keeps its mode, and leaves nothing beside it', () => {
+    const file = path('alone/a');
+    mkdirSync(path('alone'));
+    writeFileSync(file, 'old', { mode: 0o640 });
+    const before = openSync(file, 'r');
+    overwriteFile(file, content('new'));
+    assert.equal(readFileSync(file, 'utf8'), 'new');
+    assert.equal(statSync(file).mode & 0o777, 0o640);
+    // Whoever had it open still reads what it was, not half of what it is.
+    assert.equal(readFileSync(before, 'utf8'), 'old');
+    closeSync(before);
+    assert.deepEqual(readdirSync(path('alone')), ['a']);
+  });
+
+  test('stays a symbolic link, and the same file under its other names', () => {
+    writeFileSync(path('real'), 'old');
+    symlinkSync('real', path('link'));
+    overwriteFile(path('link'), content('by link'));
+    assert.equal(readlinkSync(path('link')), 'real');
+    assert.equal(readFileSync(path('real'), 'utf8'), 'by link');
+    linkSync(path('real'), path('other'));
+    overwriteFile(path('other'), content('by name'));
+    assert.equal(readFileSync(path('real'), 'utf8'), 'by name');
+  });
+
+  const isRoot = process.getuid?.() === 0;
+  test('is written over where its folder takes no new file', { skip: isRoot && 'root may write anywhere' }, () => {
+    mkdirSync(path('closed'));
+    writeFileSync(path('closed/a'), 'old');
+    chmodSync(path('closed'), 0o555);
+    overwriteFile(path('closed/a'), content('new'));
+    assert.equal(readFileSync(path('closed/a'), 'utf8'), 'new');
+    chmodSync(path('closed'), 0o755);
+  });
+
+  const small = ['unshare', '--user', '--map-root-user', '--mount'];
+  const inSmallMount = (script: string) => [
+    ...small.slice(1),
+    'sh',
+    '-c',
+    `mount -t tmpfs -o size=64k tmpfs "$1" && cd "$1" && ${script}`,
+    'sh',
+  ];
+  const isPossible = spawnSync(small[0] ?? '', [...inSmallMount('true'), mkdtempSync(path('mount-'))]).status === 0;
+  test('keeps its old content where a full disk has no room for more', { skip: !isPossible && 'needs unshare' }, () => {
+    const module = join(import.meta.dirname, '../../../wrapper/game/overwrite-file.ts');
+    const program = `import { overwriteFile } from '${module}'; overwriteFile('a', Buffer.alloc(60_000, 'y'))`;
+    const script = `head -c 30000 /dev/zero | tr '\\0' x > a; "$2" --input-type=module-typescript -e "$3"; grep -c '^x*$' a; wc -c < a; ls -A`;
+    const { stdout, stderr } = spawnSync(
+      small[0] ?? '',
+      [...inSmallMount(script), mkdtempSync(path('mount-')), process.execPath, program],
+      { encoding: 'utf8' },
+    );
+    assert.match(stderr, /ENOSPC/);
+    assert.deepEqual(stdout.trim().split('\n'), ['1', '30000', 'a']);
   });
 });
 
@@ -94,6 +211,15 @@ suite('A line in the output', () => {
     assert.equal(matcher.push(Buffer.from('ready')), false);
     assert.equal(matcher.push(Buffer.from(' or not\n')), false);
     assert.equal(matcher.push(Buffer.from('ready\r\n')), true);
+  });
+
+  test('is found under its colours, as a terminal shows it and as it was written', () => {
+    const line = Buffer.from(
+      '[\x1b[32mINFO\x1b[0m]: Server \x1b[1mstarted\x1b[0m\x1b]0;title\x07 on\x1b(B port 5\x1b[K\r\n',
+    );
+    assert.ok(new LineMatcher(/^\[INFO\]: Server started on port 5$/).push(line));
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: what somebody may have written before
+    assert.ok(new LineMatcher(/\x1b\[32mINFO/).push(line));
   });
 
   test('without an end costs no more than its beginning', () => {
@@ -151,6 +277,16 @@ suite('A status file', () => {
     assert.equal(file.readIfChanged(), undefined);
     writeFileSync(path, '{"players": 12}');
     assert.deepEqual(file.readIfChanged(), { players: 12, isAllocated: undefined, labels: {} });
+  });
+
+  test('may be UTF-8 with a byte order mark, or UTF-16: Windows programs write it so', () => {
+    const path = join(folder, 'windows');
+    const file = new StatusFile(path);
+    const status = '\ufeff{"players": 7, "allocated": true, "labels": {"map": "Ö"}}';
+    for (const content of [Buffer.from(status), Buffer.from(`${status} `, 'utf16le')]) {
+      writeFileSync(path, content);
+      assert.deepEqual(file.readIfChanged(), { players: 7, isAllocated: true, labels: { map: 'Ö' } });
+    }
   });
 
   const odd: [string, (path: string) => void, RegExp][] = [
