@@ -177,6 +177,26 @@ suite('The SDK server stays small and well', () => {
     }
   });
 
+  test('while clients offer protocols that it does not speak: their calls are answered as if they had not', async (t) => {
+    const server = await SdkProcess.start(t);
+    const offers = [
+      // What Java's HttpClient sends on a plain connection unless it is told otherwise, and curl with --http2.
+      'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n',
+      'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eDogeDogeDogeDogeDog\r\n',
+      'Connection: upgrade\r\nUpgrade: TLS/1.2\r\n',
+    ];
+    for (const offer of offers) {
+      const socket = await server.connect(t);
+      const isAnswered = hears(socket, '\r\n\r\n{}');
+      socket.write(`POST /ready HTTP/1.1\r\nHost: x\r\n${offer}Content-Length: 2\r\n\r\n{}`);
+      await isAnswered;
+      // The connection stays what it is: the next call on it is heard as well.
+      const isReady = hears(socket, '"state":"Ready"');
+      socket.write(`GET /gameserver HTTP/1.1\r\nHost: x\r\n${offer}\r\n`);
+      await isReady;
+    }
+  });
+
   test('while gRPC gets messages that are too long, unknown methods and garbage', async (t) => {
     const server = await SdkProcess.start(t);
     const client = new Client(`127.0.0.1:${server.grpcPort}`, credentials.createInsecure());

@@ -71,6 +71,8 @@ class RestShell {
         keepAliveTimeout: idleLimitMs,
         connectionsCheckingInterval: limitCheckMs,
         noDelay: true,
+        // An offer that is not taken changes nothing (RFC 9110, 7.8): Java's client offers h2c with each of its calls.
+        shouldUpgradeCallback: isWatchByWebSocket,
       },
       (request, response) => {
         if (this.#isGreedy(request, response)) return void request.socket.destroy();
@@ -156,11 +158,8 @@ class RestShell {
     socket.on('error', () => {});
     this.#upgraded.add(socket);
     socket.on('close', () => this.#upgraded.delete(socket));
-    const route = findRoute('GET', request.url ?? '');
     const isOwn = (await this.#verdicts.get(socket)) === true;
     if (!isOwn) return answerRaw(socket, stranger);
-    if ('code' in route) return answerRaw(socket, route);
-    if (route.method.kind !== 'watch') return answerRaw(socket, noWebSocket);
     // Loaded for the first one: only Unreal asks for it.
     const { watchByWebSocket } = await import('./web-socket-watch.ts');
     if (!socket.destroyed) watchByWebSocket({ request, socket, head, endpoint: this.#endpoint });
@@ -185,7 +184,12 @@ const tooLong: SdkError = {
 };
 const tooBusy: SdkError = { code: codes.resourceExhausted, message: 'too many large bodies at a time' };
 const tooManyWatchers: SdkError = { code: codes.resourceExhausted, message: 'too many watchers' };
-const noWebSocket: SdkError = { code: codes.unimplemented, message: 'only /watch/gameserver is a WebSocket' };
+
+/** The one protocol that we can change to, where we do. */
+function isWatchByWebSocket({ method, url, headers }: IncomingMessage): boolean {
+  const route = findRoute(method ?? '', url ?? '');
+  return 'method' in route && route.method.kind === 'watch' && headers.upgrade?.toLowerCase() === 'websocket';
+}
 
 function readCall({ method, fields }: Route, body: Buffer): SdkCall | SdkError {
   const message = parseBody(body);
