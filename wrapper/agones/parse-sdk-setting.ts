@@ -1,6 +1,6 @@
 import type { Parse } from '../../shared/settings/setting.ts';
-import { maxListCapacity } from './model/list-calls.ts';
-import type { Counter } from './model/sdk-model.ts';
+import { maxListCapacity, maxValueCharacters } from './model/list-calls.ts';
+import type { Counter, List } from './model/sdk-model.ts';
 
 /** `rooms=1/10`: what a GameServer's spec says in Agones. */
 export const sdkCounter: Parse<readonly [string, Counter]> = (text) => {
@@ -10,10 +10,15 @@ export const sdkCounter: Parse<readonly [string, Counter]> = (text) => {
   return { expected: 'NAME=COUNT/CAPACITY such as rooms=1/10, the count at most the capacity' };
 };
 
-/** `players=100`: an empty list. */
-export const sdkList: Parse<readonly [string, bigint]> = (text) => {
-  const [, name = '', digits = '0'] = /^([\w.-]{1,63})=(\d{1,9})$/.exec(text) ?? [];
-  const capacity = BigInt(digits);
-  if (name !== '' && capacity <= maxListCapacity) return { value: [name, capacity] };
-  return { expected: `NAME=CAPACITY such as players=100, at most ${maxListCapacity}` };
+/** `players=100`, or with the values that the list begins with: `players=100:alice,bob`. */
+export const sdkList: Parse<readonly [string, List]> = (text) => {
+  const expected = `NAME=CAPACITY such as players=100, at most ${maxListCapacity}, or with its first values players=100:alice,bob`;
+  const [, name = '', digits = '0', first] = /^([\w.-]{1,63})=(\d{1,9})(?::(.+))?$/s.exec(text) ?? [];
+  const list = { capacity: BigInt(digits), values: first?.split(',') ?? [] };
+  if (name === '' || list.capacity > maxListCapacity) return { expected };
+  const areFit = list.values.every(({ length }) => length > 0 && length <= maxValueCharacters);
+  if (!areFit || new Set(list.values).size < list.values.length)
+    return { expected: `${expected}; each value once, with 1 to ${maxValueCharacters} characters` };
+  if (BigInt(list.values.length) > list.capacity) return { expected: `${expected}; no more values than the capacity` };
+  return { value: [name, list] };
 };

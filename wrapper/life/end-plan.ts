@@ -20,6 +20,8 @@ export interface EndCause {
   readonly deadlineMs: number | undefined;
   /** By when the wrapper has to be gone. */
   readonly endByMs: number;
+  /** The game is not told before this instant, because it is ending by itself. undefined: no such reason. */
+  readonly notToldBeforeMs?: number | undefined;
 }
 
 /** What is known of an end that is under way. */
@@ -59,7 +61,8 @@ export function deadlineMs(plan: EndPlan): number {
 
 /** When the game is told. -Infinity: at once. */
 export function stopAtMs(plan: EndPlan, stopLeadMs: number | undefined): number {
-  return stopLeadMs === undefined ? -Infinity : endByMs(plan) - stopLeadMs;
+  const wantedMs = stopLeadMs === undefined ? -Infinity : endByMs(plan) - stopLeadMs;
+  return Math.max(wantedMs, Math.min(...plan.causes.map(({ notToldBeforeMs }) => notToldBeforeMs ?? -Infinity)));
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Counter } from '../agones/model/sdk-model.ts';
+import type { Counter, List } from '../agones/model/sdk-model.ts';
 import type { Action, PortRange, PortRequest, Property, ReadyRule, Template } from './parse-setting.ts';
 
 /** What a wrapper is told to do. Times are in milliseconds; undefined means off, or not known. */
@@ -40,7 +40,7 @@ export interface WrapperConfig {
   readonly sdkHealthThreshold: number;
   readonly sdkHealthDelayMs: number;
   readonly sdkCounters: readonly (readonly [name: string, counter: Counter])[];
-  readonly sdkLists: readonly (readonly [name: string, capacity: bigint])[];
+  readonly sdkLists: readonly (readonly [name: string, list: List])[];
   readonly hideEnv: readonly string[];
   readonly podName: string | undefined;
   readonly podNamespace: string | undefined;

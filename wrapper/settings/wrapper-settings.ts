@@ -333,7 +333,7 @@ export const wrapperSettings: WrapperSettings = {
     {
       flag: 'sdk-list',
       env: 'SPOTABLE_SDK_LISTS',
-      placeholder: 'NAME=CAPACITY',
+      placeholder: 'NAME=CAPACITY[:VALUE,..]',
       help: "a list, as in a GameServer's spec",
     },
     sdkList,

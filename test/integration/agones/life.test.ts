@@ -112,6 +112,14 @@ suite('A game that speaks the SDK', { concurrency: 3 }, () => {
     assert.equal((await wrapper.said('Interruption learned'))['kind'], 'unhealthy');
   });
 
+  for (const form of ['grpc', 'rest'])
+    test(`that exits right after its Shutdown() by ${form} has its own exit status`, async (t) => {
+      const wrapper = new WrapperProcess(t, ['--ready', 'sdk'], game(form, 'goodbye'));
+      assert.equal(await wrapper.status(), 0);
+      assert.equal((await wrapper.said('Interruption learned'))['kind'], 'shutdown');
+      assert.deepEqual(wrapper.output, ['watched "first"']);
+    });
+
   test('finds no SDK server, no port and no module of it where nobody asks for one', async (t) => {
     const wrapper = new WrapperProcess(t, ['--ready', 'delay:0s'], ['sh', '-c', 'env | grep AGONES; exit 0']);
     assert.equal(await wrapper.status(), 0);

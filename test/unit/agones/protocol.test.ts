@@ -174,10 +174,14 @@ suite('The kernel’s table of connections', () => {
 suite('What the spec of a GameServer says', () => {
   test('is read as a counter or a list', () => {
     assert.deepEqual(sdkCounter('rooms=1/10'), { value: ['rooms', { count: 1n, capacity: 10n }] });
-    assert.deepEqual(sdkList('players=100'), { value: ['players', 100n] });
+    assert.deepEqual(sdkList('players=100'), { value: ['players', { capacity: 100n, values: [] }] });
+    assert.deepEqual(sdkList('players=3:test0,test1,a b'), {
+      value: ['players', { capacity: 3n, values: ['test0', 'test1', 'a b'] }],
+    });
   });
   for (const text of ['', 'rooms', 'rooms=1', 'rooms=11/10', '=1/2', 'a b=1/2'])
     test(`is no counter where it says ${JSON.stringify(text)}`, () => assert.ok('expected' in sdkCounter(text)));
-  for (const text of ['', 'players', 'players=1001', 'players=-1', '=1'])
+  const tooMany = 'players=1:a,b';
+  for (const text of ['', 'players', 'players=1001', 'players=-1', '=1', tooMany, 'players=9:a,a', 'players=9:a,,b'])
     test(`is no list where it says ${JSON.stringify(text)}`, () => assert.ok('expected' in sdkList(text)));
 });

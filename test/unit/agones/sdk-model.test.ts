@@ -19,7 +19,7 @@ const nowMs = Date.parse('2026-01-01T00:00:00Z');
 const rules: HealthRules = { periodMs: 5000, threshold: 3, delayMs: 5000 };
 const seed = {
   counters: [['rooms', { count: 1n, capacity: 10n }]],
-  lists: [['players', 3n]],
+  lists: [['players', { capacity: 3n, values: [] }]],
 } as const;
 const fresh = newSdkModel(seed, rules, nowMs);
 const update = {

@@ -56,7 +56,10 @@ suite('What the game says', () => {
     assert.deepEqual(others, []);
     assert.deepEqual(ended, {
       kind: 'end-announced',
-      cause: { id: 'shutdown', via: 'wrapper', reason: 'shutdown', deadlineMs: undefined, endByMs: nowMs + 30_000 },
+      cause: {
+        ...{ id: 'shutdown', via: 'wrapper', reason: 'shutdown', deadlineMs: undefined },
+        ...{ endByMs: nowMs + 30_000, notToldBeforeMs: nowMs + 1000 },
+      },
     });
     const [soon] = between(allocated, gone, { stopLeadMs: 10_000 });
     assert.equal(soon?.kind === 'end-announced' && soon.cause.endByMs, nowMs + 10_000);
@@ -71,7 +74,7 @@ suite('What the game says', () => {
 
 suite('The inventory', () => {
   const rich = newSdkModel(
-    { counters: [['players', { count: 4n, capacity: 8n }]], lists: [['rooms', 5n]] },
+    { counters: [['players', { count: 4n, capacity: 8n }]], lists: [['rooms', { capacity: 5n, values: [] }]] },
     health,
     nowMs,
   );
@@ -80,7 +83,7 @@ suite('The inventory', () => {
     assert.equal(view(fresh).players, null);
     assert.equal(view(rich).players, 4);
     const listed = newSdkModel(
-      { counters: [['players', { count: 4n, capacity: 8n }]], lists: [['players', 5n]] },
+      { counters: [['players', { count: 4n, capacity: 8n }]], lists: [['players', { capacity: 5n, values: [] }]] },
       health,
       nowMs,
     );

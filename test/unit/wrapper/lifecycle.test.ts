@@ -26,6 +26,10 @@ const spot: EndCause = {
   endByMs: 115_000,
 };
 const sooner: EndCause = { ...spot, deadlineMs: 60_000, endByMs: 55_000 };
+const shutdown: EndCause = {
+  ...{ id: 'shutdown', via: 'wrapper', reason: 'shutdown', deadlineMs: undefined },
+  ...{ endByMs: 30_010, notToldBeforeMs: 1010 },
+};
 const maintenance: EndCause = {
   ...spot,
   id: 'i-1/maintenance',
@@ -107,6 +111,24 @@ suite('A game server', () => {
       moments: [...readyAt5, at(10, announced(spot))],
       untilMs: 200_000,
       story: [...birth, '5 ready', '10 announce-end', '10 stop-game SIGTERM', '10 terminating', '114000 kill-game'],
+    },
+    {
+      name: 'that has shut itself down has a moment to be gone before anybody tells it',
+      moments: [...readyAt5, at(10, announced(shutdown)), at(400, exited(0))],
+      untilMs: 200_000,
+      story: [...birth, '5 ready', '10 announce-end', '10 terminating', '400 terminated'],
+    },
+    {
+      name: 'that has shut itself down and stays is told after that moment, or as soon as somebody else wants its end',
+      moments: [...readyAt5, at(10, announced(shutdown))],
+      untilMs: 2000,
+      story: [...birth, '5 ready', '10 announce-end', '10 terminating', '1010 stop-game SIGTERM'],
+    },
+    {
+      name: 'that has shut itself down is told at once where a SIGTERM follows',
+      moments: [...readyAt5, at(10, announced(shutdown)), at(20, sigterm)],
+      untilMs: 2000,
+      story: [...birth, '5 ready', '10 announce-end', '10 terminating', '20 stop-game SIGTERM'],
     },
     {
       name: 'told of the same interruption again does nothing',

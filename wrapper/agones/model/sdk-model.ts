@@ -64,7 +64,7 @@ export interface SdkModel {
 
 export interface SdkSeed {
   readonly counters: readonly (readonly [name: string, counter: Counter])[];
-  readonly lists: readonly (readonly [name: string, capacity: bigint])[];
+  readonly lists: readonly (readonly [name: string, list: List])[];
 }
 
 /** A game server that has just been created. */
@@ -78,7 +78,7 @@ export function newSdkModel(seed: SdkSeed, { delayMs }: HealthRules, nowMs: numb
     labels: new Map(),
     annotations: new Map(),
     counters: new Map(seed.counters),
-    lists: new Map(seed.lists.map(([name, capacity]) => [name, { capacity, values: [] }])),
+    lists: new Map(seed.lists),
     players: undefined,
     end: undefined,
     risk: undefined,

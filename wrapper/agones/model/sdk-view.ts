@@ -19,6 +19,12 @@ const maxLabels = 24;
 /** What an event takes as a number of players. */
 const maxPlayers = 1_000_000n;
 
+/**
+ * Most games exit right after Shutdown(), as Agones' own clients do. There the SIGTERM comes with the pod's deletion, about a second later;
+ * one that comes sooner would give them a signal as their exit status.
+ */
+const maxOwnExitMs = 1000;
+
 export function viewOf(model: SdkModel, { periodMs, threshold }: HealthRules): SdkView {
   const { state } = model;
   return {
@@ -72,10 +78,11 @@ export function happeningsBetween(
   if (view.isAllocated !== before.isAllocated && !view.hasShutDown)
     lifeEvents.push({ kind: 'allocation', isAllocated: view.isAllocated });
   if (view.hasShutDown && !before.hasShutDown) {
-    // The game has finished by its own word: there is no match to play on, so it is told at once.
+    // The game has finished by its own word: there is no match to play on.
     const graceMs = Math.min(rules.gracePeriodMs, rules.stopLeadMs ?? Number.POSITIVE_INFINITY);
+    const notToldBeforeMs = nowMs + Math.min(maxOwnExitMs, graceMs / 4);
     const cause = { id: 'shutdown', via: 'wrapper', reason: 'shutdown', deadlineMs: undefined } as const;
-    lifeEvents.push({ kind: 'end-announced', cause: { ...cause, endByMs: nowMs + graceMs } });
+    lifeEvents.push({ kind: 'end-announced', cause: { ...cause, endByMs: nowMs + graceMs, notToldBeforeMs } });
   }
   return lifeEvents;
 }
