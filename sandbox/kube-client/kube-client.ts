@@ -1,4 +1,5 @@
-import { Agent, type IncomingMessage, request } from 'node:http';
+import { Agent as HttpAgent, type IncomingMessage, request } from 'node:http';
+import { Agent as HttpsAgent, request as requestTls } from 'node:https';
 import { KubeError } from './kube-error.ts';
 import type { AnyKubeObject, KubeList, KubeObject, WatchEvent } from './kube-object.ts';
 import { readLines, readText } from './read-body.ts';
@@ -60,14 +61,17 @@ interface Call {
 export class KubeClient {
   readonly url: string;
   readonly #token: string | undefined;
-  readonly #agent: Agent = new Agent({ keepAlive: true });
+  readonly #agent: HttpAgent;
 
-  constructor({ url, token }: { url: string; token?: string }) {
-    if (!URL.canParse(url) || new URL(url).protocol !== 'http:') {
-      throw new TypeError(`Cannot use API server ${url}: expected an http:// URL`);
+  /** `ca` is the authority (PEM) of an https:// server. */
+  constructor({ url, token, ca }: { url: string; token?: string; ca?: string }) {
+    const protocol = URL.canParse(url) ? new URL(url).protocol : undefined;
+    if (protocol !== 'http:' && protocol !== 'https:') {
+      throw new TypeError(`Cannot use API server ${url}: expected an http:// or https:// URL`);
     }
     this.url = url;
     this.#token = token;
+    this.#agent = protocol === 'http:' ? new HttpAgent({ keepAlive: true }) : new HttpsAgent({ keepAlive: true, ca });
   }
 
   get<T extends KubeObject = AnyKubeObject>(path: string, options: CallOptions = {}): Promise<T> {
@@ -181,7 +185,8 @@ export class KubeClient {
       headers['content-length'] = String(Buffer.byteLength(body));
     }
     return new Promise((resolve, reject) => {
-      const sent = request(url, { method: call.method, headers, agent: this.#agent, signal });
+      const send = url.protocol === 'http:' ? request : requestTls;
+      const sent = send(url, { method: call.method, headers, agent: this.#agent, signal });
       const late = setTimeout(
         () => sent.destroy(new Error(`no answer within ${headersTimeoutMs} ms`)),
         headersTimeoutMs,

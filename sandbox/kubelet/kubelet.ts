@@ -15,9 +15,11 @@ import { type PodHome, PodWorker } from './pod-worker.ts';
 import { Sweeper, type SweepResult } from './process/sweep.ts';
 
 export interface KubeletOptions {
-  /** `http://127.0.0.1:PORT` of the API server. */
+  /** `http://127.0.0.1:PORT` or `https://127.0.0.1:PORT` of the API server. */
   server: string;
   token?: string;
+  /** The API server's authority (PEM). */
+  ca?: string;
   node: string;
   /** Where pods' directories (`pods/UID`) and logs (`logs/NAMESPACE_POD_UID/CONTAINER.log`) go. One kubelet at a time. */
   root: string;
@@ -67,8 +69,12 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const { killed } = await killAll();
   await rm(join(root, 'pods'), { recursive: true, force: true });
 
-  const { node, tell, token, server } = options;
-  const kube = new KubeClient({ url: server, ...(token === undefined ? {} : { token }) });
+  const { node, tell, token, server, ca } = options;
+  const kube = new KubeClient({
+    url: server,
+    ...(token === undefined ? {} : { token }),
+    ...(ca === undefined ? {} : { ca }),
+  });
   const over = new AbortController();
   const workers = new Map<string, PodWorker>();
   const home = describeHome(options, { kube, root, markerPrefix, sweeper, signal: over.signal });
