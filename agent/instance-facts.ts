@@ -3,6 +3,7 @@ import type { Clock } from '../shared/clock.ts';
 import { errorText, type Log } from '../shared/log.ts';
 import { type Instance, readInstance, unknownInstance } from '../shared/metadata/instance.ts';
 import type { MetadataClient } from '../shared/metadata/metadata-client.ts';
+import { NewCauses } from '../shared/new-causes.ts';
 
 export interface InstanceFactsParts {
   readonly metadata: MetadataClient;
@@ -53,6 +54,7 @@ export class InstanceFacts {
   /** Asks until it is answered or the signal aborts. Nothing waits for it. */
   async learn(signal: AbortSignal): Promise<void> {
     const { metadata, clock, log, random = Math.random } = this.#parts;
+    const causes = new NewCauses();
     for (let failures = 0; !signal.aborted; ) {
       try {
         this.#known = await readInstance(metadata, signal);
@@ -61,7 +63,8 @@ export class InstanceFacts {
       } catch (error) {
         if (signal.aborted) return;
         failures++;
-        if (failures === 1) log.warn({ err: errorText(error) }, 'Cannot read instance facts');
+        const err = errorText(error);
+        if (causes.isNew(err)) log.warn({ err }, 'Cannot read instance facts');
         await clock.sleep(backoffMs(backoff, failures, random), signal).catch(() => {});
       }
     }

@@ -12,6 +12,7 @@ import { KubeConnection } from '../shared/kubernetes/kube-connection.ts';
 import { errorText, type Log } from '../shared/log.ts';
 import { MetadataClient } from '../shared/metadata/metadata-client.ts';
 import { type ProgramText, startUp } from '../shared/settings/start-up.ts';
+import { stderrWriter } from '../shared/stderr-writer.ts';
 import { Agent, type AgentParts } from './agent.ts';
 import { DryRunCluster } from './cluster/dry-run-cluster.ts';
 import { KubeCluster } from './cluster/kube-cluster.ts';
@@ -41,6 +42,7 @@ import { finishDrain, untilAborted } from './shut-down.ts';
 /** Under the 2 s that a container runtime may leave us at worst. */
 const maxFlushMs = 2000;
 const clock = systemClock;
+const write = stderrWriter('agent');
 
 const program: ProgramText = {
   name: 'spotable-agent',
@@ -55,7 +57,7 @@ Kubernetes cluster. A second SIGTERM ends it at once.`,
 const start = startUp(agentSettings, program, { argv: process.argv.slice(2), env: process.env });
 if (start.kind === 'end') {
   process.stdout.write(start.stdout);
-  process.stderr.write(start.stderr);
+  write(start.stderr);
   process.exitCode = start.status;
 } else {
   // Not awaited here: a CommonJS bundle has no top-level await. A bug rejects, and so ends the process with its stack.
@@ -65,7 +67,7 @@ if (start.kind === 'end') {
 }
 
 async function main(config: AgentConfig): Promise<number> {
-  const log = pino({ name: 'agent', level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const log = pino({ name: 'agent', level: config.logLevel }, { write });
   const { queueUrl, metadataEndpoint, webhookUrl, ...settings } = config;
   // The webhook's path is its secret.
   const urls = { queueUrl: queueUrl?.href, metadataEndpoint: metadataEndpoint.href, webhookHost: webhookUrl?.host };
@@ -79,7 +81,7 @@ async function main(config: AgentConfig): Promise<number> {
     return 0;
   } catch (error) {
     if (!(error instanceof FatalError)) throw error;
-    process.stderr.write(`${program.name}: ${error.message}\n`);
+    write(`${program.name}: ${error.message}\n`);
     return error.status;
   } finally {
     stop.abort();

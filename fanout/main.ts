@@ -5,6 +5,7 @@ import { systemClock } from '../shared/clock.ts';
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { errorText, jsonLog } from '../shared/log.ts';
 import { startUp } from '../shared/settings/start-up.ts';
+import { stderrWriter } from '../shared/stderr-writer.ts';
 import { runFanout } from './fanout.ts';
 import { type FanoutSettings, fanoutSettings } from './fanout-settings.ts';
 import { sourcesOf } from './sources/sources-of.ts';
@@ -23,6 +24,8 @@ const program = {
   ].join('\n'),
 };
 
+const write = stderrWriter('fanout');
+
 // Not awaited here: a CommonJS bundle has no top-level await. A bug rejects, and so ends the process with its stack.
 if (isMainThread) void main();
 else if (parentPort !== null) void runWorker(parentPort, workerData as WorkerStart);
@@ -31,14 +34,14 @@ async function main(): Promise<void> {
   const started = startUp(fanoutSettings, program, { argv: process.argv.slice(2), env: process.env });
   if (started.kind === 'end') {
     process.stdout.write(started.stdout);
-    process.stderr.write(started.stderr);
+    write(started.stderr);
     process.exitCode = started.status;
     return;
   }
   try {
     await serve(started.values);
   } catch (error) {
-    process.stderr.write(`${program.name}: ${errorText(error)}\n`);
+    write(`${program.name}: ${errorText(error)}\n`);
     // Whatever has started holds the process open: sockets, timers, workers.
     process.exit(error instanceof FatalError ? error.status : exitStatus.osError);
   }
@@ -46,7 +49,7 @@ async function main(): Promise<void> {
 
 async function serve(settings: FanoutSettings): Promise<void> {
   const { now } = systemClock;
-  const log = jsonLog({ write: (line) => process.stderr.write(line), now, name: 'fanout', level: settings.logLevel });
+  const log = jsonLog({ write, now, name: 'fanout', level: settings.logLevel });
   const draining = new AbortController();
   const hurrying = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const)

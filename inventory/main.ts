@@ -6,6 +6,7 @@ import { systemClock } from '../shared/clock.ts';
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { errorText, jsonLog } from '../shared/log.ts';
 import { type ProgramText, startUp } from '../shared/settings/start-up.ts';
+import { stderrWriter } from '../shared/stderr-writer.ts';
 import { defaultStatePath, type InventoryConfig, inventorySettings } from './config.ts';
 import { InventoryView } from './fold/inventory-view.ts';
 import { Intake } from './intake.ts';
@@ -34,10 +35,11 @@ written; 73 state file cannot be opened; 77 no right to read the queue; 78 wrong
 // costs a quarter more CPU; --optimize-for-size would cost three quarters.
 for (const flag of ['--heap-growing-percent=80', '--semi-space-growth-factor=1']) setFlagsFromString(flag);
 
+const write = stderrWriter('inventory');
 const start = startUp(inventorySettings, program, { argv: process.argv.slice(2), env: process.env });
 if (start.kind === 'end') {
   process.stdout.write(start.stdout);
-  process.stderr.write(start.stderr);
+  write(start.stderr);
   process.exitCode = start.status;
 } else {
   // Not awaited here: a CommonJS bundle has no top-level await. A bug rejects, and so ends the process with its stack.
@@ -56,7 +58,7 @@ async function main(config: InventoryConfig): Promise<number> {
     return 0;
   } catch (error) {
     if (!(error instanceof FatalError)) throw error;
-    process.stderr.write(`${program.name}: ${error.message}\n`);
+    write(`${program.name}: ${error.message}\n`);
     return error.status;
   }
 }
@@ -68,7 +70,7 @@ async function compose(config: InventoryConfig, stop: AbortController): Promise<
   const isLive = process.stdout.isTTY === true && !config.json && !config.once;
   const notices = new Notices({
     first: `Reading ${queueUrl.href}`,
-    sink: isLive ? undefined : jsonLog({ write: (line) => process.stderr.write(line), now, name: program.name }),
+    sink: isLive ? undefined : jsonLog({ write, now, name: program.name }),
   });
   const queue = new SqsQueue({
     queueUrl: queueUrl.href,

@@ -2,6 +2,7 @@ import { type Backoff, backoffMs } from '../shared/backoff.ts';
 import type { Clock } from '../shared/clock.ts';
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { errorText, type Log } from '../shared/log.ts';
+import { NewCauses } from '../shared/new-causes.ts';
 import type { Change } from './fold/inventory-view.ts';
 import type { Intake } from './intake.ts';
 import { type EventQueue, type Message, maxMessagesPerRequest } from './queue/queue.ts';
@@ -82,11 +83,12 @@ export async function readInventory(options: ReaderOptions, signal: AbortSignal)
   if (ended.signal.reason instanceof FatalError) throw ended.signal.reason;
 }
 
-/** Never throws for what may pass: it says an outage once, and when it is over. */
+/** Never throws for what may pass: it logs each cause of an outage once, and its end. */
 async function receive(
   { queue, intake, clock, log, isOnce, onRequest, random = Math.random }: ReaderOptions,
   { isFirst, signal }: { isFirst: boolean; signal: AbortSignal },
 ): Promise<readonly Message[]> {
+  const causes = new NewCauses();
   for (let failures = 0; !signal.aborted; ) {
     try {
       onRequest?.('receive');
@@ -101,7 +103,8 @@ async function receive(
       failures++;
       if (isOnce === true && failures >= maxFailuresOnce)
         throw new FatalError(errorText(error), { status: exitStatus.unavailable, cause: error });
-      if (failures === 1) log.warn({ err: errorText(error) }, 'Cannot read the inventory queue');
+      const err = errorText(error);
+      if (causes.isNew(err)) log.warn({ err }, 'Cannot read the inventory queue');
       await clock.sleep(backoffMs(backoff, failures, random), signal).catch(() => {});
     }
   }

@@ -3,12 +3,12 @@ import { systemClock } from '../shared/clock.ts';
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { errorText, jsonLog } from '../shared/log.ts';
 import { type ProgramText, startUp } from '../shared/settings/start-up.ts';
+import { stderrWriter } from '../shared/stderr-writer.ts';
 import { nameGameServer } from './game-server-id.ts';
 import { exitStatusOf } from './life/lifecycle.ts';
 import { contradictions, type WrapperConfig } from './settings/config.ts';
 import { wrapperSettings } from './settings/wrapper-settings.ts';
 import { type ForwardedSignal, forwardedSignals } from './signal-numbers.ts';
-import { stderrWriter } from './stderr-writer.ts';
 import { serveGame } from './wrapper.ts';
 
 const program: ProgramText = {
@@ -22,7 +22,7 @@ const program: ProgramText = {
   ].join('\n'),
 };
 
-const write = stderrWriter();
+const write = stderrWriter('wrapper');
 
 /** Whether somebody has wanted this process to end, at any time. */
 let isToEnd = false;

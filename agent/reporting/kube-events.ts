@@ -3,6 +3,7 @@ import type { Clock } from '../../shared/clock.ts';
 import { instant } from '../../shared/interruption/interruption.ts';
 import { describeRefusal, type KubeConnection, KubeError } from '../../shared/kubernetes/kube-connection.ts';
 import { errorText, type Log } from '../../shared/log.ts';
+import { NewCauses } from '../../shared/new-causes.ts';
 import type { PodView } from '../drain/pod.ts';
 import type { NodeView } from '../node-state/node-mark.ts';
 import type { EventSink } from './interruption-journal.ts';
@@ -39,6 +40,7 @@ export class KubeEvents implements EventSink {
   readonly #waiting: Waiting[] = [];
   #wake = Promise.withResolvers<void>();
   #isForbidden = false;
+  readonly #causes = new NewCauses();
 
   constructor(options: KubeEventsOptions) {
     this.#options = options;
@@ -71,7 +73,7 @@ export class KubeEvents implements EventSink {
   }
 
   async #send(event: Waiting, signal: AbortSignal): Promise<void> {
-    const { connection, clock, log, random = Math.random } = this.#options;
+    const { connection, clock, random = Math.random } = this.#options;
     const path = `/api/v1/namespaces/${encodeURIComponent(event.namespace)}/events`;
     event.attempts++;
     try {
@@ -79,17 +81,22 @@ export class KubeEvents implements EventSink {
       if (status === 429 || status >= 500)
         throw new KubeError(describeRefusal('write event', status, body), { status });
       if (status === 403) this.#forbid(describeRefusal('write events', status, body));
-      else if (status >= 300 && status !== 404)
-        log.warn({ err: describeRefusal('write event', status, body) }, 'Kubernetes event lost');
+      else if (status >= 300 && status !== 404) this.#lose(describeRefusal('write event', status, body));
+      else if (status < 300) this.#causes.clear();
       this.#waiting.shift();
     } catch (error) {
       if (signal.aborted) return;
       if (event.attempts >= maxAttempts) {
         this.#waiting.shift();
-        log.warn({ err: errorText(error) }, 'Kubernetes event lost');
+        this.#lose(errorText(error));
       }
       await clock.sleep(backoffMs(backoff, event.attempts, random), signal).catch(() => {});
     }
+  }
+
+  /** Each cause once, until the API server takes an event again: a hundred pods go with a hundred events. */
+  #lose(err: string): void {
+    if (this.#causes.isNew(err)) this.#options.log.warn({ err }, 'Kubernetes event lost');
   }
 
   #forbid(reason: string): void {

@@ -3,6 +3,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { GameServerData } from '../../shared/events/event.ts';
 import { parseInstant } from '../../shared/interruption/interruption.ts';
 import { errorText, type Log } from '../../shared/log.ts';
+import { NewCauses } from '../../shared/new-causes.ts';
 import type { Upstream } from '../election/upstream.ts';
 import type { UpstreamSource } from './source.ts';
 
@@ -29,14 +30,17 @@ export function inventoryUpstreams(options: InventoryUpstreamsOptions): Upstream
   return {
     run: async (report, signal) => {
       let isFailing = false;
+      const causes = new NewCauses();
       while (!signal.aborted) {
         try {
           report(gameServerUpstreams(await readList(url, signal), portName));
           if (isFailing) log.info({ url: url.href }, 'Inventory answers again');
           isFailing = false;
+          causes.clear();
         } catch (error) {
           if (signal.aborted) return;
-          if (!isFailing) log.warn({ url: url.href, err: errorText(error) }, 'Cannot read replicas from the inventory');
+          const err = errorText(error);
+          if (causes.isNew(err)) log.warn({ url: url.href, err }, 'Cannot read replicas from the inventory');
           isFailing = true;
         }
         await clock.sleep(intervalMs, signal).catch(() => {});

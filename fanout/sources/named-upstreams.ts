@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { Clock } from '../../shared/clock.ts';
 import { errorText, type Log } from '../../shared/log.ts';
+import { NewCauses } from '../../shared/new-causes.ts';
 import { untilAborted } from '../../shared/until-aborted.ts';
 import type { Upstream } from '../election/upstream.ts';
 import { type Endpoint, formatEndpoint } from '../endpoint.ts';
@@ -27,7 +28,7 @@ export interface NamedUpstreamsOptions {
 export function namedUpstreams(options: NamedUpstreamsOptions): UpstreamSource {
   const { endpoints, intervalMs, clock, log, resolve = resolveAll } = options;
   const addresses = new Map<string, readonly string[]>();
-  const failing = new Set<string>();
+  const failing = new Map<string, NewCauses>();
   const refresh = async (host: string, signal: AbortSignal): Promise<void> => {
     try {
       const limit = AbortSignal.any([signal, AbortSignal.timeout(maxLookupMs)]);
@@ -35,8 +36,10 @@ export function namedUpstreams(options: NamedUpstreamsOptions): UpstreamSource {
       if (failing.delete(host)) log.info({ host }, 'Upstream name resolves again');
     } catch (error) {
       if (signal.aborted) return;
-      if (!failing.has(host)) log.warn({ host, err: errorText(error) }, 'Cannot resolve upstream name');
-      failing.add(host);
+      const causes = failing.get(host) ?? new NewCauses();
+      failing.set(host, causes);
+      const err = errorText(error);
+      if (causes.isNew(err)) log.warn({ host, err }, 'Cannot resolve upstream name');
     }
   };
   return {

@@ -3,6 +3,7 @@ import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { parseInstant } from '../../shared/interruption/interruption.ts';
 import { errorText, type Log } from '../../shared/log.ts';
+import { NewCauses } from '../../shared/new-causes.ts';
 import type { Upstream } from '../election/upstream.ts';
 import type { UpstreamSource } from './source.ts';
 
@@ -40,14 +41,17 @@ export function podUpstreams(options: PodUpstreamsOptions): UpstreamSource {
       const api = config.makeApiClient(kubernetes.CoreV1Api);
       const watch = new kubernetes.Watch(config);
       let failures = 0;
+      const causes = new NewCauses();
       while (!signal.aborted) {
         try {
           await followPods({ ...options, api, watch, config }, report, signal);
           failures = 0;
+          causes.clear();
         } catch (error) {
           if (signal.aborted) return;
           failures++;
-          if (failures === 1) log.warn({ labelSelector, err: errorText(error) }, "Cannot follow the replicas' pods");
+          const err = errorText(error);
+          if (causes.isNew(err)) log.warn({ labelSelector, err }, "Cannot follow the replicas' pods");
         }
         if (failures > 0) await clock.sleep(backoffMs(backoff, failures, Math.random), signal).catch(() => {});
       }

@@ -1,6 +1,7 @@
 import { type Backoff, backoffMs } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
 import { errorText, type Log } from '../log.ts';
+import { NewCauses } from '../new-causes.ts';
 import type { InventoryEvent } from './event.ts';
 import { type Inventory, maxBatch, maxEventBytes, type PublishOutcome, type RefusedEvent } from './inventory.ts';
 
@@ -40,6 +41,7 @@ export class Outbox {
   #pause = new AbortController();
   #flushes = 0;
   #failures = 0;
+  readonly #causes = new NewCauses();
 
   constructor(options: OutboxOptions) {
     this.#options = { random: Math.random, capacity: 1000, attemptMs: 5000, ...options };
@@ -148,14 +150,15 @@ export class Outbox {
   #recover(): void {
     if (this.#failures > 0) this.#options.log.info({ failures: this.#failures }, 'Inventory queue takes events again');
     this.#failures = 0;
+    this.#causes.clear();
   }
 
   async #waitAfter(failure: unknown, signal: AbortSignal): Promise<void> {
     const { clock, log, random } = this.#options;
     this.#failures++;
-    // Said once an outage: the waiting events are retried quietly.
-    if (this.#failures === 1)
-      log.warn({ err: errorText(failure), waiting: this.#waiting.length }, 'Cannot publish inventory events');
+    // Each cause once an outage: the waiting events are retried quietly.
+    const err = errorText(failure);
+    if (this.#causes.isNew(err)) log.warn({ err, waiting: this.#waiting.length }, 'Cannot publish inventory events');
     this.#pause = new AbortController();
     const pauseMs = backoffMs(this.#flushes > 0 ? flushBackoff : backoff, this.#failures, random);
     await clock.sleep(pauseMs, AbortSignal.any([signal, this.#pause.signal])).catch(() => {});

@@ -2,6 +2,7 @@ import { type Backoff, backoffMs } from '../../../shared/backoff.ts';
 import type { Clock } from '../../../shared/clock.ts';
 import type { Notice } from '../../../shared/interruption/interruption.ts';
 import { errorText, type Log } from '../../../shared/log.ts';
+import { NewCauses } from '../../../shared/new-causes.ts';
 import type { NoticeSource } from '../notice-source.ts';
 import { eventNotices, spotNotices } from './ec2-notices.ts';
 import type { Ec2Place } from './ec2-place.ts';
@@ -33,6 +34,7 @@ export class Ec2Source {
   readonly #options: Ec2SourceOptions;
   #notices: readonly Notice[] = [];
   #isAsking = false;
+  readonly #causes = new NewCauses();
 
   constructor(options: Ec2SourceOptions) {
     this.#options = options;
@@ -53,19 +55,20 @@ export class Ec2Source {
         // Whatever EC2 said, the metadata service says it better.
         this.#notices = [];
         this.#isAsking = false;
+        this.#causes.clear();
         failures = 0;
         await clock.sleep(waitMs, signal).catch(() => {});
         continue;
       }
       if (!this.#isAsking) log.warn({ ...place() }, 'Metadata service silent: asking EC2');
       this.#isAsking = true;
-      failures = (await this.#ask(failures, signal)) ? 0 : failures + 1;
+      failures = (await this.#ask(signal)) ? 0 : failures + 1;
       const pauseMs = failures > 0 ? backoffMs(backoff, failures, random) : everyMs * (0.9 + 0.2 * random());
       await clock.sleep(pauseMs, signal).catch(() => {});
     }
   }
 
-  async #ask(failures: number, signal: AbortSignal): Promise<boolean> {
+  async #ask(signal: AbortSignal): Promise<boolean> {
     const { log, place, identity, bootedAtMs } = this.#options;
     const at = place();
     try {
@@ -73,10 +76,12 @@ export class Ec2Source {
       const { askEc2 } = await import('./ec2-client.ts');
       const { requests, events } = await askEc2(at.region, at.instanceId, signal);
       this.#notices = [...spotNotices(requests, await identity(signal)), ...eventNotices(events, bootedAtMs())];
+      this.#causes.clear();
       return true;
     } catch (error) {
-      // Said once: an agent without rights on EC2 does without.
-      if (failures === 0 && !signal.aborted) log.warn({ err: errorText(error) }, 'Cannot ask EC2');
+      // Each cause once: an agent without rights on EC2 does without.
+      const err = errorText(error);
+      if (!signal.aborted && this.#causes.isNew(err)) log.warn({ err }, 'Cannot ask EC2');
       return false;
     }
   }

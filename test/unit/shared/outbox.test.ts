@@ -89,6 +89,19 @@ test('a queue that is away is tried again, ever more slowly, and named once when
   ]);
 });
 
+test('an outage that changes its cause says each new one once', async () => {
+  const failWith = (cause: string) => () => {
+    throw new Error(cause);
+  };
+  const causes = ['Throttling', 'Throttling', 'AccessDenied', 'Throttling', 'QueueDoesNotExist', 'AccessDenied'];
+  const { outbox, lines } = setUp([...causes.map(failWith), takeAll]);
+  await sendAll(outbox, [event('a', 1)]);
+  assert.deepEqual(
+    lines.map(({ fields, message }) => ('err' in fields ? fields.err : message)),
+    ['Throttling', 'AccessDenied', 'QueueDoesNotExist', 'Inventory queue takes events again'],
+  );
+});
+
 for (const [name, answer] of [
   ['none of the events', () => ({ published: [], refused: [] })],
   ['ids that it was not given', () => ({ published: ['', 'x/1/ready'], refused: [{ id: 'y', reason: '' }] })],
