@@ -39,7 +39,7 @@ suite('The SDK server stays small and well', () => {
   });
 
   test('while 100 watchers never read and the game changes a thousand times', async (t) => {
-    const server = await SdkProcess.start(t);
+    const server = await SdkProcess.start(t, 'stopped-clock');
     const watchers = await Promise.all(Array.from({ length: 100 }, () => server.connect(t)));
     for (const watcher of watchers) watcher.pause().write(watchRequest);
     const before = await server.memoryMib();

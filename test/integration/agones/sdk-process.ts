@@ -22,9 +22,9 @@ export class SdkProcess {
     this.#memory = memory;
   }
 
-  static async start(t: Afterwards): Promise<SdkProcess> {
+  static async start(t: Afterwards, ...args: readonly 'stopped-clock'[]): Promise<SdkProcess> {
     const program = fileURLToPath(new URL('fixtures/sdk-process.ts', import.meta.url));
-    const child = fork(program, { execArgv: ['--expose-gc'] });
+    const child = fork(program, args, { execArgv: ['--expose-gc'] });
     t.after(() => child.kill('SIGKILL'));
     const [environment] = (await once(child, 'message')) as [Record<string, string>];
     return new SdkProcess(environment, async () => {

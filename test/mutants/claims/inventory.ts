@@ -25,11 +25,11 @@ export const inventoryMutants: readonly Mutant[] = [
     test: { file: view, name: 'a node without game servers is forgotten in time, one with them is not' },
   },
   {
-    claim: 'an event that contradicts a known one changes nothing',
+    claim: 'an event that contradicts a known one is a conflict, not a repeat',
     file: 'inventory/fold/game-server-record.ts',
-    from: 'return foldRepeat(record, heard);',
-    to: 'record.seen.add(sequence);',
-    test: { file: view, name: 'a conflict leaves the table as it is' },
+    from: 'if (known.event.type !== type || !isSameJson(known.event.data, data))',
+    to: 'if (known.event.type !== type)',
+    test: { file: view, name: 'the same sequence with another content is a conflict' },
   },
   {
     claim: 'a heartbeat that says something new changes its row',
