@@ -36,6 +36,9 @@ const partNames: Readonly<Record<string, string>> = {
   'node_modules/@kubernetes/client-node/dist/index.js': 'kubernetes',
 };
 
+/** Programs that use no more of prom-client than `prom-client-core.cjs` has. */
+const coreMetricsOnly: ReadonlySet<ProgramName> = new Set(['fanout', 'inventory']);
+
 interface Part {
   readonly file: string;
   /** Absolute path of the module it starts with. */
@@ -67,7 +70,8 @@ export async function bundle(name: ProgramName, folder: string): Promise<readonl
     return file;
   };
   // Grows while it is walked: a part may have lazy parts of its own.
-  for (const part of parts) written.push(await writePart(part, folder, lazyPart));
+  const plugins = coreMetricsOnly.has(name) ? [promClientCore] : [];
+  for (const part of parts) written.push(await writePart(part, folder, lazyPart, plugins));
   if (launcher === undefined) return written;
   const file = `${name}-program.code`;
   return [...written, { file, bytes: await keepCode(join(folder, launched.file), join(folder, file)), modules: [] }];
@@ -77,6 +81,7 @@ async function writePart(
   { file, entry, kind }: Part,
   folder: string,
   lazyPart: (entry: string) => string,
+  plugins: readonly Plugin[],
 ): Promise<BundledFile> {
   const outfile = join(folder, file);
   const { metafile } = await build({
@@ -102,7 +107,7 @@ async function writePart(
     legalComments: 'none',
     logLevel: 'silent',
     ...around[kind],
-    plugins: [inlinePageAssets, lazyParts(lazyPart)],
+    plugins: [...plugins, inlinePageAssets, lazyParts(lazyPart)],
   });
   if (kind === 'program') await chmod(outfile, 0o755);
   const [output] = Object.values(metafile.outputs);
@@ -114,6 +119,13 @@ const around = {
   launched: { banner: { js: moduleHead }, footer: { js: moduleFoot } },
   part: {},
 } as const;
+
+const promClientCore: Plugin = {
+  name: 'prom-client-core',
+  setup({ onResolve }) {
+    onResolve({ filter: /^prom-client$/ }, () => ({ path: join(import.meta.dirname, 'prom-client-core.cjs') }));
+  },
+};
 
 /** Marks the plugin's own questions to esbuild, which it must not answer itself. */
 const isResolving = Symbol('resolving');

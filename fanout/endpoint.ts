@@ -7,7 +7,7 @@ export interface Endpoint {
   readonly port: number;
 }
 
-/** Reads `10.0.0.1:7777`, `[2001:db8::1]:7777`, `name.example:7777`. Port 0 only where `minPort` is 0. */
+/** Parses `10.0.0.1:7777`, `[2001:db8::1]:7777` or `name.example:7777`. Port 0 is accepted only if `minPort` is 0. */
 export function parseEndpoint(text: string, minPort = 1): Parsed<Endpoint> {
   const expected = 'HOST:PORT, such as 10.0.0.1:7777 or [2001:db8::1]:7777';
   const match = /^(?:\[([0-9a-fA-F:.%\w]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text);
@@ -18,22 +18,22 @@ export function parseEndpoint(text: string, minPort = 1): Parsed<Endpoint> {
   return isWrongHost || port < minPort || port > 65_535 ? { expected } : { value: { host, port } };
 }
 
-/** The text that {@link parseEndpoint} reads back. */
+/** The inverse of {@link parseEndpoint}. */
 export function formatEndpoint({ host, port }: Endpoint): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function isHostName(text: string): boolean {
   if (isIP(text) === 4) return true;
-  // All digits and dots but no IPv4 address is a mistyped address, not a name.
+  // Only digits and dots but not an IPv4 address: a mistyped address rather than a name.
   return /^(?=.{1,253}$)[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9])?\.?$/.test(text) && !/^[\d.]+$/.test(text);
 }
 
 /**
- * What counts as one source for limits: an IPv4 address, or an IPv6 /64, because whoever has one address of a /64 usually has
- * all 2^64 of them. A dual-stack socket writes IPv4 addresses as `::ffff:192.0.2.1`.
+ * The network that limits per source apply to: an IPv4 address or an IPv6 /64, because a host usually owns its whole
+ * /64. A dual-stack socket writes IPv4 addresses as `::ffff:192.0.2.1`.
  */
-export function sourceOf(address: string): string {
+export function sourceNetwork(address: string): string {
   const mapped = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i.exec(address);
   if (mapped?.[1] !== undefined) return mapped[1];
   if (!address.includes(':')) return address;

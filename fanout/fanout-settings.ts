@@ -16,7 +16,7 @@ import {
 import { type Endpoint, formatEndpoint, parseEndpoint } from './endpoint.ts';
 import { type Probe, parseProbe } from './sources/health-probe.ts';
 
-/** What the fan-out proxy runs with: one session group, which is one match behind one public port. Durations end in Ms. */
+/** Settings of one session group: one match behind one public port. */
 export interface FanoutSettings {
   readonly listen: Endpoint;
   readonly upstreams: readonly Endpoint[];
@@ -35,17 +35,17 @@ export interface FanoutSettings {
   readonly probe: Probe | undefined;
   readonly probeIntervalMs: number;
   readonly sessionIdleMs: number;
-  readonly youngIdleMs: number;
+  readonly unconfirmedIdleMs: number;
   readonly maxSessions: number;
   readonly maxSessionsPerSource: number;
   readonly sessionRate: number;
   readonly sourceRate: number;
   readonly totalRate: number;
   readonly amplification: number;
-  readonly path: 'auto' | 'fast' | 'dgram';
+  readonly transport: 'auto' | 'native' | 'dgram';
   readonly addon: string | undefined;
-  readonly deafenAbove: number;
-  readonly trainBytes: number;
+  readonly muteAbove: number;
+  readonly gsoMaxBytes: number;
   readonly workers: number;
   readonly operations: Endpoint;
   readonly tcpHealth: Endpoint | undefined;
@@ -73,10 +73,14 @@ const time = (
 
 const defaultListen: Endpoint = { host: '0.0.0.0', port: 7777 };
 
-/** Every setting of the fan-out proxy. */
 export const fanoutSettings: { readonly [K in keyof FanoutSettings]: Setting<FanoutSettings[K]> } = {
   listen: setting(
-    { flag: 'listen', env: 'LISTEN', help: 'public UDP address; [::]:PORT takes IPv4 too', placeholder: 'HOST:PORT' },
+    {
+      flag: 'listen',
+      env: 'LISTEN',
+      help: 'public UDP address; [::]:PORT also accepts IPv4',
+      placeholder: 'HOST:PORT',
+    },
     listenEndpoint,
     defaultListen,
     formatEndpoint(defaultListen),
@@ -85,34 +89,36 @@ export const fanoutSettings: { readonly [K in keyof FanoutSettings]: Setting<Fan
     {
       flag: 'upstream',
       env: 'UPSTREAMS',
-      help: 'a replica; of a DNS name every address is one',
+      help: 'a replica; every address of a DNS name is one',
       placeholder: 'HOST:PORT',
     },
     endpoint,
     [],
   ),
-  dnsIntervalMs: time('dns-interval', 'DNS_INTERVAL', 'how often names are looked up again', '5s', { minMs: 100 }),
+  dnsIntervalMs: time('dns-interval', 'DNS_INTERVAL', 'interval of name lookups', '5s', { minMs: 100 }),
   inventoryUrl: optional(
     {
       flag: 'inventory-url',
       env: 'INVENTORY_URL',
-      help: "replicas from the inventory reader's /game-servers",
+      help: "reads replicas from the inventory reader's /game-servers",
       placeholder: 'URL',
     },
     httpUrl,
   ),
-  inventoryIntervalMs: time('inventory-interval', 'INVENTORY_INTERVAL', 'how often it is asked', '1s', { minMs: 50 }),
+  inventoryIntervalMs: time('inventory-interval', 'INVENTORY_INTERVAL', 'interval of inventory polls', '1s', {
+    minMs: 50,
+  }),
   podSelector: optional(
     {
       flag: 'pod-selector',
       env: 'POD_SELECTOR',
-      help: 'replicas are the Kubernetes pods with these labels',
+      help: 'label selector of the Kubernetes pods that are replicas',
       placeholder: 'K=V,...',
     },
     text,
   ),
   podNamespace: setting(
-    { flag: 'pod-namespace', env: 'POD_NAMESPACE', help: 'in this namespace', placeholder: 'NAME' },
+    { flag: 'pod-namespace', env: 'POD_NAMESPACE', help: 'namespace of these pods', placeholder: 'NAME' },
     text,
     'default',
   ),
@@ -130,7 +136,7 @@ export const fanoutSettings: { readonly [K in keyof FanoutSettings]: Setting<Fan
     {
       flag: 'upstream-address',
       env: 'UPSTREAM_ADDRESS',
-      help: 'local address that replicas are reached from; of several, sessions take them in turn',
+      help: 'local address of upstream sockets; repeat it for more source ports',
       placeholder: 'IP',
     },
     ipAddress,
@@ -139,17 +145,19 @@ export const fanoutSettings: { readonly [K in keyof FanoutSettings]: Setting<Fan
   missedReplies: number(
     'missed-replies',
     'MISSED_REPLIES',
-    'replies in a row that must be missing for a silence',
+    'consecutive missing replies before a replica counts as silent',
     3,
     1,
     100,
   ),
-  minSilenceMs: time('min-silence', 'MIN_SILENCE', 'shorter silences never move the primary', '200ms', { minMs: 50 }),
+  minSilenceMs: time('min-silence', 'MIN_SILENCE', 'minimum silence before the primary changes', '200ms', {
+    minMs: 50,
+  }),
   leaveBeforeDeadlineMs: optional(
     {
       flag: 'leave-before-deadline',
       env: 'LEAVE_BEFORE_DEADLINE',
-      help: 'leave a terminating primary so long before its deadline, not at once',
+      help: 'replace a terminating primary this long before its deadline instead of at once',
       placeholder: 'TIME',
     },
     duration(),
@@ -157,9 +165,9 @@ export const fanoutSettings: { readonly [K in keyof FanoutSettings]: Setting<Fan
   requiresSync: toggle({
     flag: 'require-sync',
     env: 'REQUIRE_SYNC',
-    help: 'only a replica that says it is in sync may be primary',
+    help: 'only a replica that reports itself in sync may be primary',
   }),
-  handoverMs: time('handover', 'HANDOVER', 'most time one player may be between two primaries', '100ms', {
+  handoverMs: time('handover', 'HANDOVER', 'maximum duration of a change of primary for one player', '100ms', {
     maxMs: 5000,
   }),
   probe: optional(
@@ -171,22 +179,28 @@ export const fanoutSettings: { readonly [K in keyof FanoutSettings]: Setting<Fan
     },
     parseProbe,
   ),
-  probeIntervalMs: time('probe-interval', 'PROBE_INTERVAL', 'time between two probes', '1s', { minMs: 20 }),
+  probeIntervalMs: time('probe-interval', 'PROBE_INTERVAL', 'interval of health probes', '1s', { minMs: 20 }),
   sessionIdleMs: time(
     'session-idle',
     'SESSION_IDLE',
-    'a session ends after so long without a datagram of its player',
+    'a session expires after this time without a datagram of its player',
     '60s',
     { minMs: 100 },
   ),
-  youngIdleMs: time('young-idle', 'YOUNG_IDLE', 'the same before the address has shown that it is real', '3s', {
-    minMs: 100,
-  }),
-  maxSessions: number('max-sessions', 'MAX_SESSIONS', 'sessions of one worker', 10_000, 1, 1_000_000),
+  unconfirmedIdleMs: time(
+    'unconfirmed-idle',
+    'UNCONFIRMED_IDLE',
+    'the same for a session whose source address is not yet confirmed',
+    '3s',
+    {
+      minMs: 100,
+    },
+  ),
+  maxSessions: number('max-sessions', 'MAX_SESSIONS', 'maximum number of sessions per worker', 10_000, 1, 1_000_000),
   maxSessionsPerSource: number(
     'max-sessions-per-source',
     'MAX_SESSIONS_PER_SOURCE',
-    'sessions of one IPv4 address or IPv6 /64',
+    'maximum number of sessions per IPv4 address or IPv6 /64',
     64,
     1,
     1_000_000,
@@ -194,69 +208,62 @@ export const fanoutSettings: { readonly [K in keyof FanoutSettings]: Setting<Fan
   sessionRate: number(
     'session-rate',
     'SESSION_RATE',
-    'new sessions a second of one worker; 0: no limit',
+    'new sessions per second and worker; 0: no limit',
     500,
     0,
     1_000_000,
   ),
-  sourceRate: number(
-    'source-rate',
-    'SOURCE_RATE',
-    'datagrams a second of one source; 0: no limit',
-    2000,
-    0,
-    10_000_000,
-  ),
-  totalRate: number('total-rate', 'TOTAL_RATE', 'datagrams a second of one worker; 0: no limit', 0, 0, 100_000_000),
+  sourceRate: number('source-rate', 'SOURCE_RATE', 'datagrams per second and source; 0: no limit', 2000, 0, 10_000_000),
+  totalRate: number('total-rate', 'TOTAL_RATE', 'datagrams per second and worker; 0: no limit', 0, 0, 100_000_000),
   amplification: number(
     'amplification',
     'AMPLIFICATION',
-    'bytes to an address before its session is established, as a multiple of its own; 0: no limit',
+    'bytes sent to an unconfirmed player, as a multiple of those received; 0: no limit',
     3,
     0,
     1000,
   ),
-  path: setting(
+  transport: setting(
     {
-      flag: 'path',
-      env: 'FANOUT_PATH',
-      help: 'auto takes the fast one where it can be loaded: auto, fast or dgram',
-      placeholder: 'PATH',
+      flag: 'transport',
+      env: 'FANOUT_TRANSPORT',
+      help: 'auto, native or dgram; auto uses native if its addon can be loaded',
+      placeholder: 'TRANSPORT',
     },
-    oneOf(['auto', 'fast', 'dgram']),
+    oneOf(['auto', 'native', 'dgram']),
     'auto',
   ),
   addon: optional(
     {
       flag: 'addon',
       env: 'FANOUT_ADDON',
-      help: 'file of the fast path; otherwise fanout.node beside the program',
+      help: 'file of the native transport; default: fanout.node next to the program',
       placeholder: 'FILE',
     },
     text,
   ),
-  deafenAbove: number(
-    'deafen-above',
-    'DEAFEN_ABOVE',
-    "from so many copies a second on, spares' replies are dropped in the kernel; 0: never",
+  muteAbove: number(
+    'mute-above',
+    'MUTE_ABOVE',
+    "copies per second above which the kernel drops spares' replies; 0: never",
     20_000,
     0,
     100_000_000,
   ),
-  trainBytes: number(
-    'train-bytes',
-    'TRAIN_BYTES',
-    "a player's datagrams of one length, up to this, go through the kernel together (fast path); 0: none",
+  gsoMaxBytes: number(
+    'gso-max-bytes',
+    'GSO_MAX_BYTES',
+    'maximum size of datagrams sent in GSO batches (native transport); 0: no batches',
     1200,
     0,
     9000,
   ),
-  workers: number('workers', 'WORKERS', 'threads that share the port', 1, 1, 64),
+  workers: number('workers', 'WORKERS', 'number of threads that share the port', 1, 1, 64),
   operations: setting(
     {
       flag: 'operations',
       env: 'OPERATIONS',
-      help: 'where /livez, /readyz, /metrics and /status are served',
+      help: 'HTTP address of /livez, /readyz, /metrics and /status',
       placeholder: 'HOST:PORT',
     },
     listenEndpoint,
@@ -267,13 +274,13 @@ export const fanoutSettings: { readonly [K in keyof FanoutSettings]: Setting<Fan
     {
       flag: 'tcp-health',
       env: 'TCP_HEALTH',
-      help: 'TCP port that is open while ready, for a load balancer',
+      help: 'TCP address that is open while ready, for load balancer health checks',
       placeholder: 'HOST:PORT',
     },
     listenEndpoint,
   ),
-  drainMs: time('drain', 'DRAIN', 'how long sessions are served after SIGTERM', '110s'),
-  top: toggle({ flag: 'top', help: 'live counters on stdout' }),
+  drainMs: time('drain', 'DRAIN', 'maximum time to serve existing sessions after SIGTERM', '110s'),
+  top: toggle({ flag: 'top', help: 'print live counters on stdout' }),
   logLevel: setting(
     { flag: 'log-level', env: 'LOG_LEVEL', help: 'debug, info, warn or error', placeholder: 'LEVEL' },
     oneOf(['debug', 'info', 'warn', 'error']),

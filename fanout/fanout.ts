@@ -1,43 +1,43 @@
 import type { Clock } from '../shared/clock.ts';
 import type { Log } from '../shared/log.ts';
 import { ControlPlane } from './election/control-plane.ts';
-import { startTicking } from './election/ticking.ts';
+import { startElectionTimer } from './election/election-timer.ts';
 import type { FanoutSettings } from './fanout-settings.ts';
+import { sum } from './operations/fanout-metrics.ts';
 import { startOperations } from './operations/operations.ts';
-import { sum } from './operations/prometheus.ts';
 import { startTop, type Terminal } from './operations/top.ts';
-import type { Plane } from './relay/plane.ts';
-import type { Place } from './relay/session.ts';
+import type { ReplicaSlot } from './relay/session.ts';
 import { runHealthProbe } from './sources/health-probe.ts';
 import { followSources, type UpstreamSource } from './sources/source.ts';
+import type { RelayWorker } from './workers/relay-worker.ts';
 
 export interface FanoutParts {
   readonly settings: FanoutSettings;
   readonly sources: readonly UpstreamSource[];
-  /** Starts the workers; they call `onRefused` when a replica's port is closed. */
-  readonly startPlanes: (onRefused: (place: Place) => void) => Promise<readonly Plane[]>;
+  /** Starts the workers. They call `onRefused` when a replica's port is closed. */
+  readonly startWorkers: (onRefused: (slot: ReplicaSlot) => void) => Promise<readonly RelayWorker[]>;
   readonly clock: Clock;
   readonly log: Log;
-  /** Where `--top` writes. */
+  /** Output of `--top`. */
   readonly terminal: Terminal;
 }
 
-/** SIGTERM, and the second one. */
+/** The first and the second SIGTERM. */
 export interface FanoutSignals {
   readonly draining: AbortSignal;
-  readonly hurrying: AbortSignal;
+  readonly stopNow: AbortSignal;
 }
 
 /**
- * Serves players until `draining` aborts, then those who have a session until the last has gone, the drain time is over, or
- * `hurrying` aborts. Rejects where an address cannot be had.
+ * Serves players until `draining` aborts. Existing sessions are then served until the last one ends, the drain time is
+ * over, or `stopNow` aborts. Rejects if an address cannot be bound.
  */
-export async function runFanout(parts: FanoutParts, { draining, hurrying }: FanoutSignals): Promise<void> {
+export async function runFanout(parts: FanoutParts, { draining, stopNow }: FanoutSignals): Promise<void> {
   const { settings, sources, clock, log } = parts;
-  const refusals: { take: (place: Place) => void } = { take: () => {} };
-  const planes = await parts.startPlanes((place) => refusals.take(place));
-  const control = new ControlPlane({ rules: settings, planes, log, now: clock.now });
-  refusals.take = (place) => control.refused(place);
+  const refusals: { take: (slot: ReplicaSlot) => void } = { take: () => {} };
+  const workers = await parts.startWorkers((slot) => refusals.take(slot));
+  const control = new ControlPlane({ rules: settings, workers, log, now: clock.now });
+  refusals.take = (slot) => control.refused(slot);
 
   const stopping = new AbortController();
   const following = followSources(sources, (upstreams) => control.setUpstreams(upstreams), stopping.signal);
@@ -54,34 +54,34 @@ export async function runFanout(parts: FanoutParts, { draining, hurrying }: Fano
           },
           stopping.signal,
         );
-  const ticking = startTicking(control, settings.minSilenceMs);
-  const operations = await startOperations({ settings, control, planes, log, ticking, draining });
-  const stopTop = settings.top ? startTop(operations.figures, parts.terminal) : () => {};
+  const electionTimer = startElectionTimer(control, settings.minSilenceMs);
+  const operations = await startOperations({ settings, control, workers, log, electionTimer, draining });
+  const stopTop = settings.top ? startTop(operations.stats, parts.terminal) : () => {};
   log.info(
-    { listen: settings.listen.host, port: planes[0]?.port, operations: operations.port },
-    'Fan-out proxy serves',
+    { listen: settings.listen.host, port: workers[0]?.port, operations: operations.port },
+    'Fan-out proxy listening',
   );
 
   await aborted(draining);
-  for (const plane of planes) plane.drain();
-  log.info({ sessions: sessionsOf(planes) }, 'Fan-out proxy drains');
-  // Not by the wall clock: whoever sets it would cut players off, or outstay the kubelet's grace.
+  for (const worker of workers) worker.drain();
+  log.info({ sessions: sessionsOf(workers) }, 'Fan-out proxy draining');
+  // Not the wall clock: a clock adjustment would cut players off, or exceed the pod's grace period.
   const endsAtMs = performance.now() + settings.drainMs;
-  while (sessionsOf(planes) > 0 && performance.now() < endsAtMs && !hurrying.aborted)
-    await clock.sleep(Math.min(drainCheckMs, endsAtMs - performance.now()), hurrying).catch(() => {});
+  while (sessionsOf(workers) > 0 && performance.now() < endsAtMs && !stopNow.aborted)
+    await clock.sleep(Math.min(drainCheckMs, endsAtMs - performance.now()), stopNow).catch(() => {});
 
-  log.info({ sessions: sessionsOf(planes) }, 'Fan-out proxy ends');
+  log.info({ sessions: sessionsOf(workers) }, 'Fan-out proxy stopping');
   stopping.abort();
-  ticking.stop();
+  electionTimer.stop();
   stopTop();
-  await Promise.all([following, probing, operations.stop(), ...planes.map((plane) => plane.stop())]);
+  await Promise.all([following, probing, operations.stop(), ...workers.map((worker) => worker.stop())]);
 }
 
 const drainCheckMs = 100;
 
-function sessionsOf(planes: readonly Plane[]): number {
+function sessionsOf(workers: readonly RelayWorker[]): number {
   return sum(
-    planes.map(({ counters }) => counters),
+    workers.map(({ counters }) => counters),
     'sessions',
   );
 }

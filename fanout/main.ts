@@ -8,25 +8,26 @@ import { startUp } from '../shared/settings/start-up.ts';
 import { stderrWriter } from '../shared/stderr-writer.ts';
 import { runFanout } from './fanout.ts';
 import { type FanoutSettings, fanoutSettings } from './fanout-settings.ts';
-import { sourcesOf } from './sources/sources-of.ts';
-import { runWorker } from './workers/run-worker.ts';
-import { startPlanes } from './workers/start-planes.ts';
+import { createSources } from './sources/create-sources.ts';
+import { runWorker } from './workers/run-worker-thread.ts';
+import { startWorkers } from './workers/start-workers.ts';
 import type { WorkerStart } from './workers/worker-message.ts';
 
 const program = {
   name: 'spotable-fanout',
   version: '0.1.0',
   usage: 'spotable-fanout --listen HOST:PORT --upstream HOST:PORT --upstream HOST:PORT [flags]',
-  summary: 'Sends every datagram of a player to all replicas of a game server and returns the answers of one of them.',
+  summary:
+    'Sends every datagram of a player to all replicas of a game server and recoveries the answers of one of them.',
   footer: [
-    'SIGTERM drains: players who have a session are served on, new ones are not; a second one ends at once.',
-    'Exit status: 0 ended by a signal, 64 wrong flag, 69 no fast path, 71 address not to be had, 78 wrong environment.',
+    'SIGTERM drains: existing sessions are served, new ones are refused. A second SIGTERM ends at once.',
+    'Exit status: 0 signal, 64 invalid flag, 69 no native transport, 71 address unavailable, 78 invalid environment.',
   ].join('\n'),
 };
 
 const write = stderrWriter('fanout');
 
-// Not awaited here: a CommonJS bundle has no top-level await. A bug rejects, and so ends the process with its stack.
+// A CommonJS bundle has no top-level await. A rejection ends the process with its stack trace.
 if (isMainThread) void main();
 else if (parentPort !== null) void runWorker(parentPort, workerData as WorkerStart);
 
@@ -42,7 +43,7 @@ async function main(): Promise<void> {
     await serve(started.values);
   } catch (error) {
     write(`${program.name}: ${errorText(error)}\n`);
-    // Whatever has started holds the process open: sockets, timers, workers.
+    // Sockets, timers and workers that have started would keep the process alive.
     process.exit(error instanceof FatalError ? error.status : exitStatus.osError);
   }
 }
@@ -51,31 +52,31 @@ async function serve(settings: FanoutSettings): Promise<void> {
   const { now } = systemClock;
   const log = jsonLog({ write, now, name: 'fanout', level: settings.logLevel });
   const draining = new AbortController();
-  const hurrying = new AbortController();
+  const stopNow = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.on(signal, () => (draining.signal.aborted ? hurrying : draining).abort());
+    process.on(signal, () => (draining.signal.aborted ? stopNow : draining).abort());
   const onLost = () => {
-    log.error({}, 'Worker lost: ending, because its players are');
+    log.error({}, 'Worker thread died, shutting down');
     process.exitCode = exitStatus.software;
     draining.abort();
-    hurrying.abort();
+    stopNow.abort();
   };
   const file = realpathSync(process.argv[1] ?? '.');
-  const planesOptions = { settings, program: { file, onLost }, addonFiles: addonFiles(settings.addon, file), log };
+  const workersOptions = { settings, program: { file, onLost }, addonFiles: addonFiles(settings.addon, file), log };
   await runFanout(
     {
       settings,
       clock: systemClock,
       log,
       terminal: { write: (text) => process.stdout.write(text), isTerminal: process.stdout.isTTY },
-      sources: sourcesOf(settings, systemClock, log),
-      startPlanes: (onRefused) => startPlanes(planesOptions, onRefused),
+      sources: createSources(settings, systemClock, log),
+      startWorkers: (onRefused) => startWorkers(workersOptions, onRefused),
     },
-    { draining: draining.signal, hurrying: hurrying.signal },
+    { draining: draining.signal, stopNow: stopNow.signal },
   );
 }
 
-/** Beside the program, or where a build from source puts it. */
+/** The addon is next to the bundled program, or in `dist/` when run from source. */
 function addonFiles(given: string | undefined, programFile: string): readonly string[] {
   if (given !== undefined) return [given];
   const folder = dirname(programFile);

@@ -2,14 +2,14 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ours } from './contestants.ts';
 import { allowedCpus, freePort, type Running, start } from './processes.ts';
 import type { Programs } from './programs.ts';
+import { ours } from './proxies.ts';
 
 export interface FailoverOptions {
   readonly players: number;
   readonly failovers: number;
-  readonly path: string;
+  readonly transport: string;
 }
 
 const everyMs = 1000 / 60;
@@ -75,7 +75,7 @@ async function startInventory(replicas: readonly Replica[]) {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/game-servers`, stop: () => server.close() };
 }
 
-interface Count {
+interface Losses {
   lostPlanned: number;
   lostUnplanned: number;
   worstGapMs: number;
@@ -87,14 +87,14 @@ interface Count {
  */
 export async function runFailovers(
   programs: Programs,
-  { players: count, failovers, path }: FailoverOptions,
+  { players: count, failovers, transport }: FailoverOptions,
 ): Promise<object> {
   const replicas = await Promise.all(replicaNames.map((name) => startReplica(programs, name, 0)));
   const inventory = await startInventory(replicas);
   const [port, operations] = [await freePort(), await freePort('tcp')];
   const flags = [
-    '--path',
-    path,
+    '--transport',
+    transport,
     '--min-silence',
     `${minSilenceMs}ms`,
     '--inventory-url',
@@ -106,7 +106,7 @@ export async function runFailovers(
   const at = command.indexOf('--operations');
   const proxy = start(programs.pin, allowedCpus(), command.toSpliced(at + 1, 1, `127.0.0.1:${operations}`));
   const players = Array.from({ length: count }, () => new Player());
-  const tally: Count = { lostPlanned: 0, lostUnplanned: 0, worstGapMs: 0 };
+  const losses: Losses = { lostPlanned: 0, lostUnplanned: 0, worstGapMs: 0 };
   const detections: number[] = [];
   try {
     const primary = async () => {
@@ -149,7 +149,7 @@ export async function runFailovers(
       else if (isHang) replica.running.child.kill('SIGCONT');
       else replica.running = (await startReplica(programs, replica.name, replica.port)).running;
       await sleep(betweenMs);
-      weigh(players, before, isPlanned, tally);
+      countLost(players, before, isPlanned, losses);
     }
     for (const { timer } of timers) clearInterval(timer);
     await sleep(300);
@@ -166,32 +166,32 @@ export async function runFailovers(
   const result = {
     players: count,
     failovers,
-    path,
+    transport,
     sent,
-    lost_planned: tally.lostPlanned,
-    lost_unplanned: tally.lostUnplanned,
+    lost_planned: losses.lostPlanned,
+    lost_unplanned: losses.lostUnplanned,
     repeated,
     out_of_order: outOfOrder,
     detection_ms_p50: Math.round(sorted[Math.floor(sorted.length / 2)] ?? 0),
     detection_ms_max: Math.round(sorted.at(-1) ?? 0),
-    worst_gap_ms: Math.round(tally.worstGapMs),
+    worst_gap_ms: Math.round(losses.worstGapMs),
   };
-  console.log(`${count} players at 60/s on 3 replicas, ${failovers} failovers over ${path}`);
+  console.log(`${count} players at 60/s on 3 replicas, ${failovers} failovers over ${transport}`);
   for (const [name, value] of Object.entries(result)) console.log(`  ${name.padEnd(20)} ${value}`);
   return result;
 }
 
 /** Counts, for what was sent since `before` and is old enough to have come back, what has not. */
-function weigh(players: readonly Player[], before: readonly number[], isPlanned: boolean, tally: Count): void {
+function countLost(players: readonly Player[], before: readonly number[], isPlanned: boolean, losses: Losses): void {
   players.forEach((player, index) => {
     const settled = player.sent - Math.ceil(200 / everyMs);
     let gap = 0;
     for (let number = before[index] ?? 0; number < settled; number++) {
       const isLost = player.answers[number] === undefined;
       gap = isLost ? gap + 1 : 0;
-      tally.worstGapMs = Math.max(tally.worstGapMs, gap * everyMs);
-      if (isLost && isPlanned) tally.lostPlanned++;
-      if (isLost && !isPlanned) tally.lostUnplanned++;
+      losses.worstGapMs = Math.max(losses.worstGapMs, gap * everyMs);
+      if (isLost && isPlanned) losses.lostPlanned++;
+      if (isLost && !isPlanned) losses.lostUnplanned++;
     }
   });
 }

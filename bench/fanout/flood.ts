@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { ours } from './contestants.ts';
 import { allowedCpus, freePort, residentKib, start, untilAnswered } from './processes.ts';
 import type { Programs } from './programs.ts';
+import { ours } from './proxies.ts';
 
 export interface FloodOptions {
   readonly addresses: number;
-  readonly path: string;
+  readonly transport: string;
   /** Datagrams of the flood a second. */
   readonly perSecond: number;
   /** So often each address sends: more than three times over more than a second make it a player. */
@@ -22,7 +22,7 @@ const warmMs = 2500;
 /** Established players while a flood of made-up addresses comes in: what they lose, and what the proxy grows to. */
 export async function runFlood(
   programs: Programs,
-  { addresses, path, perSecond: floodPerSecond, rounds }: FloodOptions,
+  { addresses, transport, perSecond: floodPerSecond, rounds }: FloodOptions,
 ): Promise<object> {
   const isCrowd = rounds > 1;
   const unlimited = isCrowd ? moreDescriptors(addresses * 3) : [];
@@ -33,10 +33,10 @@ export async function runFlood(
   // The proxy's own defaults, but for the players, who all come from one address here.
   const limits = isCrowd
     ? // A quarter of the table is for newcomers, and all of them are at first.
-      ['--session-rate', '5000', '--max-sessions', String(addresses * 5), '--young-idle', '30s']
+      ['--session-rate', '5000', '--max-sessions', String(addresses * 5), '--unconfirmed-idle', '30s']
     : ['--session-rate', '500', '--max-sessions', '10000'];
   const sources = isCrowd ? upstreamAddresses.flatMap((address) => ['--upstream-address', address]) : [];
-  const flags = ['--path', path, '--source-rate', '2000000', ...limits, ...sources];
+  const flags = ['--transport', transport, '--source-rate', '2000000', ...limits, ...sources];
   const command = await ours('ours', programs, flags).command(port, ports);
   const proxy = start(programs.pin, cpus, [
     ...unlimited,
@@ -66,7 +66,7 @@ export async function runFlood(
     const result = {
       addresses,
       datagrams: flooded,
-      path,
+      transport,
       players_sent: report.sent,
       players_lost_share: Math.max(0, Math.round((1 - report.received / report.sent) * 1e5) / 1e5),
       rss_before_mib: Math.round(before / 102.4) / 10,
@@ -78,7 +78,7 @@ export async function runFlood(
       drops: figure('drops_total'),
     };
     console.log(
-      `${isCrowd ? 'crowd' : 'flood'} of ${addresses} addresses at ${floodPerSecond}/s, ${players} players at ${perPlayer}/s, over ${path}`,
+      `${isCrowd ? 'crowd' : 'flood'} of ${addresses} addresses at ${floodPerSecond}/s, ${players} players at ${perPlayer}/s, over ${transport}`,
     );
     for (const [name, value] of Object.entries(result)) console.log(`  ${name.padEnd(20)} ${value}`);
     return result;

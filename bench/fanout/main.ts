@@ -15,7 +15,7 @@ const { values, positionals } = parseArgs({
     failovers: { type: 'string', default: '100' },
     addresses: { type: 'string' },
     'flood-rate': { type: 'string' },
-    path: { type: 'string', default: 'fast' },
+    transport: { type: 'string', default: 'native' },
   },
 });
 const floods = {
@@ -41,7 +41,7 @@ if ('reason' in programs) {
             await runFailovers(programs, {
               players: Number(values.players),
               failovers: Number(values.failovers),
-              path: values.path,
+              transport: values.transport,
             }),
           ),
         );
@@ -54,7 +54,7 @@ if ('reason' in programs) {
             await runFlood(programs, {
               addresses: Number(values.addresses ?? addresses),
               perSecond: Number(values['flood-rate'] ?? perSecond),
-              path: values.path,
+              transport: values.transport,
               rounds,
             }),
           ),

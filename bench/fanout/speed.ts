@@ -1,6 +1,6 @@
-import { type Contestant, ceiling, nginx, ours, socat } from './contestants.ts';
 import { allowedCpus } from './processes.ts';
 import type { Programs } from './programs.ts';
+import { type BenchProxy, ceiling, nginx, ours, socat } from './proxies.ts';
 import { type Layout, type Load, memoryPerSession, type Outcome, runTrial } from './trial.ts';
 
 export interface SpeedOptions {
@@ -8,21 +8,21 @@ export interface SpeedOptions {
   readonly runMs: number;
 }
 
-/** A comparison: contestants that take turns, the first of them is what the others are measured by. */
-interface Match {
+/** A comparison: proxies that take turns, the first of them is what the others are measured by. */
+interface Comparison {
   readonly name: string;
-  readonly contestants: readonly Contestant[];
+  readonly proxies: readonly BenchProxy[];
   readonly replicas: number;
   readonly flows?: number;
   readonly window?: number;
 }
 
-interface Standing {
+interface Results {
   readonly outcomes: readonly Outcome[];
   readonly missing: string | undefined;
 }
 
-/** Long enough for the proxy to notice its load and stop hearing the spares, and for its code to be compiled. */
+/** Long enough for the proxy to notice its load and stop sampling the spares, and for its code to be compiled. */
 const warmMs = 2200;
 /** Nothing that is sent belongs together, so nothing can be sent together. */
 const manyPlayers = { flows: 2000, window: 1 };
@@ -35,26 +35,24 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
 }
 
-async function play(programs: Programs, match: Match, layout: Layout, options: SpeedOptions) {
-  const { contestants, replicas, flows = load.flows, window = load.window } = match;
-  const standings = new Map<string, Outcome[]>(contestants.map(({ name }) => [name, []]));
+async function runComparison(programs: Programs, comparison: Comparison, layout: Layout, options: SpeedOptions) {
+  const { proxies, replicas, flows = load.flows, window = load.window } = comparison;
+  const results = new Map<string, Outcome[]>(proxies.map(({ name }) => [name, []]));
   for (let round = 0; round < options.rounds; round++)
-    for (const contestant of contestants)
-      if (contestant.missing === undefined)
-        standings
-          .get(contestant.name)
-          ?.push(
-            await runTrial(programs, contestant, layout, { ...load, flows, window, replicas, runMs: options.runMs }),
-          );
-  return new Map<string, Standing>(
-    contestants.map(({ name, missing }) => [name, { outcomes: standings.get(name) ?? [], missing }]),
+    for (const proxy of proxies)
+      if (proxy.missing === undefined)
+        results
+          .get(proxy.name)
+          ?.push(await runTrial(programs, proxy, layout, { ...load, flows, window, replicas, runMs: options.runMs }));
+  return new Map<string, Results>(
+    proxies.map(({ name, missing }) => [name, { outcomes: results.get(name) ?? [], missing }]),
   );
 }
 
-/** The median over rounds of one contestant's figure divided by another's in the same round. */
+/** The median over rounds of one proxy's figure divided by another's in the same round. */
 function ratio(
-  one: Standing | undefined,
-  other: Standing | undefined,
+  one: Results | undefined,
+  other: Results | undefined,
   figure: (outcome: Outcome) => number,
 ): number | null {
   const ratios = (one?.outcomes ?? []).flatMap((outcome, round) => {
@@ -67,22 +65,22 @@ function ratio(
 const perSecond = ({ answersPerSecond }: Outcome) => answersPerSecond;
 const perCpu = ({ answersPerCpuSecond }: Outcome) => answersPerCpuSecond;
 
-function print(match: Match, standings: ReadonlyMap<string, Standing>): void {
-  console.log(`\n${match.name}`);
-  console.log('  contestant                answers/s   ratio   per cpu-s   ratio     lost');
-  const base = standings.get(match.contestants[0]?.name ?? '');
-  for (const { name } of match.contestants) {
-    const standing = standings.get(name);
-    if (standing === undefined || standing.outcomes.length === 0) {
-      console.log(`  ${name.padEnd(24)} ${standing?.missing ?? 'not run'}`);
+function print(comparison: Comparison, results: ReadonlyMap<string, Results>): void {
+  console.log(`\n${comparison.name}`);
+  console.log('  proxy                answers/s   ratio   per cpu-s   ratio     lost');
+  const base = results.get(comparison.proxies[0]?.name ?? '');
+  for (const { name } of comparison.proxies) {
+    const result = results.get(name);
+    if (result === undefined || result.outcomes.length === 0) {
+      console.log(`  ${name.padEnd(24)} ${result?.missing ?? 'not run'}`);
       continue;
     }
-    const of = (figure: (outcome: Outcome) => number) => median(standing.outcomes.map(figure));
+    const of = (figure: (outcome: Outcome) => number) => median(result.outcomes.map(figure));
     const cells = [
       Math.round(of(perSecond)).toLocaleString('en-US').padStart(10),
-      String(ratio(standing, base, perSecond)).padStart(7),
+      String(ratio(result, base, perSecond)).padStart(7),
       Math.round(of(perCpu)).toLocaleString('en-US').padStart(11),
-      String(ratio(standing, base, perCpu)).padStart(7),
+      String(ratio(result, base, perCpu)).padStart(7),
       `${(of(({ lostShare }) => lostShare) * 100).toFixed(3)} %`.padStart(8),
     ];
     console.log(`  ${name.padEnd(24)} ${cells.join(' ')}`);
@@ -96,53 +94,53 @@ export async function runSpeed(programs: Programs, options: SpeedOptions): Promi
   const [first = 0, second = 0, third = 0, fourth = 0] = cpus;
   const layout: Layout = { players: [first], sinks: [second, third], proxy: [fourth] };
   const c = ceiling(programs);
-  const fast = ours('fast', programs, ['--path', 'fast', '--deafen-above', '0']);
-  const filter = ours('fast, spares filtered', programs, ['--path', 'fast', '--deafen-above', '1']);
-  const dgram = ours('node:dgram', programs, ['--path', 'dgram', '--deafen-above', '1']);
-  const dgramAll = ours('node:dgram, spares heard', programs, ['--path', 'dgram', '--deafen-above', '0']);
-  const matches: readonly Match[] = [
-    { name: '1 -> 1, with replies', replicas: 1, contestants: [c, fast, dgram, await nginx(programs), await socat()] },
-    { name: '1 -> 2, with replies', replicas: 2, contestants: [c, fast, filter, dgram, dgramAll] },
-    { name: '1 -> 4, with replies', replicas: 4, contestants: [c, fast, filter] },
+  const native = ours('native', programs, ['--transport', 'native', '--mute-above', '0']);
+  const filter = ours('native, spares filtered', programs, ['--transport', 'native', '--mute-above', '1']);
+  const dgram = ours('node:dgram', programs, ['--transport', 'dgram', '--mute-above', '1']);
+  const dgramAll = ours('node:dgram, spares read', programs, ['--transport', 'dgram', '--mute-above', '0']);
+  const comparisons: readonly Comparison[] = [
+    { name: '1 -> 1, with replies', replicas: 1, proxies: [c, native, dgram, await nginx(programs), await socat()] },
+    { name: '1 -> 2, with replies', replicas: 2, proxies: [c, native, filter, dgram, dgramAll] },
+    { name: '1 -> 4, with replies', replicas: 4, proxies: [c, native, filter] },
     {
       name: '1 -> 2, with replies, 2,000 players with one datagram each under way',
-      ...{ ...manyPlayers, replicas: 2, contestants: [c, fast, filter] },
+      ...{ ...manyPlayers, replicas: 2, proxies: [c, native, filter] },
     },
   ];
   const [one, two, four, many] = await (async () => {
-    const all: ReadonlyMap<string, Standing>[] = [];
-    for (const match of matches) {
-      const standings = await play(programs, match, layout, options);
-      print(match, standings);
-      all.push(standings);
+    const all: ReadonlyMap<string, Results>[] = [];
+    for (const comparison of comparisons) {
+      const results = await runComparison(programs, comparison, layout, options);
+      print(comparison, results);
+      all.push(results);
     }
     return all;
   })();
-  const to = (standings: ReadonlyMap<string, Standing> | undefined, name: string, base: string, figure = perSecond) =>
-    ratio(standings?.get(name), standings?.get(base), figure);
+  const to = (results: ReadonlyMap<string, Results> | undefined, name: string, base: string, figure = perSecond) =>
+    ratio(results?.get(name), results?.get(base), figure);
   const nginxMissing = one?.get('nginx stream')?.missing;
   return {
-    fast_to_ceiling_1_1: to(one, fast.name, c.name),
-    fast_to_ceiling_1_2: to(two, fast.name, c.name),
-    fast_filter_to_ceiling_1_2: to(two, filter.name, c.name),
-    fast_filter_to_ceiling_1_4: to(four, filter.name, c.name),
+    native_to_ceiling_1_1: to(one, native.name, c.name),
+    native_to_ceiling_1_2: to(two, native.name, c.name),
+    native_filter_to_ceiling_1_2: to(two, filter.name, c.name),
+    native_filter_to_ceiling_1_4: to(four, filter.name, c.name),
     many_players: {
-      fast_to_ceiling_1_2: to(many, fast.name, c.name),
-      fast_filter_to_ceiling_1_2: to(many, filter.name, c.name),
+      native_to_ceiling_1_2: to(many, native.name, c.name),
+      native_filter_to_ceiling_1_2: to(many, filter.name, c.name),
     },
-    fast_to_nginx_1_1: to(one, fast.name, 'nginx stream'),
-    ...(nginxMissing === undefined ? {} : { fast_to_nginx_1_1_reason: nginxMissing }),
+    native_to_nginx_1_1: to(one, native.name, 'nginx stream'),
+    ...(nginxMissing === undefined ? {} : { native_to_nginx_1_1_reason: nginxMissing }),
     dgram_to_ceiling_1_2: to(two, dgram.name, c.name),
     per_cpu: {
-      fast_to_ceiling_1_2: to(two, fast.name, c.name, perCpu),
-      fast_filter_to_ceiling_1_2: to(two, filter.name, c.name, perCpu),
-      fast_filter_to_ceiling_1_4: to(four, filter.name, c.name, perCpu),
-      fast_to_nginx_1_1: to(one, fast.name, 'nginx stream', perCpu),
+      native_to_ceiling_1_2: to(two, native.name, c.name, perCpu),
+      native_filter_to_ceiling_1_2: to(two, filter.name, c.name, perCpu),
+      native_filter_to_ceiling_1_4: to(four, filter.name, c.name, perCpu),
+      native_to_nginx_1_1: to(one, native.name, 'nginx stream', perCpu),
       dgram_to_ceiling_1_2: to(two, dgram.name, c.name, perCpu),
     },
     ...(await workers(programs, options, cpus)),
-    ...(await latency(programs, options, layout, [c, fast, dgram])),
-    ...(await memory(programs, layout, [fast, dgram])),
+    ...(await latency(programs, options, layout, [c, native, dgram])),
+    ...(await memory(programs, layout, [native, dgram])),
   };
 }
 
@@ -157,14 +155,14 @@ async function workers(programs: Programs, options: SpeedOptions, cpus: readonly
       continue;
     }
     const loadCpus = cpus.slice(0, cpus.length - count);
-    const flags = ['--path', programs.addon === undefined ? 'dgram' : 'fast', '--deafen-above', '0'];
+    const flags = ['--transport', programs.addon === undefined ? 'dgram' : 'native', '--mute-above', '0'];
     const outcomes = { one: [] as Outcome[], many: [] as Outcome[] };
     for (let round = 0; round < options.rounds; round++)
       for (const [name, threads] of [
         ['one', 1],
         ['many', count],
       ] as const) {
-        const contestant = ours(name, programs, [...flags, '--workers', String(threads)]);
+        const proxy = ours(name, programs, [...flags, '--workers', String(threads)]);
         const layout: Layout = { players: loadCpus, sinks: loadCpus, proxy: cpus.slice(-threads) };
         // What costs the proxy most and the players least, who would be the limit otherwise.
         const given: Load = {
@@ -174,12 +172,12 @@ async function workers(programs: Programs, options: SpeedOptions, cpus: readonly
           runMs: options.runMs,
           playerProcesses: loadCpus.length,
         };
-        outcomes[name].push(await runTrial(programs, contestant, layout, given));
+        outcomes[name].push(await runTrial(programs, proxy, layout, given));
       }
-    const standing = (list: readonly Outcome[]): Standing => ({ outcomes: list, missing: undefined });
-    figures[`workers_${count}`] = ratio(standing(outcomes.many), standing(outcomes.one), perSecond);
+    const result = (list: readonly Outcome[]): Results => ({ outcomes: list, missing: undefined });
+    figures[`workers_${count}`] = ratio(result(outcomes.many), result(outcomes.one), perSecond);
     // What several workers would reach on processors that players and replicas do not need as well, divided by their number.
-    figures[`workers_${count}_per_cpu`] = ratio(standing(outcomes.many), standing(outcomes.one), perCpu);
+    figures[`workers_${count}_per_cpu`] = ratio(result(outcomes.many), result(outcomes.one), perCpu);
     console.log(
       `\n${count} workers / 1 worker, 1 -> 2, 2,000 players: ${figures[`workers_${count}`]}, for each second of processor time ${figures[`workers_${count}_per_cpu`]}`,
     );
@@ -192,23 +190,22 @@ async function latency(
   programs: Programs,
   options: SpeedOptions,
   layout: Layout,
-  contestants: readonly Contestant[],
+  proxies: readonly BenchProxy[],
 ): Promise<object> {
   const given: Load = { ...load, replicas: 2, rate: 20_000, warmMs: 1000, runMs: options.runMs };
   const direct: Outcome[] = [];
-  const outcomes = new Map<string, Outcome[]>(contestants.map(({ name }) => [name, []]));
+  const outcomes = new Map<string, Outcome[]>(proxies.map(({ name }) => [name, []]));
   for (let round = 0; round < options.rounds; round++) {
     direct.push(await runTrial(programs, undefined, layout, { ...given, replicas: 1 }));
-    for (const contestant of contestants)
-      if (contestant.missing === undefined)
-        outcomes.get(contestant.name)?.push(await runTrial(programs, contestant, layout, given));
+    for (const proxy of proxies)
+      if (proxy.missing === undefined) outcomes.get(proxy.name)?.push(await runTrial(programs, proxy, layout, given));
   }
   console.log('\n20,000 datagrams/s, 1 -> 2: added latency and processor time');
-  console.log('  contestant                p50 us     p99 us   cpu us/datagram');
+  console.log('  proxy                p50 us     p99 us   cpu us/datagram');
   const added = (list: readonly Outcome[], figure: (outcome: Outcome) => number) =>
     Math.round(median(list.map((outcome, round) => figure(outcome) - figure(direct[round] ?? outcome))) * 10) / 10;
   const result: Record<string, number | null> = { p50_added_us: null, p99_added_us: null };
-  for (const { name } of contestants) {
+  for (const { name } of proxies) {
     const list = outcomes.get(name) ?? [];
     if (list.length === 0) continue;
     const p50 = added(list, ({ p50Us }) => p50Us);
@@ -217,20 +214,20 @@ async function latency(
     console.log(
       `  ${name.padEnd(24)} ${String(p50).padStart(7)} ${String(p99).padStart(10)} ${cpuUs.toFixed(1).padStart(17)}`,
     );
-    if (name === 'fast')
+    if (name === 'native')
       Object.assign(result, { p50_added_us: p50, p99_added_us: p99, cpu_us_per_datagram: Math.round(cpuUs * 10) / 10 });
   }
   return result;
 }
 
-async function memory(programs: Programs, layout: Layout, contestants: readonly Contestant[]): Promise<object> {
+async function memory(programs: Programs, layout: Layout, proxies: readonly BenchProxy[]): Promise<object> {
   const figures: Record<string, number> = {};
   console.log('\nmemory per session (a player and two replicas), KiB');
-  for (const contestant of contestants) {
-    if (contestant.missing !== undefined) continue;
-    const kib = Math.round((await memoryPerSession(programs, contestant, layout)) * 100) / 100;
-    figures[`kib_per_session_${contestant.name.replace(/\W+/g, '_')}`] = kib;
-    console.log(`  ${contestant.name.padEnd(24)} ${kib}`);
+  for (const proxy of proxies) {
+    if (proxy.missing !== undefined) continue;
+    const kib = Math.round((await memoryPerSession(programs, proxy, layout)) * 100) / 100;
+    figures[`kib_per_session_${proxy.name.replace(/\W+/g, '_')}`] = kib;
+    console.log(`  ${proxy.name.padEnd(24)} ${kib}`);
   }
   return figures;
 }

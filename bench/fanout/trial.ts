@@ -1,6 +1,6 @@
-import type { Contestant } from './contestants.ts';
 import { cpuSeconds, freePort, type Running, residentKib, start, untilAnswered } from './processes.ts';
 import type { Programs } from './programs.ts';
+import type { BenchProxy } from './proxies.ts';
 
 /** Processors of the parts of a trial. */
 export interface Layout {
@@ -52,7 +52,7 @@ async function startSinks(programs: Programs, cpus: readonly number[], count: nu
 /** One contestant under one load; undefined for the proxy: the players talk to the first sink, with nothing between. */
 export async function runTrial(
   programs: Programs,
-  contestant: Contestant | undefined,
+  contestant: BenchProxy | undefined,
   layout: Layout,
   load: Load,
 ): Promise<Outcome> {
@@ -100,7 +100,7 @@ async function measure(
 }
 
 /** KiB that one session (a player and two replicas) adds to the proxy. */
-export async function memoryPerSession(programs: Programs, contestant: Contestant, layout: Layout): Promise<number> {
+export async function memoryPerSession(programs: Programs, contestant: BenchProxy, layout: Layout): Promise<number> {
   const { sinks, ports } = await startSinks(programs, layout.sinks, 2);
   const port = await freePort();
   const proxy = start(programs.pin, layout.proxy, await contestant.command(port, ports));

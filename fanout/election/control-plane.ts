@@ -1,7 +1,7 @@
 import type { Log } from '../../shared/log.ts';
 import { formatEndpoint } from '../endpoint.ts';
-import type { Plane } from '../relay/plane.ts';
-import type { Place } from '../relay/session.ts';
+import type { ReplicaSlot } from '../relay/session.ts';
+import type { RelayWorker } from '../workers/relay-worker.ts';
 import {
   type Condition,
   type Election,
@@ -11,22 +11,22 @@ import {
   emptyElection,
   type PrimaryChange,
 } from './election.ts';
-import { assignPlaces, type Seat } from './places.ts';
-import { isSilent, newRhythm, observe, type Rhythm, type RhythmRules } from './rhythm.ts';
+import { assignSlots, type SlotAssignment } from './replica-slots.ts';
+import { initialReplyTiming, isSilent, observeTraffic, type ReplyTiming, type SilenceRules } from './reply-timing.ts';
 import type { Upstream } from './upstream.ts';
 
-export interface ControlRules extends ElectionRules, RhythmRules {}
+export interface ControlRules extends ElectionRules, SilenceRules {}
 
 export interface ControlPlaneOptions {
   readonly rules: ControlRules;
-  readonly planes: readonly Plane[];
+  readonly workers: readonly RelayWorker[];
   readonly log: Log;
   /** Epoch milliseconds. */
   readonly now: () => number;
   readonly onPrimaryChange?: (change: PrimaryChange) => void;
 }
 
-/** A replica with all that is known of it, for people and metrics. */
+/** A replica's state, for `/status`, `--top` and metrics. */
 export interface ReplicaStatus {
   readonly id: string;
   readonly endpoint: string;
@@ -38,29 +38,29 @@ export interface ReplicaStatus {
 }
 
 /**
- * A port that has not refused for so long although players send is open again. Kernels send such ICMP answers only about once a
- * second to one address.
+ * A refused replica is tried again after this time without another refusal while players send. Kernels limit ICMP
+ * errors to one address to about one a second, so a shorter time would forget a port that is still closed.
  */
 const refusalLastsMs = 3000;
 
 /**
- * Brings together what the sources, the traffic and the probe say, holds the election, and tells every worker who answers. One a
- * process, because workers that disagreed on the primary would show players two worlds.
+ * Combines the reports of sources, traffic and probe, runs the election, and tells every worker which replica is
+ * primary. There is one per process: workers with different primaries would show players two different worlds.
  */
 export class ControlPlane {
   readonly #options: ControlPlaneOptions;
   #election: Election = emptyElection;
-  #seats: readonly Seat[] = [];
+  #assignments: readonly SlotAssignment[] = [];
   #nextGeneration = 1;
-  /** By generation. */
-  #rhythms = new Map<number, Rhythm>();
-  /** When each was last refused, by generation, on the clock of {@link #runMs}. */
+  /** By slot generation. */
+  #timings = new Map<number, ReplyTiming>();
+  /** Time of the last refusal, by slot generation, on the clock of {@link #runMs}. */
   readonly #refusedAtMs = new Map<number, number>();
-  /** Time in which this process was running. */
+  /** Time for which this process has been running, without stalls. */
   #runMs = 0;
   readonly #changes = new Map<PrimaryChange['reason'], number>();
-  /** How often each came back after an outage, by generation. */
-  readonly #returns = new Map<number, number>();
+  /** Recoveries after an outage, by slot generation. */
+  readonly #recoveries = new Map<number, number>();
 
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
@@ -70,21 +70,21 @@ export class ControlPlane {
     return this.#election.primaryId;
   }
 
-  /** How often the primary changed, by reason. */
+  /** Number of changes of the primary, by reason. */
   get changes(): ReadonlyMap<PrimaryChange['reason'], number> {
     return this.#changes;
   }
 
   get upstreams(): readonly Upstream[] {
-    return this.#seats.map(({ upstream }) => upstream);
+    return this.#assignments.map(({ upstream }) => upstream);
   }
 
   get replicas(): readonly ReplicaStatus[] {
     return this.#election.replicas.map(({ upstream, condition }) => {
-      const seat = this.#seatOf(upstream.id);
+      const assignment = this.#assignmentOf(upstream.id);
       const isPrimary = upstream.id === this.#election.primaryId;
-      const isWaiting = seat === undefined || upstream.readiness === 'starting';
-      const { sends, replies } = seat === undefined ? { sends: 0, replies: 0 } : this.#trafficOf(seat);
+      const isWaiting = assignment === undefined || upstream.readiness === 'starting';
+      const { sends, replies } = assignment === undefined ? { sends: 0, replies: 0 } : this.#trafficOf(assignment);
       return {
         id: upstream.id,
         endpoint: formatEndpoint({ host: upstream.address, port: upstream.port }),
@@ -97,32 +97,34 @@ export class ControlPlane {
     });
   }
 
-  /** Takes over the whole list of replicas, as a source has it now. */
+  /** Replaces the list of replicas with a source's current one. */
   setUpstreams(upstreams: readonly Upstream[]): void {
-    const before = this.#seats;
-    const { seats, left, nextGeneration } = assignPlaces(before, upstreams, this.#nextGeneration);
-    this.#seats = seats;
+    const before = this.#assignments;
+    const { assignments, unassigned, nextGeneration } = assignSlots(before, upstreams, this.#nextGeneration);
+    this.#assignments = assignments;
     this.#nextGeneration = nextGeneration;
-    const seated = seats.map(({ upstream }) => upstream);
+    const assigned = assignments.map(({ upstream }) => upstream);
     const isChanged =
-      seats.length !== before.length || seats.some(({ place }) => before.every((other) => other.place !== place));
-    for (const seat of seats) if (!this.#rhythms.has(seat.place.generation)) this.#welcome(seat);
-    for (const generation of [...this.#rhythms.keys()])
-      if (seats.every(({ place }) => place.generation !== generation)) this.#forget(generation);
-    if (left.length > 0)
-      this.#options.log.warn({ replicas: left.map(({ id }) => id) }, 'Too many replicas: these get no traffic');
-    this.#take({ kind: 'upstreams', upstreams: seated }, isChanged);
+      assignments.length !== before.length ||
+      assignments.some(({ slot }) => before.every((other) => other.slot !== slot));
+    for (const assignment of assignments)
+      if (!this.#timings.has(assignment.slot.generation)) this.#addReplica(assignment);
+    for (const generation of [...this.#timings.keys()])
+      if (assignments.every(({ slot }) => slot.generation !== generation)) this.#removeReplica(generation);
+    if (unassigned.length > 0)
+      this.#options.log.warn({ replicas: unassigned.map(({ id }) => id) }, 'Too many replicas, some get no traffic');
+    this.#take({ kind: 'upstreams', upstreams: assigned }, isChanged);
   }
 
-  /** Nobody listens at the replica's port. */
-  refused(place: Place): void {
-    const seat = this.#seats.find((candidate) => candidate.place.generation === place.generation);
-    if (seat === undefined) return;
-    this.#refusedAtMs.set(place.generation, this.#runMs);
-    if (this.#conditionOf(seat) === 'refused') return;
-    // Replies from before the refusal are no sign of life any more.
-    this.#rhythms.set(place.generation, { ...newRhythm, ...this.#trafficOf(seat) });
-    this.#setCondition(seat, 'refused');
+  /** The replica's port is closed. */
+  refused(slot: ReplicaSlot): void {
+    const assignment = this.#assignments.find((candidate) => candidate.slot.generation === slot.generation);
+    if (assignment === undefined) return;
+    this.#refusedAtMs.set(slot.generation, this.#runMs);
+    if (this.#conditionOf(assignment) === 'refused') return;
+    // Replies from before the refusal must not count as a sign of life.
+    this.#timings.set(slot.generation, { ...initialReplyTiming, ...this.#trafficOf(assignment) });
+    this.#setCondition(assignment, 'refused');
   }
 
   setHealth(id: string, isHealthy: boolean): void {
@@ -132,90 +134,96 @@ export class ControlPlane {
     this.#take({ kind: 'health', id, isHealthy }, false);
   }
 
-  /** Weighs the traffic since the last tick. `elapsedMs`: time in which this process was running. */
+  /** Evaluates the traffic since the last tick. `elapsedMs` is the time for which this process was running. */
   tick(elapsedMs: number): void {
     this.#runMs += elapsedMs;
-    for (const seat of this.#seats) {
-      const { generation } = seat.place;
-      const before = this.#rhythms.get(generation) ?? newRhythm;
-      this.#rhythms.set(generation, observe(before, this.#trafficOf(seat), elapsedMs));
+    for (const assignment of this.#assignments) {
+      const { generation } = assignment.slot;
+      const before = this.#timings.get(generation) ?? initialReplyTiming;
+      this.#timings.set(generation, observeTraffic(before, this.#trafficOf(assignment), elapsedMs));
     }
-    for (const seat of this.#seats) this.#judge(seat);
+    for (const assignment of this.#assignments) this.#updateCondition(assignment);
     this.#take({ kind: 'tick' }, false);
   }
 
-  #judge(seat: Seat): void {
-    const rhythm = this.#rhythms.get(seat.place.generation) ?? newRhythm;
-    const condition = this.#conditionOf(seat);
-    const sinceRefusalMs = this.#runMs - (this.#refusedAtMs.get(seat.place.generation) ?? 0);
-    if (rhythm.hasJustReplied && condition !== 'alive') this.#setCondition(seat, 'alive');
+  #updateCondition(assignment: SlotAssignment): void {
+    const timing = this.#timings.get(assignment.slot.generation) ?? initialReplyTiming;
+    const condition = this.#conditionOf(assignment);
+    const sinceRefusalMs = this.#runMs - (this.#refusedAtMs.get(assignment.slot.generation) ?? 0);
+    if (timing.hasJustReplied && condition !== 'alive') this.#setCondition(assignment, 'alive');
     else if (condition === 'refused') {
-      if (rhythm.unanswered > 0 && sinceRefusalMs > refusalLastsMs) this.#setCondition(seat, 'untried');
+      if (timing.unanswered > 0 && sinceRefusalMs > refusalLastsMs) this.#setCondition(assignment, 'untried');
     } else if (condition === 'alive' || condition === 'untried') {
-      if (isSilent(rhythm, this.#options.rules) && this.#isAlone(seat, rhythm)) this.#setCondition(seat, 'silent');
+      if (isSilent(timing, this.#options.rules) && this.#isOnlySilent(assignment, timing))
+        this.#setCondition(assignment, 'silent');
     }
   }
 
   /**
-   * Whether the silence is this replica's own: another one has replied since. When all are silent the players have sent
-   * something that nobody answers, and a change of primary would help nobody.
+   * Whether only this replica is silent: another one has replied since. If all are silent, the players have sent
+   * something that no replica answers, and a change of primary would not help.
    */
-  #isAlone(seat: Seat, { waitedMs }: Rhythm): boolean {
-    return this.#seats.some((other) => {
-      const rhythm = this.#rhythms.get(other.place.generation) ?? newRhythm;
-      return other !== seat && this.#conditionOf(other) === 'alive' && rhythm.waitedMs < waitedMs / 2;
+  #isOnlySilent(assignment: SlotAssignment, { waitedMs }: ReplyTiming): boolean {
+    return this.#assignments.some((other) => {
+      const timing = this.#timings.get(other.slot.generation) ?? initialReplyTiming;
+      return other !== assignment && this.#conditionOf(other) === 'alive' && timing.waitedMs < waitedMs / 2;
     });
   }
 
-  #setCondition(seat: Seat, condition: Condition): void {
-    const { id } = seat.upstream;
-    const from = this.#conditionOf(seat);
+  #setCondition(assignment: SlotAssignment, condition: Condition): void {
+    const { id } = assignment.upstream;
+    const from = this.#conditionOf(assignment);
     this.#options.log.info({ replica: id, from, condition }, 'Replica condition changed');
     const isBack = condition === 'alive';
-    const { generation } = seat.place;
-    if (isBack) this.#returns.set(generation, (this.#returns.get(generation) ?? 0) + 1);
+    const { generation } = assignment.slot;
+    if (isBack) this.#recoveries.set(generation, (this.#recoveries.get(generation) ?? 0) + 1);
     this.#take({ kind: 'condition', id, condition }, isBack);
   }
 
   #take(input: ElectionInput, isChanged: boolean): void {
-    const { rules, now, log, planes, onPrimaryChange } = this.#options;
+    const { rules, now, log, workers, onPrimaryChange } = this.#options;
     const { election, change } = elect(this.#election, input, now(), rules);
     this.#election = election;
     if (change === undefined && !isChanged) return;
-    const primary = election.primaryId === undefined ? undefined : this.#seatOf(election.primaryId)?.place.place;
-    const places = this.#seats.map(({ place }) => ({ ...place, returns: this.#returns.get(place.generation) ?? 0 }));
-    for (const plane of planes) plane.apply({ places, primary, isPlanned: change?.isPlanned ?? false });
+    const primary = election.primaryId === undefined ? undefined : this.#assignmentOf(election.primaryId)?.slot.index;
+    const slots = this.#assignments.map(({ slot }) => ({
+      ...slot,
+      recoveries: this.#recoveries.get(slot.generation) ?? 0,
+    }));
+    for (const worker of workers) worker.apply({ slots, primary, isPlanned: change?.isPlanned ?? false });
     if (change === undefined) return;
     this.#changes.set(change.reason, (this.#changes.get(change.reason) ?? 0) + 1);
     log.info({ from: change.from, to: change.to, reason: change.reason }, 'Primary changed');
     onPrimaryChange?.(change);
   }
 
-  #forget(generation: number): void {
-    this.#rhythms.delete(generation);
+  #removeReplica(generation: number): void {
+    this.#timings.delete(generation);
     this.#refusedAtMs.delete(generation);
-    this.#returns.delete(generation);
+    this.#recoveries.delete(generation);
   }
 
-  #welcome(seat: Seat): void {
-    // The place may have had another replica, whose figures stand in its counters.
-    this.#rhythms.set(seat.place.generation, { ...newRhythm, ...this.#trafficOf(seat) });
-    this.#options.log.info({ replica: seat.upstream.id, ...seat.place }, 'Replica joined');
+  #addReplica(assignment: SlotAssignment): void {
+    // The slot's counters may still hold the figures of an earlier replica.
+    this.#timings.set(assignment.slot.generation, { ...initialReplyTiming, ...this.#trafficOf(assignment) });
+    this.#options.log.info({ replica: assignment.upstream.id, ...assignment.slot }, 'Replica joined');
   }
 
-  #conditionOf(seat: Seat): Condition {
-    return this.#election.replicas.find(({ upstream }) => upstream.id === seat.upstream.id)?.condition ?? 'untried';
+  #conditionOf(assignment: SlotAssignment): Condition {
+    return (
+      this.#election.replicas.find(({ upstream }) => upstream.id === assignment.upstream.id)?.condition ?? 'untried'
+    );
   }
 
-  #seatOf(id: string): Seat | undefined {
-    return this.#seats.find(({ upstream }) => upstream.id === id);
+  #assignmentOf(id: string): SlotAssignment | undefined {
+    return this.#assignments.find(({ upstream }) => upstream.id === id);
   }
 
-  #trafficOf({ place }: Seat): { sends: number; replies: number } {
+  #trafficOf({ slot }: SlotAssignment): { sends: number; replies: number } {
     let sends = 0;
     let replies = 0;
-    for (const { counters } of this.#options.planes) {
-      const traffic = counters.traffic(place.place);
+    for (const { counters } of this.#options.workers) {
+      const traffic = counters.traffic(slot.index);
       sends += traffic.sends;
       replies += traffic.replies;
     }

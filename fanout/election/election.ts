@@ -1,26 +1,26 @@
-import { isSamePlace, type Upstream } from './upstream.ts';
+import { isSameReplica, type Upstream } from './upstream.ts';
 
 /**
- * Who answers the players. One primary for the whole session group, because all players of a match must see the same world.
+ * Elects the primary: the one replica whose replies reach the players. The whole session group has a single primary,
+ * because all players of a match must see the same world.
  *
- *   condition of a replica, from what the traffic and the probe show:
+ * Condition of a replica, derived from its traffic:
  *
  *   untried ──reply──▶ alive ◀──reply── silent, refused
  *                        │ no reply in time ──▶ silent
  *                        └ connection refused ─▶ refused ── no more refusals ──▶ untried
  *
- *   (unhealthy: the probe's word, over all of these)
- *
- * The primary stays until it is unfit and another one is better. So a replica that comes back joins as a spare.
+ * The health probe is separate and overrides the condition. The primary stays until it is no longer acceptable and a
+ * better replica exists, so a replica that recovers becomes a spare.
  */
 export type Condition = 'untried' | 'alive' | 'silent' | 'refused';
 
 export interface Replica {
   readonly upstream: Upstream;
   readonly condition: Condition;
-  /** When it joined, or its condition last changed. */
+  /** When the replica joined or its condition last changed. */
   readonly sinceMs: number;
-  /** What the health probe said last; true where there is none. */
+  /** The last result of the health probe; true without a probe. */
   readonly isHealthy: boolean;
 }
 
@@ -33,7 +33,7 @@ export interface Election {
 export const emptyElection: Election = { replicas: [], primaryId: undefined };
 
 export interface ElectionRules {
-  /** Only a replica that says it is in sync may become primary. */
+  /** Only a replica that reports itself in sync may become primary. */
   readonly requiresSync: boolean;
   /** How long before its deadline a terminating primary is replaced; undefined: at once. */
   readonly leaveBeforeDeadlineMs: number | undefined;
@@ -59,7 +59,7 @@ export interface PrimaryChange {
   readonly from: string | undefined;
   readonly to: string | undefined;
   readonly reason: ChangeReason;
-  /** The old primary still answers: what it owes the players may be waited for. */
+  /** Whether the old primary still replies, so that its outstanding replies are worth waiting for. */
   readonly isPlanned: boolean;
 }
 
@@ -68,15 +68,17 @@ export interface Elected {
   readonly change: PrimaryChange | undefined;
 }
 
-/** Takes in one fact and decides who is primary after it. Pure: `nowMs` (epoch) only orders and measures. */
+/**
+ * Applies one input and elects the primary. Pure: `nowMs` (epoch milliseconds) is used only for ordering and deadlines.
+ */
 export function elect(election: Election, input: ElectionInput, nowMs: number, rules: ElectionRules): Elected {
   const replicas = applyInput(election.replicas, input, nowMs);
   const before = election.replicas.find(({ upstream }) => upstream.id === election.primaryId);
   const current = replicas.find(({ upstream }) => upstream.id === election.primaryId);
-  const currentRank = current === undefined ? unfit : rank(current, nowMs, rules);
+  const currentRank = current === undefined ? ineligible : rank(current, nowMs, rules);
   const best = bestOf(replicas, nowMs, rules);
-  // Where nobody is better even an unfit one stays: an answer from it is worth more to a player than none.
-  const stays = current !== undefined && (currentRank <= fit || best.rank >= currentRank);
+  // An unacceptable primary stays if nothing better exists: players are better served by its replies than by none.
+  const stays = current !== undefined && (currentRank <= acceptable || best.rank >= currentRank);
   const primaryId = stays ? election.primaryId : best.replica?.upstream.id;
   const next: Election = { replicas, primaryId };
   if (primaryId === election.primaryId) return { election: next, change: undefined };
@@ -85,18 +87,18 @@ export function elect(election: Election, input: ElectionInput, nowMs: number, r
   return { election: next, change: { from: election.primaryId, to: primaryId, reason, isPlanned } };
 }
 
-/** Ranks, best first. Up to `fit` a primary is left alone; an `unfit` replica never becomes one. */
-const fit = 1;
-const unfit = 9;
+/** Lower ranks are better. A primary of rank `acceptable` or lower stays; an `ineligible` replica is never elected. */
+const acceptable = 1;
+const ineligible = 9;
 
 function rank({ upstream, condition, isHealthy }: Replica, nowMs: number, rules: ElectionRules): number {
-  if (upstream.readiness === 'starting') return unfit;
-  if (rules.requiresSync && upstream.isInSync !== true) return unfit;
+  if (upstream.readiness === 'starting') return ineligible;
+  if (rules.requiresSync && upstream.isInSync !== true) return ineligible;
   if (condition === 'refused') return 5;
   if (!isHealthy) return 4;
   if (condition === 'silent') return 3;
   if (isLeaving(upstream, nowMs, rules)) return 2;
-  return condition === 'alive' ? 0 : fit;
+  return condition === 'alive' ? 0 : acceptable;
 }
 
 function isLeaving({ readiness, deadlineMs }: Upstream, nowMs: number, rules: ElectionRules): boolean {
@@ -105,20 +107,23 @@ function isLeaving({ readiness, deadlineMs }: Upstream, nowMs: number, rules: El
   return nowMs >= deadlineMs - rules.leaveBeforeDeadlineMs;
 }
 
-/** Among equals the one that lasts longest, then the one that has been as it is for longest: it has not just come back. */
+/**
+ * Ties go to the replica with the latest deadline, then to the one whose condition is the oldest: it is the most
+ * stable.
+ */
 function bestOf(
   replicas: readonly Replica[],
   nowMs: number,
   rules: ElectionRules,
 ): { replica?: Replica; rank: number } {
   let best: Replica | undefined;
-  let bestRank = unfit;
+  let bestRank = ineligible;
   for (const replica of replicas) {
     const candidate = rank(replica, nowMs, rules);
     const isBetter = candidate < bestRank || (candidate === bestRank && best !== undefined && isBefore(replica, best));
-    if (candidate < unfit && isBetter) [best, bestRank] = [replica, candidate];
+    if (candidate < ineligible && isBetter) [best, bestRank] = [replica, candidate];
   }
-  return best === undefined ? { rank: unfit } : { replica: best, rank: bestRank };
+  return best === undefined ? { rank: ineligible } : { replica: best, rank: bestRank };
 }
 
 function isBefore(one: Replica, other: Replica): boolean {
@@ -159,7 +164,7 @@ function update(replicas: readonly Replica[], id: string, change: Partial<Replic
   return replicas.map((replica) => (replica.upstream.id === id ? { ...replica, ...change } : replica));
 }
 
-/** A replica whose address changed is a new one: what was learned of the old place says nothing of it. */
+/** A replica with a new address counts as a new replica: nothing learned about the old address applies to it. */
 function mergeUpstreams(
   replicas: readonly Replica[],
   upstreams: readonly Upstream[],
@@ -169,7 +174,7 @@ function mergeUpstreams(
   const merged: Replica[] = [];
   for (const replica of replicas) {
     const upstream = wanted.get(replica.upstream.id);
-    if (upstream === undefined || !isSamePlace(upstream, replica.upstream)) continue;
+    if (upstream === undefined || !isSameReplica(upstream, replica.upstream)) continue;
     wanted.delete(upstream.id);
     merged.push({ ...replica, upstream });
   }

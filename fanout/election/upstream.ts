@@ -1,18 +1,18 @@
-/** What an upstream source says of one replica of the game server. */
+/** One replica of the game server, as a source reports it. */
 export interface Upstream {
-  /** Stable as long as it is the same game server; a restarted one at the same address may have another. */
+  /** Identifies the game server process; a restarted one at the same address may have another ID. */
   readonly id: string;
-  /** An IP address: names are resolved by the source. */
+  /** An IP address; sources resolve names. */
   readonly address: string;
   readonly port: number;
-  /** `starting` gets the players' datagrams but cannot be primary; `terminating` answers until it is gone. */
+  /** A `starting` replica receives datagrams but cannot be primary; a `terminating` one replies until it is gone. */
   readonly readiness: 'starting' | 'ready' | 'terminating';
-  /** Whether it says that its world equals the others'. undefined: it says nothing of it. */
+  /** Whether the replica reports that its world equals the others'; undefined: it reports nothing. */
   readonly isInSync: boolean | undefined;
-  /** When it will be gone at the latest, epoch milliseconds; undefined: not known, or not going. */
+  /** Latest time at which the replica is gone, epoch milliseconds; undefined: unknown, or not terminating. */
   readonly deadlineMs: number | undefined;
 }
 
-export function isSamePlace(one: Upstream, other: Upstream): boolean {
+export function isSameReplica(one: Upstream, other: Upstream): boolean {
   return one.id === other.id && one.address === other.address && one.port === other.port;
 }

@@ -5,7 +5,6 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 export interface CompileAddonOptions {
-  /** Where the finished file goes. */
   readonly outFile: string;
   readonly compiler?: string;
   readonly signal?: AbortSignal;
@@ -16,7 +15,20 @@ export type CompiledAddon = { readonly kind: 'compiled' } | { readonly kind: 'sk
 const source = join(import.meta.dirname, 'fanout.c');
 const timeoutMs = 60_000;
 
-/** Where Node's own archives and images, and distributions, put its headers. */
+const compileFlags = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC'];
+
+/** The addon reads datagrams of anyone on the internet: make an overflow abort the process instead of running code. */
+const hardeningFlags = [
+  '-D_FORTIFY_SOURCE=2',
+  '-fstack-protector-strong',
+  '-fstack-clash-protection',
+  '-Wformat=2',
+  '-Wl,-z,relro,-z,now,-z,noexecstack',
+  ...(process.arch === 'x64' ? ['-fcf-protection=full'] : []),
+  ...(process.arch === 'arm64' ? ['-mbranch-protection=standard'] : []),
+];
+
+/** Header locations of Node's own archives and images, and of Linux distributions. */
 const headerFolders = [
   join(dirname(process.execPath), '../include/node'),
   '/usr/include/node',
@@ -24,16 +36,16 @@ const headerFolders = [
 ];
 
 /**
- * Builds the fast path with the system's compiler. Skipped, with the reason, where there is no compiler or no headers of Node:
- * the proxy then serves over node:dgram. Rejects where the compiler refuses the source.
+ * Builds the native transport with the system's compiler. Skipped, with the reason, if a compiler or Node's headers are
+ * missing: the proxy then serves over node:dgram. Rejects if compilation fails.
  */
 export async function compileAddon({ outFile, compiler = 'cc', signal }: CompileAddonOptions): Promise<CompiledAddon> {
   const headers = headerFolders.find((folder) => existsSync(join(folder, 'node_api.h')));
-  if (headers === undefined) return { kind: 'skipped', reason: `no headers of Node in ${headerFolders.join(', ')}` };
+  if (headers === undefined) return { kind: 'skipped', reason: `no Node headers in ${headerFolders.join(', ')}` };
   await mkdir(dirname(outFile), { recursive: true });
-  // Moved into place when it is whole: a program that starts meanwhile loads the old one or none.
+  // Renamed when complete, so that a program that starts meanwhile never loads half a file.
   const unfinished = `${outFile}.${process.pid}`;
-  const flags = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC', `-I${headers}`];
+  const flags = [...compileFlags, ...hardeningFlags, `-I${headers}`];
   try {
     await promisify(execFile)(compiler, [...flags, '-o', unfinished, source], { signal, timeout: timeoutMs });
   } catch (error) {

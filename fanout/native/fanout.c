@@ -1,7 +1,8 @@
-// The sockets of the fan-out's fast path: many datagrams a system call. It decides nothing: who has a session, where a datagram
-// goes and who answers is said by path/fast-path.ts, which sees batches through arrays shared with this file.
+// The sockets of the fan-out's native transport: batched system calls. This file decides nothing.
+// transport/native-transport.ts decides about sessions and destinations; it sees batches through arrays shared with
+// this file.
 //
-// One epoll instance holds the public socket and the sockets to the replicas; libuv watches that one descriptor.
+// One epoll instance holds the public socket and the upstream sockets; libuv watches its descriptor.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -24,32 +25,34 @@
 #include <uv.h>
 
 enum {
-  // Datagrams of players, and replies, in one round.
+  // Capacity of one round.
   PLAYER_SLOTS = 128,
   REPLY_SLOTS = 256,
   SLOTS = PLAYER_SLOTS + REPLY_SLOTS,
-  // Replies taken from one socket before the others get their turn.
-  REPLIES_PER_LEG = 8,
-  // The same for a player who has a socket of its own. The public socket always has some slots left.
+  // Replies read from one socket before the others get their turn.
+  REPLIES_PER_UPSTREAM = 8,
+  // The same for the socket of an isolated player. Some slots are reserved for the public socket.
   DATAGRAMS_PER_PLAYER = 4,
   PUBLIC_SLOTS = 32,
   EVENTS = 256,
-  // Larger than any UDP payload, and not a multiple of the page size: the heads of all slots would share a few cache sets.
+  // Larger than any UDP payload. Not a multiple of the page size, because then all slots would compete for a few cache
+  // sets.
   SLOT_BYTES = 65536 + 4096 + 320,
-  MOST_PAYLOAD = 65536,
-  MOST_SENDS = SLOTS * 16,
-  // A train is datagrams that go through the network stack as one. The kernel takes 64 of them, and no more bytes than a packet can
-  // have.
-  TRAIN_DATAGRAMS = 64,
-  TRAIN_BYTES = 60000,
-  // Records hold what a round received, then what a flush could not send: one a slot and one a socket error.
-  MOST_RECORDS = SLOTS + EVENTS,
+  MAX_PAYLOAD = 65536,
+  MAX_SENDS = SLOTS * 16,
+  // Limits of a GSO batch, whose datagrams pass the network stack as one packet: the kernel's maximum of segments, and
+  // the maximum size of a packet.
+  GSO_DATAGRAMS = 64,
+  GSO_BYTES = 60000,
+  // Records hold the datagrams received in a round, later the send errors of a flush: one per slot and one per socket
+  // error.
+  MAX_RECORDS = SLOTS + EVENTS,
   RECORD_INTS = 4,
   SEND_INTS = 3,
 };
 
-// Kinds of records and sends; path/fast-path.ts has the same.
-enum { FROM_PLAYER = 0, FROM_REPLICA = 1, LEG_ERROR = 2, PLAYER_ERROR = 3 };
+// Kinds of records and sends; keep them equal to those in transport/native-transport.ts.
+enum { FROM_PLAYER = 0, FROM_REPLICA = 1, UPSTREAM_ERROR = 2, PLAYER_ERROR = 3 };
 enum { TO_REPLICA = 0, TO_PLAYER = 1 };
 
 typedef union {
@@ -58,11 +61,11 @@ typedef union {
   struct sockaddr_in6 v6;
 } address_t;
 
-// Sends of the flush under way to one place, by index, oldest first; -1: none.
+// Linked list of the current flush's sends to one destination, by index, oldest first; -1: none.
 typedef struct {
   int32_t first, last;
-  // The way there takes no trains.
-  bool is_single;
+  // The route does not support GSO.
+  bool no_gso;
 } chain_t;
 
 typedef struct {
@@ -70,7 +73,7 @@ typedef struct {
   socklen_t length;
   int32_t next_free;
   chain_t chain;
-  // A socket that only this player's datagrams reach, or -1: they come through the public one.
+  // Socket of an isolated player, or -1.
   int own_fd;
   bool used;
 } peer_t;
@@ -80,13 +83,13 @@ typedef struct {
   int32_t next_free;
   uint32_t drops_before;
   chain_t chain;
-} leg_t;
+} upstream_t;
 
-// What says how long the datagrams of a train are.
+// Control message with the segment size of a GSO batch.
 typedef union {
   struct cmsghdr header;
   uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
-} cut_t;
+} control_t;
 
 typedef struct {
   napi_env env;
@@ -94,28 +97,28 @@ typedef struct {
   napi_async_cleanup_hook_handle cleanup;
   uv_poll_t *poll;
   int epoll_fd, public_fd;
-  // The longest datagram in a train; 0: there are none. What is in a train is not fragmented.
-  size_t longest_in_train;
+  // Longest datagram in a GSO batch, because segments are not fragmented; 0: no batches.
+  size_t gso_max_bytes;
   uint8_t *arena;
   int32_t *records, *sends;
   uint64_t hash_key[2];
   peer_t *peers;
-  int32_t most_peers, used_peers, free_peer;
+  int32_t max_peers, used_peers, free_peer;
   int32_t *buckets; // Peer ids; -1 is empty. Twice as many as peers, or more: a power of two.
   uint32_t bucket_mask;
-  leg_t *legs;
-  int32_t most_legs, used_legs, free_leg;
+  upstream_t *upstreams;
+  int32_t max_upstreams, used_upstreams, free_upstream;
   int32_t lengths[SLOTS];
-  int32_t next_send[MOST_SENDS];
-  int32_t touched[MOST_SENDS];
+  int32_t next_send[MAX_SENDS];
+  int32_t touched[MAX_SENDS];
   struct mmsghdr in[SLOTS];
   struct iovec in_iov[SLOTS];
   address_t from[PLAYER_SLOTS];
-  struct mmsghdr out[MOST_SENDS];
-  struct iovec out_iov[MOST_SENDS];
-  cut_t out_cut[MOST_SENDS];
-  // Whom each of `out` goes to: a leg or a player.
-  int32_t out_to[MOST_SENDS];
+  struct mmsghdr out[MAX_SENDS];
+  struct iovec out_iov[MAX_SENDS];
+  control_t out_control[MAX_SENDS];
+  // Destination of each message in `out`: an upstream or a player.
+  int32_t out_to[MAX_SENDS];
   int32_t out_count, out_iov_count;
 } sockets_t;
 
@@ -123,7 +126,7 @@ static const chain_t no_sends = {.first = -1, .last = -1};
 
 static uint8_t *slot_bytes(sockets_t *s, int32_t slot) { return s->arena + (size_t)slot * SLOT_BYTES; }
 
-// --- Players by address -----------------------------------------------------------------------------------------------------
+// --- Players by address ---------------------------------------------------------------------------------
 
 static uint64_t mix(uint64_t value) {
   value ^= value >> 32;
@@ -133,7 +136,7 @@ static uint64_t mix(uint64_t value) {
   return value ^ (value >> 32);
 }
 
-// Keyed, because addresses are chosen by whoever sends: equal hashes would make every look-up slow.
+// The hash is keyed because senders choose their addresses: known collisions would make every lookup slow.
 static uint32_t bucket_of(const sockets_t *s, const address_t *a) {
   if (a->any.sa_family == AF_INET)
     return (uint32_t)mix(s->hash_key[0] ^ (((uint64_t)a->v4.sin_addr.s_addr << 16) | a->v4.sin_port)) & s->bucket_mask;
@@ -161,7 +164,7 @@ static int32_t find_peer(const sockets_t *s, const address_t *a) {
 static int32_t add_peer(sockets_t *s, const address_t *a, socklen_t length) {
   int32_t id = s->free_peer;
   if (id >= 0) s->free_peer = s->peers[id].next_free;
-  else if (s->used_peers < s->most_peers) id = s->used_peers++;
+  else if (s->used_peers < s->max_peers) id = s->used_peers++;
   else return -1;
   s->peers[id] = (peer_t){.address = *a, .length = length, .chain = no_sends, .own_fd = -1, .used = true};
   uint32_t b = bucket_of(s, a);
@@ -174,7 +177,7 @@ static void remove_peer(sockets_t *s, int32_t id) {
   if (id < 0 || id >= s->used_peers || !s->peers[id].used) return;
   uint32_t hole = bucket_of(s, &s->peers[id].address);
   while (s->buckets[hole] != id) hole = (hole + 1) & s->bucket_mask;
-  // What stands behind the hole moves up where its search would otherwise end at the hole.
+  // Entries behind the hole move up if the hole would end their search.
   for (uint32_t b = (hole + 1) & s->bucket_mask; s->buckets[b] >= 0; b = (b + 1) & s->bucket_mask) {
     uint32_t home = bucket_of(s, &s->peers[s->buckets[b]].address);
     if (((b - home) & s->bucket_mask) < ((b - hole) & s->bucket_mask)) continue;
@@ -188,41 +191,41 @@ static void remove_peer(sockets_t *s, int32_t id) {
   s->free_peer = id;
 }
 
-// --- Receiving --------------------------------------------------------------------------------------------------------------
+// --- Receiving ------------------------------------------------------------------------------------------
 
 static void record(sockets_t *s, int32_t *count, int32_t kind, int32_t id, int32_t slot, int32_t value) {
-  if (*count >= MOST_RECORDS) return;
+  if (*count >= MAX_RECORDS) return;
   int32_t *r = s->records + (*count)++ * RECORD_INTS;
   r[0] = kind, r[1] = id, r[2] = slot, r[3] = value;
 }
 
-static int receive_batch(sockets_t *s, int fd, int32_t first, int32_t most) {
-  for (int32_t slot = first; slot < first + most && slot < PLAYER_SLOTS; slot++)
+static int receive_batch(sockets_t *s, int fd, int32_t first, int32_t max) {
+  for (int32_t slot = first; slot < first + max && slot < PLAYER_SLOTS; slot++)
     s->in[slot].msg_hdr.msg_namelen = sizeof(address_t);
   int got;
-  do got = recvmmsg(fd, s->in + first, most, MSG_DONTWAIT, NULL);
+  do got = recvmmsg(fd, s->in + first, max, MSG_DONTWAIT, NULL);
   while (got < 0 && errno == EINTR);
   for (int i = 0; i < got; i++) s->lengths[first + i] = (int32_t)s->in[first + i].msg_len;
   return got;
 }
 
-static int32_t receive_players(sockets_t *s, int fd, int32_t slot, int32_t most, int32_t *count) {
-  int got = receive_batch(s, fd, slot, most);
+static int32_t receive_players(sockets_t *s, int fd, int32_t slot, int32_t max, int32_t *count) {
+  int got = receive_batch(s, fd, slot, max);
   if (got < 0 && errno != EAGAIN && fd == s->public_fd) record(s, count, PLAYER_ERROR, -1, -1, errno);
-  // By address also where the player has a socket of its own: before that was connected it took anybody's datagrams.
+  // Also by address on an isolated player's socket: before it was connected it received datagrams from anyone.
   for (int32_t at = slot; at < slot + got; at++) record(s, count, FROM_PLAYER, find_peer(s, &s->from[at]), at, s->lengths[at]);
   return got < 0 ? 0 : got;
 }
 
-static int32_t receive_replies(sockets_t *s, int32_t leg, int32_t slot, int32_t *count) {
-  int32_t most = PLAYER_SLOTS + REPLY_SLOTS - slot;
-  int got = receive_batch(s, s->legs[leg].fd, slot, most < REPLIES_PER_LEG ? most : REPLIES_PER_LEG);
-  if (got < 0 && errno != EAGAIN) record(s, count, LEG_ERROR, leg, -1, errno);
-  for (int i = 0; i < got; i++) record(s, count, FROM_REPLICA, leg, slot + i, s->lengths[slot + i]);
+static int32_t receive_replies(sockets_t *s, int32_t upstream, int32_t slot, int32_t *count) {
+  int32_t max = PLAYER_SLOTS + REPLY_SLOTS - slot;
+  int got = receive_batch(s, s->upstreams[upstream].fd, slot, max < REPLIES_PER_UPSTREAM ? max : REPLIES_PER_UPSTREAM);
+  if (got < 0 && errno != EAGAIN) record(s, count, UPSTREAM_ERROR, upstream, -1, errno);
+  for (int i = 0; i < got; i++) record(s, count, FROM_REPLICA, upstream, slot + i, s->lengths[slot + i]);
   return got < 0 ? 0 : got;
 }
 
-// --- Sending ----------------------------------------------------------------------------------------------------------------
+// --- Sending --------------------------------------------------------------------------------------------
 
 static void chain_send(sockets_t *s, chain_t *chain, int32_t to, int32_t send, int32_t *touched) {
   s->next_send[send] = -1;
@@ -240,49 +243,49 @@ static void begin_message(sockets_t *s, int32_t to, const peer_t *peer) {
   message->msg_namelen = peer->length;
 }
 
-static void cut_train(sockets_t *s, uint16_t bytes) {
-  cut_t *cut = &s->out_cut[s->out_count - 1];
+static void set_segment_bytes(sockets_t *s, uint16_t bytes) {
+  control_t *control = &s->out_control[s->out_count - 1];
   struct msghdr *message = &s->out[s->out_count - 1].msg_hdr;
-  cut->header = (struct cmsghdr){.cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT, .cmsg_len = CMSG_LEN(sizeof bytes)};
-  memcpy(CMSG_DATA(&cut->header), &bytes, sizeof bytes);
-  message->msg_control = cut->bytes;
-  message->msg_controllen = sizeof cut->bytes;
+  control->header = (struct cmsghdr){.cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT, .cmsg_len = CMSG_LEN(sizeof bytes)};
+  memcpy(CMSG_DATA(&control->header), &bytes, sizeof bytes);
+  message->msg_control = control->bytes;
+  message->msg_controllen = sizeof control->bytes;
 }
 
-// Adds what is chained to `out`, and unchains it. Datagrams of one length in a row become a train; it may end with a shorter one.
+// Moves the list to `out`. Consecutive datagrams of one length become a GSO batch, which may end with a shorter one.
 static void prepare_chain(sockets_t *s, chain_t *chain, int32_t to, const peer_t *peer) {
   bool may_follow = false;
   size_t length = 0, total = 0;
   for (int32_t send = chain->first; send >= 0; send = s->next_send[send]) {
     int32_t slot = s->sends[send * SEND_INTS + 2];
     size_t bytes = (size_t)s->lengths[slot];
-    bool follows = may_follow && bytes > 0 && bytes <= length && total + bytes <= TRAIN_BYTES &&
-                   s->out[s->out_count - 1].msg_hdr.msg_iovlen < TRAIN_DATAGRAMS;
-    if (follows) cut_train(s, (uint16_t)length);
+    bool follows = may_follow && bytes > 0 && bytes <= length && total + bytes <= GSO_BYTES &&
+                   s->out[s->out_count - 1].msg_hdr.msg_iovlen < GSO_DATAGRAMS;
+    if (follows) set_segment_bytes(s, (uint16_t)length);
     else begin_message(s, to, peer), length = bytes, total = 0;
     s->out_iov[s->out_iov_count++] = (struct iovec){.iov_base = slot_bytes(s, slot), .iov_len = bytes};
     s->out[s->out_count - 1].msg_hdr.msg_iovlen++;
     total += bytes;
-    may_follow = !chain->is_single && bytes > 0 && bytes == length && length <= s->longest_in_train;
+    may_follow = !chain->no_gso && bytes > 0 && bytes == length && length <= s->gso_max_bytes;
   }
   chain->first = -1;
 }
 
-// A way that takes no trains: a link without checksums, or one too narrow for the datagrams.
-static bool refuses_train(int error) { return error == EIO || error == EINVAL || error == EMSGSIZE || error == EOPNOTSUPP; }
+// Errors of a route without GSO: no checksum offload, or an MTU smaller than the datagrams.
+static bool refuses_gso(int error) { return error == EIO || error == EINVAL || error == EMSGSIZE || error == EOPNOTSUPP; }
 
-// Sends the datagrams of a train one by one, and those that follow as well.
-static void part_train(sockets_t *s, int fd, const struct msghdr *train, int32_t kind, int32_t to, int32_t *count) {
-  (kind == LEG_ERROR ? &s->legs[to].chain : &s->peers[to].chain)->is_single = true;
-  for (size_t i = 0; i < train->msg_iovlen; i++) {
-    struct msghdr single = {.msg_name = train->msg_name, .msg_namelen = train->msg_namelen, .msg_iovlen = 1};
-    single.msg_iov = train->msg_iov + i;
+// Sends the datagrams of a batch one by one, and later ones to this destination too.
+static void send_singly(sockets_t *s, int fd, const struct msghdr *batch, int32_t kind, int32_t to, int32_t *count) {
+  (kind == UPSTREAM_ERROR ? &s->upstreams[to].chain : &s->peers[to].chain)->no_gso = true;
+  for (size_t i = 0; i < batch->msg_iovlen; i++) {
+    struct msghdr single = {.msg_name = batch->msg_name, .msg_namelen = batch->msg_namelen, .msg_iovlen = 1};
+    single.msg_iov = batch->msg_iov + i;
     if (sendmsg(fd, &single, MSG_DONTWAIT) < 0) record(s, count, kind, to, -1, errno);
   }
 }
 
-// Sends `out`, and empties it. A connected socket first reports the ICMP error of an earlier datagram and sends nothing: that one
-// message is tried again, so that one refusal does not cost two.
+// Sends and empties `out`. A connected socket first reports the ICMP error of an earlier datagram without sending
+// anything, so that message is retried once: one refusal must not cost two datagrams.
 static void send_out(sockets_t *s, int fd, int32_t kind, int32_t *count) {
   bool retried = false;
   for (int32_t at = 0; at < s->out_count;) {
@@ -294,8 +297,8 @@ static void send_out(sockets_t *s, int fd, int32_t kind, int32_t *count) {
       continue;
     }
     if (errno == EINTR) continue;
-    if (message->msg_iovlen > 1 && refuses_train(errno)) {
-      part_train(s, fd, message, kind, s->out_to[at++], count);
+    if (message->msg_iovlen > 1 && refuses_gso(errno)) {
+      send_singly(s, fd, message, kind, s->out_to[at++], count);
       continue;
     }
     bool retries = errno == ECONNREFUSED && !retried;
@@ -306,19 +309,19 @@ static void send_out(sockets_t *s, int fd, int32_t kind, int32_t *count) {
   s->out_count = s->out_iov_count = 0;
 }
 
-// Sends the first `most` entries of `sends`: to each replica's socket its datagrams in order, then to each player its answers.
-static int32_t flush_sends(sockets_t *s, int32_t most) {
-  int32_t legs = 0, players = 0, count = 0;
-  for (int32_t i = 0; i < most; i++) {
+// Sends the first `max` entries of `sends`: first the upstream sockets', each in order, then the players'.
+static int32_t flush_sends(sockets_t *s, int32_t max) {
+  int32_t upstreams = 0, players = 0, count = 0;
+  for (int32_t i = 0; i < max; i++) {
     const int32_t *send = s->sends + i * SEND_INTS;
-    if (send[0] == TO_REPLICA) chain_send(s, &s->legs[send[1]].chain, send[1], i, &legs);
+    if (send[0] == TO_REPLICA) chain_send(s, &s->upstreams[send[1]].chain, send[1], i, &upstreams);
   }
-  for (int32_t t = 0; t < legs; t++) {
-    leg_t *leg = &s->legs[s->touched[t]];
-    prepare_chain(s, &leg->chain, s->touched[t], NULL);
-    send_out(s, leg->fd, LEG_ERROR, &count);
+  for (int32_t t = 0; t < upstreams; t++) {
+    upstream_t *upstream = &s->upstreams[s->touched[t]];
+    prepare_chain(s, &upstream->chain, s->touched[t], NULL);
+    send_out(s, upstream->fd, UPSTREAM_ERROR, &count);
   }
-  for (int32_t i = 0; i < most; i++) {
+  for (int32_t i = 0; i < max; i++) {
     const int32_t *send = s->sends + i * SEND_INTS;
     if (send[0] == TO_PLAYER) chain_send(s, &s->peers[send[1]].chain, send[1], i, &players);
   }
@@ -330,7 +333,7 @@ static int32_t flush_sends(sockets_t *s, int32_t most) {
   return count;
 }
 
-// --- Sockets ----------------------------------------------------------------------------------------------------------------
+// --- Sockets --------------------------------------------------------------------------------------------
 
 static bool parse_address(const char *host, int port, address_t *a, socklen_t *length) {
   memset(a, 0, sizeof *a);
@@ -347,15 +350,15 @@ static bool parse_address(const char *host, int port, address_t *a, socklen_t *l
   return true;
 }
 
-// What an epoll event names: a kind in the upper half, an id in the lower.
-enum { EVENT_PUBLIC = 0, EVENT_LEG = 1, EVENT_PLAYER = 2 };
+// The data of an epoll event: a kind in the upper half, an ID in the lower.
+enum { EVENT_PUBLIC = 0, EVENT_UPSTREAM = 1, EVENT_PLAYER = 2 };
 
 static int watch(sockets_t *s, int fd, uint32_t kind, int32_t id) {
   struct epoll_event event = {.events = EPOLLIN, .data.u64 = ((uint64_t)kind << 32) | (uint32_t)id};
   return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
-// 0, or -errno.
+// Returns 0 or -errno.
 static int open_public(sockets_t *s, const char *host, int port, bool shared, int buffer_bytes) {
   address_t a;
   socklen_t length;
@@ -370,45 +373,45 @@ static int open_public(sockets_t *s, const char *host, int port, bool shared, in
   if (bind(s->public_fd, &a.any, length) < 0 || watch(s, s->public_fd, EVENT_PUBLIC, 0) < 0) return -errno;
   int segment;
   socklen_t segment_length = sizeof segment;
-  // A kernel that does not know of trains would send one as a single long datagram.
-  if (getsockopt(s->public_fd, SOL_UDP, UDP_SEGMENT, &segment, &segment_length) < 0) s->longest_in_train = 0;
-  // Only now: another program must not get the port, the players' own sockets must.
+  // A kernel without GSO would send a batch as one long datagram.
+  if (getsockopt(s->public_fd, SOL_UDP, UDP_SEGMENT, &segment, &segment_length) < 0) s->gso_max_bytes = 0;
+  // Set after bind(): other programs must not share the port, but isolated players' sockets must.
   setsockopt(s->public_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   return 0;
 }
 
-// The leg's id, or -errno.
-static int32_t open_leg(sockets_t *s, const char *host, int port, const char *local) {
+// Returns the upstream's ID or -errno.
+static int32_t open_upstream(sockets_t *s, const char *host, int port, const char *local) {
   address_t to, from;
   socklen_t to_length, from_length;
   if (!parse_address(host, port, &to, &to_length)) return -EINVAL;
   if (local[0] != 0 && !parse_address(local, 0, &from, &from_length)) return -EINVAL;
-  if (s->free_leg < 0 && s->used_legs >= s->most_legs) return -ENFILE;
+  if (s->free_upstream < 0 && s->used_upstreams >= s->max_upstreams) return -ENFILE;
   int fd = socket(to.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
-  int32_t id = s->free_leg >= 0 ? s->free_leg : s->used_legs;
+  int32_t id = s->free_upstream >= 0 ? s->free_upstream : s->used_upstreams;
   if ((local[0] != 0 && bind(fd, &from.any, from_length) < 0) || connect(fd, &to.any, to_length) < 0 ||
-      watch(s, fd, EVENT_LEG, id) < 0) {
+      watch(s, fd, EVENT_UPSTREAM, id) < 0) {
     int error = errno;
     close(fd);
     return -error;
   }
-  if (s->free_leg >= 0) s->free_leg = s->legs[id].next_free;
-  else s->used_legs++;
-  s->legs[id] = (leg_t){.fd = fd, .chain = no_sends};
+  if (s->free_upstream >= 0) s->free_upstream = s->upstreams[id].next_free;
+  else s->used_upstreams++;
+  s->upstreams[id] = (upstream_t){.fd = fd, .chain = no_sends};
   return id;
 }
 
-static void close_leg(sockets_t *s, int32_t id) {
-  if (id < 0 || id >= s->used_legs || s->legs[id].fd < 0) return;
-  close(s->legs[id].fd);
-  s->legs[id].fd = -1;
-  s->legs[id].next_free = s->free_leg;
-  s->free_leg = id;
+static void close_upstream(sockets_t *s, int32_t id) {
+  if (id < 0 || id >= s->used_upstreams || s->upstreams[id].fd < 0) return;
+  close(s->upstreams[id].fd);
+  s->upstreams[id].fd = -1;
+  s->upstreams[id].next_free = s->free_upstream;
+  s->free_upstream = id;
 }
 
-// Gives a player a socket on the public port that is connected to it: the kernel prefers it for that player's datagrams, so a
-// flood from elsewhere fills another socket's buffer. 0, or -errno.
+// Opens a socket on the public port that is connected to the player. The kernel prefers it for the player's datagrams,
+// so a flood cannot fill its buffer. Returns 0 or -errno.
 static int isolate_peer(sockets_t *s, int32_t id) {
   peer_t *peer = &s->peers[id];
   if (peer->own_fd >= 0) return 0;
@@ -435,12 +438,13 @@ static uint32_t drops_of(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length) < 0 ? 0 : info[SK_MEMINFO_DROPS];
 }
 
-// Lets through one reply of `sampling`, drawn by the kernel. Returns how many were dropped since it was made deaf, or -errno.
-static int64_t deafen_leg(leg_t *leg, bool deaf, uint32_t sampling) {
-  if (!deaf) {
+// While muted, the kernel passes one random reply in `sampling`. Unmuting returns the number of replies dropped since;
+// -errno on failure.
+static int64_t mute_upstream(upstream_t *upstream, bool muted, uint32_t sampling) {
+  if (!muted) {
     int unused = 0;
-    if (setsockopt(leg->fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused) < 0) return -errno;
-    return (uint32_t)(drops_of(leg->fd) - leg->drops_before);
+    if (setsockopt(upstream->fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused) < 0) return -errno;
+    return (uint32_t)(drops_of(upstream->fd) - upstream->drops_before);
   }
   struct sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM)),
@@ -449,22 +453,22 @@ static int64_t deafen_leg(leg_t *leg, bool deaf, uint32_t sampling) {
       BPF_STMT(BPF_RET | BPF_K, 0),
   };
   struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
-  leg->drops_before = drops_of(leg->fd);
-  return setsockopt(leg->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ? -errno : 0;
+  upstream->drops_before = drops_of(upstream->fd);
+  return setsockopt(upstream->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ? -errno : 0;
 }
 
-// --- Life -------------------------------------------------------------------------------------------------------------------
+// --- Life -----------------------------------------------------------------------------------------------
 
 static void free_sockets(sockets_t *s) {
   if (s->public_fd >= 0) close(s->public_fd);
   if (s->epoll_fd >= 0) close(s->epoll_fd);
-  for (int32_t i = 0; i < s->used_legs; i++)
-    if (s->legs[i].fd >= 0) close(s->legs[i].fd);
+  for (int32_t i = 0; i < s->used_upstreams; i++)
+    if (s->upstreams[i].fd >= 0) close(s->upstreams[i].fd);
   for (int32_t i = 0; i < s->used_peers; i++)
     if (s->peers[i].used && s->peers[i].own_fd >= 0) close(s->peers[i].own_fd);
   if (s->arena != MAP_FAILED) munmap(s->arena, (size_t)SLOTS * SLOT_BYTES);
   free(s->peers);
-  free(s->legs);
+  free(s->upstreams);
   free(s->buckets);
   free(s);
 }
@@ -483,7 +487,7 @@ static void start_close(sockets_t *s) {
   s->poll = NULL;
 }
 
-// A worker thread that is terminated closes its loop: a handle left open would abort the process.
+// Terminating a worker thread closes its loop; an open handle would abort the process.
 static void on_environment_end(napi_async_cleanup_hook_handle handle, void *data) {
   (void)handle;
   start_close(data);
@@ -504,18 +508,18 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
   napi_close_handle_scope(s->env, scope);
 }
 
-// --- What JavaScript calls --------------------------------------------------------------------------------------------------
+// --- What JavaScript calls ------------------------------------------------------------------------------
 
-enum { MOST_ARGUMENTS = 9, HOST_BYTES = 64 };
+enum { MAX_ARGUMENTS = 9, HOST_BYTES = 64 };
 
 typedef struct {
   sockets_t *sockets;
-  napi_value values[MOST_ARGUMENTS];
+  napi_value values[MAX_ARGUMENTS];
 } call_t;
 
 static call_t read_call(napi_env env, napi_callback_info info) {
   call_t call = {0};
-  size_t count = MOST_ARGUMENTS;
+  size_t count = MAX_ARGUMENTS;
   napi_get_cb_info(env, info, &count, call.values, NULL, NULL);
   napi_get_value_external(env, call.values[0], (void **)&call.sockets);
   return call;
@@ -539,45 +543,45 @@ static napi_value int_value(napi_env env, int64_t number) {
   return value;
 }
 
-static void *array_of(napi_env env, napi_value value, size_t least_ints) {
+static void *array_of(napi_env env, napi_value value, size_t min_ints) {
   void *data = NULL;
   size_t length = 0;
   napi_typedarray_type type;
   if (napi_get_typedarray_info(env, value, &type, &length, &data, NULL, NULL) != napi_ok) return NULL;
-  return type == napi_int32_array && length >= least_ints ? data : NULL;
+  return type == napi_int32_array && length >= min_ints ? data : NULL;
 }
 
-static sockets_t *new_sockets(int32_t most_peers, int32_t most_legs) {
+static sockets_t *new_sockets(int32_t max_peers, int32_t max_upstreams) {
   sockets_t *s = calloc(1, sizeof *s);
   if (s == NULL) return NULL;
   s->public_fd = s->epoll_fd = -1;
-  s->free_peer = s->free_leg = -1;
-  s->most_peers = most_peers, s->most_legs = most_legs;
+  s->free_peer = s->free_upstream = -1;
+  s->max_peers = max_peers, s->max_upstreams = max_upstreams;
   uint32_t buckets = 64;
-  while (buckets < (uint32_t)most_peers * 2) buckets *= 2;
+  while (buckets < (uint32_t)max_peers * 2) buckets *= 2;
   s->bucket_mask = buckets - 1;
-  // Large and mostly never touched: the kernel gives pages as they are used.
-  s->peers = calloc(most_peers, sizeof *s->peers);
-  s->legs = calloc(most_legs, sizeof *s->legs);
+  // Large but sparsely used: the kernel allocates pages on first access.
+  s->peers = calloc(max_peers, sizeof *s->peers);
+  s->upstreams = calloc(max_upstreams, sizeof *s->upstreams);
   s->buckets = malloc(buckets * sizeof *s->buckets);
   s->arena = mmap(NULL, (size_t)SLOTS * SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   bool has_key = getrandom(s->hash_key, sizeof s->hash_key, 0) == sizeof s->hash_key;
-  if (s->peers == NULL || s->legs == NULL || s->buckets == NULL || s->arena == MAP_FAILED || s->epoll_fd < 0 || !has_key) {
+  if (s->peers == NULL || s->upstreams == NULL || s->buckets == NULL || s->arena == MAP_FAILED || s->epoll_fd < 0 || !has_key) {
     free_sockets(s);
     return NULL;
   }
   memset(s->buckets, 0xff, buckets * sizeof *s->buckets);
   for (int32_t slot = 0; slot < SLOTS; slot++) {
-    s->in_iov[slot] = (struct iovec){.iov_base = slot_bytes(s, slot), .iov_len = MOST_PAYLOAD};
+    s->in_iov[slot] = (struct iovec){.iov_base = slot_bytes(s, slot), .iov_len = MAX_PAYLOAD};
     s->in[slot].msg_hdr = (struct msghdr){.msg_iov = &s->in_iov[slot], .msg_iovlen = 1};
     if (slot < PLAYER_SLOTS) s->in[slot].msg_hdr.msg_name = &s->from[slot];
   }
   return s;
 }
 
-// open(records, sends, onReadable, host, port, isShared, maxPeers, maxLegs, trainBytes): the sockets, or -errno. Every other
-// function takes the sockets first.
+// open(records, sends, onReadable, host, port, isShared, maxPeers, maxUpstreams, gsoMaxBytes): the sockets, or -errno.
+// Every other function takes the sockets as its first argument.
 static napi_value call_open(napi_env env, napi_callback_info info) {
   call_t call = read_call(env, info);
   char host[HOST_BYTES];
@@ -586,9 +590,9 @@ static napi_value call_open(napi_env env, napi_callback_info info) {
   sockets_t *s = new_sockets(int_of(env, call.values[6]), int_of(env, call.values[7]));
   if (s == NULL) return int_value(env, -ENOMEM);
   s->env = env;
-  s->longest_in_train = (size_t)int_of(env, call.values[8]);
-  s->records = array_of(env, call.values[0], MOST_RECORDS * RECORD_INTS);
-  s->sends = array_of(env, call.values[1], MOST_SENDS * SEND_INTS);
+  s->gso_max_bytes = (size_t)int_of(env, call.values[8]);
+  s->records = array_of(env, call.values[0], MAX_RECORDS * RECORD_INTS);
+  s->sends = array_of(env, call.values[1], MAX_SENDS * SEND_INTS);
   int error = s->records == NULL || s->sends == NULL ? -EINVAL : 0;
   if (error == 0) error = open_public(s, host, int_of(env, call.values[4]), bool_of(env, call.values[5]), 4 << 20);
   uv_loop_t *loop;
@@ -610,7 +614,7 @@ static napi_value call_open(napi_env env, napi_callback_info info) {
   return sockets;
 }
 
-// receive(): how many records there are now; 0: nothing is waiting.
+// receive(): the number of records; 0: no datagrams are waiting.
 static napi_value call_receive(napi_env env, napi_callback_info info) {
   sockets_t *s = read_call(env, info).sockets;
   struct epoll_event events[EVENTS];
@@ -623,7 +627,7 @@ static napi_value call_receive(napi_env env, napi_callback_info info) {
       case EVENT_PUBLIC:
         is_public_ready = true;
         break;
-      case EVENT_LEG:
+      case EVENT_UPSTREAM:
         if (reply_slot < SLOTS) reply_slot += receive_replies(s, id, reply_slot, &count);
         break;
       case EVENT_PLAYER:
@@ -635,14 +639,14 @@ static napi_value call_receive(napi_env env, napi_callback_info info) {
   return int_value(env, count);
 }
 
-// flush(count): sends, and returns how many error records there are now.
+// flush(count): sends the first `count` entries, returns the number of error records.
 static napi_value call_flush(napi_env env, napi_callback_info info) {
   call_t call = read_call(env, info);
   int32_t count = int_of(env, call.values[1]);
-  return int_value(env, flush_sends(call.sockets, count < MOST_SENDS ? count : MOST_SENDS));
+  return int_value(env, flush_sends(call.sockets, count < MAX_SENDS ? count : MAX_SENDS));
 }
 
-// find(slot): the player who sent what is in the slot, or -1.
+// find(slot): the ID of the player who sent the slot's datagram, or -1.
 static napi_value call_find(napi_env env, napi_callback_info info) {
   call_t call = read_call(env, info);
   return int_value(env, find_peer(call.sockets, &call.sockets->from[int_of(env, call.values[1])]));
@@ -661,7 +665,7 @@ static napi_value call_address(napi_env env, napi_callback_info info) {
   return value;
 }
 
-// openPeer(slot): the id of a new player, the slot's sender, or -1.
+// openPeer(slot): adds the slot's sender as a player, returns its ID or -1.
 static napi_value call_open_peer(napi_env env, napi_callback_info info) {
   call_t call = read_call(env, info);
   int32_t slot = int_of(env, call.values[1]);
@@ -680,30 +684,30 @@ static napi_value call_isolate(napi_env env, napi_callback_info info) {
   return int_value(env, isolate_peer(call.sockets, int_of(env, call.values[1])));
 }
 
-// openLeg(address, port, localAddress or ""): the leg's id, or -errno.
-static napi_value call_open_leg(napi_env env, napi_callback_info info) {
+// openUpstream(address, port, localAddress or ""): the upstream's ID, or -errno.
+static napi_value call_open_upstream(napi_env env, napi_callback_info info) {
   call_t call = read_call(env, info);
   char host[HOST_BYTES], local[HOST_BYTES];
   size_t length;
   napi_get_value_string_utf8(env, call.values[1], host, sizeof host, &length);
   napi_get_value_string_utf8(env, call.values[3], local, sizeof local, &length);
-  return int_value(env, open_leg(call.sockets, host, int_of(env, call.values[2]), local));
+  return int_value(env, open_upstream(call.sockets, host, int_of(env, call.values[2]), local));
 }
 
-static napi_value call_close_leg(napi_env env, napi_callback_info info) {
+static napi_value call_close_upstream(napi_env env, napi_callback_info info) {
   call_t call = read_call(env, info);
-  close_leg(call.sockets, int_of(env, call.values[1]));
+  close_upstream(call.sockets, int_of(env, call.values[1]));
   return NULL;
 }
 
-// deafen(leg, isDeaf, sampling): replies that the kernel dropped meanwhile, or -errno.
-static napi_value call_deafen(napi_env env, napi_callback_info info) {
+// mute(upstream, isMuted, sampling): the number of replies dropped while muted, or -errno.
+static napi_value call_mute(napi_env env, napi_callback_info info) {
   call_t call = read_call(env, info);
-  leg_t *leg = &call.sockets->legs[int_of(env, call.values[1])];
-  return int_value(env, deafen_leg(leg, bool_of(env, call.values[2]), (uint32_t)int_of(env, call.values[3])));
+  upstream_t *upstream = &call.sockets->upstreams[int_of(env, call.values[1])];
+  return int_value(env, mute_upstream(upstream, bool_of(env, call.values[2]), (uint32_t)int_of(env, call.values[3])));
 }
 
-// bytes(slot): a copy of what is in the slot.
+// bytes(slot): a copy of the slot's datagram.
 static napi_value call_bytes(napi_env env, napi_callback_info info) {
   call_t call = read_call(env, info);
   int32_t slot = int_of(env, call.values[1]);
@@ -732,7 +736,7 @@ static napi_value call_port(napi_env env, napi_callback_info info) {
   return int_value(env, ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port));
 }
 
-// close(): nothing may be called with these sockets afterwards.
+// close(): the sockets must not be used afterwards.
 static napi_value call_close(napi_env env, napi_callback_info info) {
   sockets_t *s = read_call(env, info).sockets;
   napi_delete_reference(env, s->on_readable);
@@ -746,8 +750,8 @@ NAPI_MODULE_INIT() {
     napi_callback call;
   } functions[] = {
       {"open", call_open},          {"receive", call_receive},    {"flush", call_flush},       {"find", call_find},
-      {"address", call_address},    {"openPeer", call_open_peer}, {"closePeer", call_close_peer}, {"openLeg", call_open_leg},
-      {"closeLeg", call_close_leg}, {"deafen", call_deafen},      {"bytes", call_bytes},       {"sendBytes", call_send_bytes},
+      {"address", call_address},    {"openPeer", call_open_peer}, {"closePeer", call_close_peer}, {"openUpstream", call_open_upstream},
+      {"closeUpstream", call_close_upstream}, {"mute", call_mute},      {"bytes", call_bytes},       {"sendBytes", call_send_bytes},
       {"port", call_port},          {"close", call_close},
       {"isolate", call_isolate},
   };
@@ -756,7 +760,8 @@ NAPI_MODULE_INIT() {
     napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].call, NULL, &function);
     napi_set_named_property(env, exports, functions[i].name, function);
   }
-  // Raised when a function or an array changes its meaning: a file of another version beside the program is not loaded.
+  // Increase this whenever a function or an array changes its meaning, so that an addon of another version is not
+  // loaded.
   napi_set_named_property(env, exports, "version", int_value(env, 2));
   return exports;
 }

@@ -2,11 +2,13 @@ import { exitStatus } from '../../shared/exit-status.ts';
 import { errorText } from '../../shared/log.ts';
 import { compileAddon } from './compile-addon.ts';
 
-// node fanout/native/main.ts FILE: builds the fan-out's fast path into FILE, by default where `npm run fanout` finds it.
+// Usage: node fanout/native/main.ts [FILE]. Without FILE the addon goes where `npm run fanout` looks for it.
 const outFile = process.argv[2] ?? `${import.meta.dirname}/../../dist/fanout.node`;
 try {
   const compiled = await compileAddon({ outFile });
-  process.stderr.write(compiled.kind === 'compiled' ? `${outFile} built\n` : `fast path skipped: ${compiled.reason}\n`);
+  process.stderr.write(
+    compiled.kind === 'compiled' ? `${outFile} built\n` : `native transport skipped: ${compiled.reason}\n`,
+  );
 } catch (error) {
   process.stderr.write(`fanout addon: ${errorText(error)}\n`);
   process.exitCode = exitStatus.software;

@@ -1,28 +1,28 @@
 import { createServer as createHttpServer, type Server as HttpServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { Registry } from 'prom-client';
 import { type Endpoint, formatEndpoint } from '../endpoint.ts';
 
 export interface OperationsAnswers {
-  readonly metrics: () => string;
-  /** undefined: ready; otherwise why not, in one line. */
+  readonly metrics: Registry;
+  /** The reason in one line; undefined: ready. */
   readonly whyNotReady: () => string | undefined;
   /** Whether the process still makes progress. */
   readonly isLive: () => boolean;
-  /** The replicas and figures as one JSON object. */
+  /** Response of `/status`. */
   readonly status: () => object;
 }
 
-/** A request that has not ended by then is a scraper's fault. */
 const requestTimeoutMs = 5000;
 const maxConnections = 64;
 
-/** Serves `/livez`, `/readyz`, `/metrics` and `/status`. Rejects where the address cannot be had. */
+/** Serves `/livez`, `/readyz`, `/metrics` and `/status`. Rejects if the address cannot be bound. */
 export async function startOperationsServer(listen: Endpoint, answers: OperationsAnswers): Promise<HttpServer> {
   const server = createHttpServer(
     { requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs },
     (request, response) => {
       const path = (request.url ?? '/').split('?')[0];
-      if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'only GET and HEAD\n');
+      if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'use GET or HEAD\n');
       switch (path) {
         case '/livez':
           return answers.isLive() ? answer(response, 200, 'ok\n') : answer(response, 503, 'no progress\n');
@@ -31,11 +31,11 @@ export async function startOperationsServer(listen: Endpoint, answers: Operation
           return why === undefined ? answer(response, 200, 'ok\n') : answer(response, 503, `${why}\n`);
         }
         case '/metrics':
-          return answer(response, 200, answers.metrics(), 'text/plain; version=0.0.4; charset=utf-8');
+          return sendMetrics(response, answers.metrics);
         case '/status':
           return answer(response, 200, `${JSON.stringify(answers.status())}\n`, 'application/json');
         default:
-          return answer(response, 404, 'expected /livez, /readyz, /metrics or /status\n');
+          return answer(response, 404, 'try /livez, /readyz, /metrics or /status\n');
       }
     },
   );
@@ -45,8 +45,8 @@ export async function startOperationsServer(listen: Endpoint, answers: Operation
 }
 
 /**
- * Accepts and closes TCP connections while ready: what a network load balancer's TCP health check asks. Not ready, the port is
- * closed, because such a check takes an open port for health.
+ * Accepts TCP connections while ready, for the TCP health check of a network load balancer. The port is closed
+ * otherwise, because such a check counts any open port as healthy.
  */
 export class TcpHealth {
   readonly #listen: Endpoint;
@@ -56,7 +56,7 @@ export class TcpHealth {
     this.#listen = listen;
   }
 
-  /** The bound port while open. */
+  /** The bound port; undefined while closed. */
   get port(): number | undefined {
     return (this.#server?.address() as AddressInfo | null | undefined)?.port;
   }
@@ -92,6 +92,13 @@ async function listening(server: Server, listen: Endpoint, what: string): Promis
   }
   server.off('error', ready.reject);
   server.on('error', () => {});
+}
+
+function sendMetrics(response: ServerResponse, registry: Registry): void {
+  registry.metrics().then(
+    (text) => answer(response, 200, text, registry.contentType),
+    () => answer(response, 500, 'cannot collect metrics\n'),
+  );
 }
 
 function answer(response: ServerResponse, status: number, body: string, type = 'text/plain; charset=utf-8'): void {

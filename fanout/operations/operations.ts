@@ -1,53 +1,53 @@
 import type { AddressInfo } from 'node:net';
 import { errorText, type Log } from '../../shared/log.ts';
 import type { ControlPlane } from '../election/control-plane.ts';
-import type { Ticking } from '../election/ticking.ts';
+import type { ElectionTimer } from '../election/election-timer.ts';
 import type { FanoutSettings } from '../fanout-settings.ts';
-import type { Plane } from '../relay/plane.ts';
+import type { RelayWorker } from '../workers/relay-worker.ts';
+import { type FanoutStats, fanoutMetrics, sum } from './fanout-metrics.ts';
 import { startOperationsServer, TcpHealth } from './operations-server.ts';
-import { type Figures, formatMetrics, sum } from './prometheus.ts';
 
 export interface OperationsParts {
   readonly settings: FanoutSettings;
   readonly control: ControlPlane;
-  readonly planes: readonly Plane[];
+  readonly workers: readonly RelayWorker[];
   readonly log: Log;
-  readonly ticking: Ticking;
+  readonly electionTimer: ElectionTimer;
   readonly draining: AbortSignal;
 }
 
 export interface Operations {
   readonly port: number;
-  readonly figures: () => Figures;
+  readonly stats: () => FanoutStats;
   stop(): Promise<void>;
 }
 
 const readinessCheckMs = 200;
-/** Without a tick for so long the process is stuck: the next one should have come within milliseconds. */
+/** Ticks are milliseconds apart: after this time without one, the event loop is stuck. */
 const stuckAfterMs = 5000;
 
-/** What people and machines outside see of the proxy: probes, metrics, the load balancer's TCP check. */
+/** Starts the probes, the metrics and the load balancer's TCP health check. */
 export async function startOperations(parts: OperationsParts): Promise<Operations> {
-  const { settings, control, planes, ticking, draining } = parts;
-  const workers = planes.map(({ counters }) => counters);
+  const { settings, control, workers, electionTimer, draining } = parts;
+  const counters = workers.map((worker) => worker.counters);
   const whyNotReady = () => {
     if (draining.aborted) return 'draining';
     return control.primaryId === undefined ? 'no replica is ready' : undefined;
   };
-  const figures = (): Figures => ({
-    workers,
+  const stats = (): FanoutStats => ({
+    workers: counters,
     replicas: control.replicas,
     changes: control.changes,
     isReady: whyNotReady() === undefined,
     isDraining: draining.aborted,
   });
   const server = await startOperationsServer(settings.operations, {
-    metrics: () => formatMetrics(figures()),
+    metrics: fanoutMetrics(stats),
     whyNotReady,
-    isLive: () => ticking.sinceLastMs() < stuckAfterMs,
+    isLive: () => electionTimer.sinceLastTickMs() < stuckAfterMs,
     status: () => ({
       primary: control.primaryId ?? null,
-      sessions: sum(workers, 'sessions'),
+      sessions: sum(counters, 'sessions'),
       ready: whyNotReady() === undefined,
       replicas: control.replicas,
     }),
@@ -55,7 +55,7 @@ export async function startOperations(parts: OperationsParts): Promise<Operation
   const stopHealth = startTcpHealth(parts, () => whyNotReady() === undefined);
   return {
     port: (server.address() as AddressInfo).port,
-    figures,
+    stats,
     stop: async () => {
       await stopHealth();
       server.closeAllConnections();
@@ -64,7 +64,7 @@ export async function startOperations(parts: OperationsParts): Promise<Operation
   };
 }
 
-/** Opens and closes the TCP port as readiness comes and goes; returns what ends it. */
+/** Opens and closes the TCP port with readiness. Returns the function that stops it. */
 function startTcpHealth({ settings, log }: OperationsParts, isReady: () => boolean): () => Promise<void> {
   if (settings.tcpHealth === undefined) return async () => {};
   const health = new TcpHealth(settings.tcpHealth);

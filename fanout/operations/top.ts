@@ -1,5 +1,5 @@
 import { dropReasons } from '../relay/counters.ts';
-import { type Figures, sum } from './prometheus.ts';
+import { type FanoutStats, sum, sumDropped } from './fanout-metrics.ts';
 
 export interface TopRates {
   readonly datagramsIn: number;
@@ -7,12 +7,12 @@ export interface TopRates {
   readonly copies: number;
 }
 
-/** The figures of one moment as lines for a terminal; rates are a second. */
-export function formatTop({ workers, replicas, changes, isReady, isDraining }: Figures, rates: TopRates): string {
+/** Formats the stats for a terminal; rates are per second. */
+export function formatTop({ workers, replicas, changes, isReady, isDraining }: FanoutStats, rates: TopRates): string {
   const state = isDraining ? 'draining' : isReady ? 'ready' : 'no replica is ready';
   const count = (value: number) => Math.round(value).toLocaleString('en-US');
   const lines = [
-    `spotable-fanout  ${state}  sessions ${count(sum(workers, 'sessions'))} (${count(sum(workers, 'youngSessions'))} young)  workers ${workers.length}`,
+    `spotable-fanout  ${state}  sessions ${count(sum(workers, 'sessions'))} (${count(sum(workers, 'unconfirmedSessions'))} unconfirmed)  workers ${workers.length}`,
     `in ${count(rates.datagramsIn)}/s  to replicas ${count(rates.copies)}/s  answers ${count(rates.datagramsOut)}/s`,
     '',
     'REPLICA                         ENDPOINT                    ROLE     STATE     SENT           REPLIES',
@@ -25,7 +25,7 @@ export function formatTop({ workers, replicas, changes, isReady, isDraining }: F
   }
   const changed = [...changes].map(([reason, times]) => `${reason} ${times}`).join(', ');
   const drops = dropReasons
-    .map((reason) => [reason, workers.reduce((total, counters) => total + counters.dropped(reason), 0)] as const)
+    .map((reason) => [reason, sumDropped(workers, reason)] as const)
     .filter(([, dropped]) => dropped > 0)
     .map(([reason, dropped]) => `${reason} ${count(dropped)}`);
   lines.push('', `primary changes: ${changed || 'none'}`, `drops: ${drops.join(', ') || 'none'}`);
@@ -39,26 +39,26 @@ export interface Terminal {
 
 const periodMs = 1000;
 
-/** Writes the figures every second: over each other on a terminal, one after the other elsewhere. Returns what ends it. */
-export function startTop(figures: () => Figures, { write, isTerminal }: Terminal): () => void {
-  let before = figuresOf(figures());
+/** Writes the stats every second, in place on a terminal. Returns the function that stops it. */
+export function startTop(stats: () => FanoutStats, { write, isTerminal }: Terminal): () => void {
+  let before = totalsOf(stats());
   const timer = setInterval(() => {
-    const now = figures();
-    const after = figuresOf(now);
+    const now = stats();
+    const after = totalsOf(now);
     const perSecond = (name: keyof TopRates) => (after[name] - before[name]) / (periodMs / 1000);
     const rates = {
       datagramsIn: perSecond('datagramsIn'),
       datagramsOut: perSecond('datagramsOut'),
       copies: perSecond('copies'),
     };
-    // Home, then clear what is below: clearing first would flicker.
+    // Moves home before erasing: erasing first would flicker.
     write(`${isTerminal ? '\u001b[H\u001b[J' : ''}${formatTop(now, rates)}`);
     before = after;
   }, periodMs);
   return () => clearInterval(timer);
 }
 
-function figuresOf({ workers }: Figures): TopRates {
+function totalsOf({ workers }: FanoutStats): TopRates {
   return {
     datagramsIn: sum(workers, 'datagramsIn'),
     datagramsOut: sum(workers, 'datagramsOut'),

@@ -1,4 +1,4 @@
-/** Why a datagram went no further. */
+/** Why a datagram was dropped. */
 export const dropReasons = [
   'source-rate',
   'total-rate',
@@ -32,14 +32,14 @@ const totals = [
   'sessionsEvicted',
   'sessionsIsolated',
   'sessions',
-  'youngSessions',
+  'unconfirmedSessions',
 ] as const;
 export type Total = (typeof totals)[number];
 
-/** Upper bounds of the histogram of added latency, microseconds; above the last one everything else. */
+/** Upper bounds of the latency histogram, microseconds; one more bucket counts everything above. */
 export const latencyBoundsUs: readonly number[] = [25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 50_000];
 
-/** How many replicas one session group can have at a time; a replica's place keeps its number while it lives. */
+/** Maximum number of replicas in a session group at a time. */
 export const maxReplicas = 16;
 
 const dropsAt = totals.length;
@@ -55,8 +55,8 @@ const dropIndex = Object.fromEntries(dropReasons.map((name, index) => [name, dro
 >;
 
 /**
- * The figures of one worker in shared memory: the main thread reads them at any time without asking, and counting costs one
- * addition. Only the worker writes. A reader on another thread sees a double whole, because it is aligned.
+ * The counters of one worker, in shared memory: the main thread reads them at any time without a message, and counting
+ * costs one addition. Only the worker writes. Readers see whole values, because aligned 64-bit accesses are atomic.
  */
 export class Counters {
   readonly memory: SharedArrayBuffer;
@@ -79,15 +79,15 @@ export class Counters {
     this.#at(dropIndex[reason], amount);
   }
 
-  sent(place: number, amount = 1): void {
-    this.#at(sendsAt + place, amount);
+  sent(slot: number, amount = 1): void {
+    this.#at(sendsAt + slot, amount);
   }
 
-  replied(place: number, amount = 1): void {
-    this.#at(repliesAt + place, amount);
+  replied(slot: number, amount = 1): void {
+    this.#at(repliesAt + slot, amount);
   }
 
-  tookUs(microseconds: number): void {
+  observeLatencyUs(microseconds: number): void {
     let bucket = 0;
     while (bucket < latencyBoundsUs.length && microseconds > (latencyBoundsUs[bucket] ?? 0)) bucket++;
     this.#at(latencyAt + bucket, 1);
@@ -102,12 +102,12 @@ export class Counters {
     return this.#values[dropIndex[reason]] ?? 0;
   }
 
-  /** Datagrams sent to the replica at a place, and its replies, all sessions together. */
-  traffic(place: number): { readonly sends: number; readonly replies: number } {
-    return { sends: this.#values[sendsAt + place] ?? 0, replies: this.#values[repliesAt + place] ?? 0 };
+  /** Datagrams sent to a slot's replica and its replies, over all sessions. */
+  traffic(slot: number): { readonly sends: number; readonly replies: number } {
+    return { sends: this.#values[sendsAt + slot] ?? 0, replies: this.#values[repliesAt + slot] ?? 0 };
   }
 
-  /** Counts per bucket of {@link latencyBoundsUs} and one above, and the sum in microseconds. */
+  /** Counts by bucket of {@link latencyBoundsUs}, one more bucket above, and the sum in microseconds. */
   latency(): { readonly counts: readonly number[]; readonly sumUs: number } {
     return {
       counts: [...this.#values.subarray(latencyAt, latencySumAt)],

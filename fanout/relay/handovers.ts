@@ -1,52 +1,60 @@
 import type { Counters } from './counters.ts';
-import type { Hearing } from './hearing.ts';
-import type { Leg, Path, Session, Tail } from './session.ts';
-import { isOneForOne, planCut } from './tally.ts';
+import type { ReplySampling } from './reply-sampling.ts';
+import { isOneForOne, planSwitchover } from './reply-tracker.ts';
+import type { Session, Tail, Transport, UpstreamSocket } from './session.ts';
 
-/** A new primary that is behind has caught up by then, or the count was wrong. */
+/** By then a new primary that was behind has caught up, or its count was wrong. */
 const repeatedForMs = 1000;
-/** Answers that wait for those of the old primary, one player. */
+/** Maximum number of one player's replies that wait for the old primary's. */
 const maxHeld = 32;
-/** A planned change waits no longer until it is known what the new primary owes. */
-const maxListeningMs = 600;
+/** Maximum time for which a planned change waits until the new primary's outstanding replies are counted. */
+const maxCalibrationMs = 600;
 
 export interface HandoverParts<Packet, Peer, Handle> {
-  readonly path: Pick<Path<Packet, Peer, Handle>, 'samplesDeaf' | 'keep'>;
+  readonly transport: Pick<Transport<Packet, Peer, Handle>, 'samplesMuted' | 'copy'>;
   readonly counters: Counters;
-  readonly hearing: Hearing<Packet, Peer, Handle>;
-  /** How long answers that the old primary owes are waited for. */
+  readonly sampling: ReplySampling<Packet, Peer, Handle>;
+  /** Maximum time to wait for the old primary's outstanding replies. */
   readonly handoverMs: number;
-  /** Whether the last change of primary was planned: the old one still answers. */
+  /** Whether the last change of primary was planned, so that the old primary still replies. */
   readonly isPlanned: () => boolean;
-  /** Sends an answer to the player. */
+  /** Sends a reply to the player. */
   readonly forward: (session: Session<Packet, Peer, Handle>, packet: Packet) => void;
 }
 
-/** Changes of the replica that answers a player: none of its answers is repeated, and none is lost that the old one still gives. */
+/**
+ * Changes the replica that answers a player without repeating a reply or losing one that the old replica still sends.
+ */
 export class Handovers<Packet, Peer, Handle> {
   readonly #parts: HandoverParts<Packet, Peer, Handle>;
   readonly #tails = new Set<Session<Packet, Peer, Handle>>();
-  readonly #listening = new Set<Session<Packet, Peer, Handle>>();
+  readonly #calibrating = new Set<Session<Packet, Peer, Handle>>();
 
   constructor(parts: HandoverParts<Packet, Peer, Handle>) {
     this.#parts = parts;
   }
 
-  /** Lets another replica answer, at once or as soon as it is known what it owes; undefined: nobody. */
-  turn(session: Session<Packet, Peer, Handle>, to: Leg<Packet, Peer, Handle> | undefined, nowMs: number): void {
+  /**
+   * Switches the session to another replica, at once or once its outstanding replies are counted; undefined: to none.
+   */
+  switchTo(
+    session: Session<Packet, Peer, Handle>,
+    to: UpstreamSocket<Packet, Peer, Handle> | undefined,
+    nowMs: number,
+  ): void {
     if (to === session.answering) session.next = undefined;
-    else if (to !== undefined && this.#mustListenFirst(session, to)) this.#listen(session, to, nowMs);
-    else this.#cut(session, to, nowMs);
+    else if (to !== undefined && this.#mustCalibrateFirst(session, to)) this.#calibrate(session, to, nowMs);
+    else this.#switchOver(session, to, nowMs);
   }
 
-  /** It has become known what a replica owes. */
-  known(leg: Leg<Packet, Peer, Handle>, nowMs: number): void {
-    if (leg.session.next?.leg === leg) this.#cut(leg.session, leg, nowMs);
+  /** A replica's outstanding replies have been counted. */
+  calibrated(socket: UpstreamSocket<Packet, Peer, Handle>, nowMs: number): void {
+    if (socket.session.next?.socket === socket) this.#switchOver(socket.session, socket, nowMs);
   }
 
-  /** An answer of the primary: repeats are dropped, and what the old primary still owes goes first. */
+  /** Handles a reply of the primary: drops repeats, and holds it back while the old primary's replies are due first. */
   answer(session: Session<Packet, Peer, Handle>, packet: Packet, nowMs: number): void {
-    const { path, counters, forward } = this.#parts;
+    const { transport, counters, forward } = this.#parts;
     if (session.skip > 0 && nowMs <= session.skipUntilMs) {
       session.skip--;
       counters.drop('handover');
@@ -56,12 +64,12 @@ export class Handovers<Packet, Peer, Handle> {
     const { tail } = session;
     if (tail === undefined) forward(session, packet);
     else {
-      tail.held.push(path.keep(packet));
+      tail.held.push(transport.copy(packet));
       if (nowMs >= tail.untilMs || tail.held.length >= maxHeld) this.#endTail(session);
     }
   }
 
-  /** An answer that the old primary still owed. */
+  /** Handles an outstanding reply of the old primary. */
   answerLate(session: Session<Packet, Peer, Handle>, tail: Tail<Packet, Peer, Handle>, packet: Packet): void {
     this.#parts.forward(session, packet);
     if (--tail.remaining === 0) this.#endTail(session);
@@ -70,56 +78,68 @@ export class Handovers<Packet, Peer, Handle> {
   tick(nowMs: number): void {
     for (const session of this.#tails)
       if (session.tail !== undefined && nowMs >= session.tail.untilMs) this.#endTail(session);
-    for (const session of this.#listening)
-      if (session.next === undefined) this.#listening.delete(session);
-      else if (nowMs >= session.next.untilMs) this.#cut(session, session.next.leg, nowMs);
+    for (const session of this.#calibrating)
+      if (session.next === undefined) this.#calibrating.delete(session);
+      else if (nowMs >= session.next.untilMs) this.#switchOver(session, session.next.socket, nowMs);
   }
 
   end(session: Session<Packet, Peer, Handle>): void {
     this.#tails.delete(session);
-    this.#listening.delete(session);
+    this.#calibrating.delete(session);
     session.tail = undefined;
   }
 
-  /** The old primary still answers, and of the new one nobody has counted the answers: a switch now would lose or repeat some. */
-  #mustListenFirst({ answering, legs, next }: Session<Packet, Peer, Handle>, to: Leg<Packet, Peer, Handle>): boolean {
-    const { path, isPlanned } = this.#parts;
-    if (!isPlanned() || answering === undefined || legs[answering.place.place] !== answering) return false;
-    return next?.leg === to || (to.isDeaf && !path.samplesDeaf && isOneForOne(answering));
+  /**
+   * While the old primary still replies and the new one's replies are not counted, a switch would lose or repeat some.
+   */
+  #mustCalibrateFirst(
+    { answering, sockets, next }: Session<Packet, Peer, Handle>,
+    to: UpstreamSocket<Packet, Peer, Handle>,
+  ): boolean {
+    const { transport, isPlanned } = this.#parts;
+    if (!isPlanned() || answering === undefined || sockets[answering.slot.index] !== answering) return false;
+    return next?.socket === to || (to.isMuted && !transport.samplesMuted && isOneForOne(answering));
   }
 
-  #listen(session: Session<Packet, Peer, Handle>, leg: Leg<Packet, Peer, Handle>, nowMs: number): void {
-    if (session.next?.leg === leg) return;
-    session.next = { leg, untilMs: nowMs + maxListeningMs };
-    this.#listening.add(session);
-    this.#parts.hearing.listenTo(leg);
+  #calibrate(
+    session: Session<Packet, Peer, Handle>,
+    socket: UpstreamSocket<Packet, Peer, Handle>,
+    nowMs: number,
+  ): void {
+    if (session.next?.socket === socket) return;
+    session.next = { socket, untilMs: nowMs + maxCalibrationMs };
+    this.#calibrating.add(session);
+    this.#parts.sampling.startCalibration(socket);
   }
 
-  /** From here on another replica answers. */
-  #cut(session: Session<Packet, Peer, Handle>, to: Leg<Packet, Peer, Handle> | undefined, nowMs: number): void {
-    const { hearing, handoverMs, isPlanned } = this.#parts;
+  #switchOver(
+    session: Session<Packet, Peer, Handle>,
+    to: UpstreamSocket<Packet, Peer, Handle> | undefined,
+    nowMs: number,
+  ): void {
+    const { sampling, handoverMs, isPlanned } = this.#parts;
     const from = session.answering;
     if (session.tail !== undefined) this.#endTail(session);
     session.answering = to;
     session.next = undefined;
-    this.#listening.delete(session);
+    this.#calibrating.delete(session);
     session.skip = 0;
     if (to === undefined) return;
-    hearing.fit(to);
-    const { skip, tail } = planCut(from, to, isPlanned());
+    sampling.updateMute(to);
+    const { skip, tail } = planSwitchover(from, to, isPlanned());
     session.skip = skip;
     session.skipUntilMs = nowMs + repeatedForMs;
     if (tail === 0 || from === undefined) return;
-    session.tail = { leg: from, remaining: tail, untilMs: nowMs + handoverMs, held: [] };
+    session.tail = { socket: from, remaining: tail, untilMs: nowMs + handoverMs, held: [] };
     this.#tails.add(session);
   }
 
   #endTail(session: Session<Packet, Peer, Handle>): void {
-    const { forward, hearing } = this.#parts;
+    const { forward, sampling } = this.#parts;
     const { tail } = session;
     session.tail = undefined;
     this.#tails.delete(session);
     for (const packet of tail?.held ?? []) forward(session, packet);
-    if (tail !== undefined) hearing.fit(tail.leg);
+    if (tail !== undefined) sampling.updateMute(tail.socket);
   }
 }

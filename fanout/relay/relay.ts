@@ -1,68 +1,68 @@
-import { sourceOf } from '../endpoint.ts';
+import { sourceNetwork } from '../endpoint.ts';
 import type { Counters, DropReason } from './counters.ts';
-import { Flood } from './flood.ts';
+import { FloodDetector } from './flood-detector.ts';
 import { Handovers } from './handovers.ts';
-import { Hearing } from './hearing.ts';
-import type { Leg, Path, Place, Session, View } from './session.ts';
+import { ReplySampling } from './reply-sampling.ts';
+import { clearOutstanding, idleResetMs, newReplyTracker, resetTracker } from './reply-tracker.ts';
+import type { ReplicaSlot, Session, Transport, UpstreamSocket, View } from './session.ts';
 import { type SessionLimits, SessionTable } from './session-table.ts';
-import { forget, newTally, settle, settledAfterMs } from './tally.ts';
 import { fullBucket, type Rate, type TokenBucket, take } from './token-bucket.ts';
 
 export interface RelayLimits extends SessionLimits {
   readonly totalRate: Rate;
-  /** Bytes that may go to a player before its session is established, as a multiple of what came from there. 0: no limit. */
+  /** Bytes sent to an unconfirmed player, as a multiple of the bytes received from it. 0: no limit. */
   readonly amplification: number;
-  /** How long a change of primary may take for one player: answers that the old one owes are waited for so long. */
+  /** Maximum duration of a change of primary for one player: the wait for the old primary's outstanding replies. */
   readonly handoverMs: number;
-  /** From so many datagrams a second to the replicas on, the spares' replies are stopped in the kernel. 0: never. */
-  readonly deafenAbove: number;
+  /** Datagrams a second to the replicas above which the kernel drops the spares' replies. 0: never. */
+  readonly muteAbove: number;
 }
 
 export interface RelayParts<Packet, Peer, Handle> {
   readonly limits: RelayLimits;
-  readonly path: Path<Packet, Peer, Handle>;
+  readonly transport: Transport<Packet, Peer, Handle>;
   readonly counters: Counters;
-  /** Nobody listens at a replica's port, as the kernel knows from an ICMP answer, or it knows no way there. */
-  readonly onRefused: (place: Place) => void;
+  /** A replica's port is closed (ICMP), or there is no route to it. */
+  readonly onRefused: (slot: ReplicaSlot) => void;
 }
 
-/** Address, port and UDP header of a datagram: counted on both sides, so that an empty one counts too. */
+/** IP and UDP headers: counted in both directions, so that empty datagrams count too. */
 const headerBytes = 28;
-/** A socket that was not to be had is asked for again after so long: not with each datagram, of which there may be thousands. */
+/** Pause before opening a socket is tried again; with each datagram it would be thousands of times a second. */
 const socketRetryMs = 200;
-/** Sessions looked at in one tick, so that a full table never stops the datagrams for long. */
+/** Sessions checked for expiry per tick, so that a full table never delays datagrams for long. */
 const sweepPerTick = 2000;
 
 /**
- * The data path between sockets: every datagram of a player to every replica, the primary's answers back. It holds the sessions
- * and decides; {@link Path} holds the sockets and acts. Times are milliseconds of a clock that never runs backwards.
+ * The data path: copies each player's datagram to every replica and returns the primary's replies. It holds the
+ * sessions and decides; {@link Transport} holds the sockets and acts. Times are milliseconds of a monotonic clock.
  */
 export class Relay<Packet, Peer, Handle> {
   readonly #limits: RelayLimits;
-  readonly #path: Path<Packet, Peer, Handle>;
+  readonly #transport: Transport<Packet, Peer, Handle>;
   readonly #counters: Counters;
   readonly #table: SessionTable<Session<Packet, Peer, Handle>>;
   readonly #total: TokenBucket;
-  readonly #hearing: Hearing<Packet, Peer, Handle>;
+  readonly #sampling: ReplySampling<Packet, Peer, Handle>;
   readonly #handovers: Handovers<Packet, Peer, Handle>;
-  readonly #flood = new Flood();
-  readonly #onRefused: (place: Place) => void;
-  #view: View = { places: [], primary: undefined, isPlanned: false };
-  /** Counts the views: a session that was brought in line with an older one is behind. */
+  readonly #flood = new FloodDetector();
+  readonly #onRefused: (slot: ReplicaSlot) => void;
+  #view: View = { slots: [], primary: undefined, isPlanned: false };
+  /** Increases with each view; a session of an older epoch is outdated. */
   #epoch = 0;
-  #unaligned: Iterator<Session<Packet, Peer, Handle>> | undefined;
+  #outdated: Iterator<Session<Packet, Peer, Handle>> | undefined;
   #isDraining = false;
 
-  constructor({ limits, path, counters, onRefused }: RelayParts<Packet, Peer, Handle>, nowMs: number) {
+  constructor({ limits, transport, counters, onRefused }: RelayParts<Packet, Peer, Handle>, nowMs: number) {
     this.#limits = limits;
-    this.#path = path;
+    this.#transport = transport;
     this.#counters = counters;
     this.#onRefused = onRefused;
     this.#table = new SessionTable(limits, nowMs);
     this.#total = fullBucket(limits.totalRate, nowMs);
-    this.#hearing = new Hearing(path, limits.deafenAbove);
+    this.#sampling = new ReplySampling(transport, limits.muteAbove);
     this.#handovers = new Handovers({
-      ...{ path, counters, hearing: this.#hearing, handoverMs: limits.handoverMs },
+      ...{ transport, counters, sampling: this.#sampling, handoverMs: limits.handoverMs },
       isPlanned: () => this.#view.isPlanned,
       forward: (session, packet) => this.#forward(session, packet),
     });
@@ -76,16 +76,19 @@ export class Relay<Packet, Peer, Handle> {
     return this.#table.find(key);
   }
 
-  /** Says without an address whether a new session is out of the question; counts the datagram as dropped then. */
-  refusesNewcomers(nowMs: number): boolean {
+  /** Whether any new session would be refused now, which needs no address; counts the datagram as dropped. */
+  refusesNewSessions(nowMs: number): boolean {
     if (!this.#isDraining && this.#table.hasCreationLeft(nowMs)) return false;
     this.#counters.drop(this.#isDraining ? 'draining' : 'session-rate');
     return true;
   }
 
-  /** Opens a session for a player, or counts why not. `key` is the player's whole address, `address` the part without port. */
+  /**
+   * Opens a session, or counts the reason for refusing it. `key` is the player's address and port, `address` its
+   * address alone.
+   */
   open(peer: Peer, key: string, address: string, nowMs: number): Session<Packet, Peer, Handle> | undefined {
-    const sourceName = sourceOf(address);
+    const sourceName = sourceNetwork(address);
     const refusal = this.#isDraining ? 'draining' : this.#table.admit(sourceName, nowMs);
     if (refusal !== undefined) {
       this.#counters.drop(refusal);
@@ -100,9 +103,9 @@ export class Relay<Packet, Peer, Handle> {
       openedAtMs: nowMs,
       lastSeenMs: nowMs,
       datagrams: 0,
-      isYoung: true,
-      isPost: false,
-      legs: [],
+      isUnconfirmed: true,
+      isSampler: false,
+      sockets: [],
       epoch: -1,
       answering: undefined,
       next: undefined,
@@ -115,36 +118,36 @@ export class Relay<Packet, Peer, Handle> {
     };
     this.#table.add(session);
     this.#counters.add('sessionsOpened');
-    // At once: a drain ends when it reads that there are none.
+    // Updated at once, not at the next tick: the drain ends when this counter reads 0.
     this.#counters.set('sessions', this.#table.size);
     return session;
   }
 
-  /** A datagram of a player goes to every replica. */
+  /** Copies a player's datagram to every replica. */
   fromPlayer(session: Session<Packet, Peer, Handle>, packet: Packet, nowMs: number): void {
     const counters = this.#counters;
-    const bytes = this.#path.size(packet);
+    const bytes = this.#transport.size(packet);
     counters.add('datagramsIn');
     counters.add('bytesIn', bytes);
-    const isSettled = nowMs - session.lastSeenMs > settledAfterMs;
-    const refusal = this.#refusalOf(session, nowMs);
+    const isIdle = nowMs - session.lastSeenMs > idleResetMs;
+    const refusal = this.#rateRefusal(session, nowMs);
     if (refusal !== undefined) {
       counters.drop(refusal);
       return;
     }
     session.bytesIn += bytes + headerBytes;
-    if (this.#flood.isOn && !session.isYoung && !session.isIsolated) this.#isolate(session);
-    if (session.epoch !== this.#epoch) this.#align(session, nowMs);
+    if (this.#flood.isOn && !session.isUnconfirmed && !session.isIsolated) this.#isolate(session);
+    if (session.epoch !== this.#epoch) this.#updateSession(session, nowMs);
     let copies = 0;
-    for (const leg of session.legs) {
-      if (leg === undefined || !this.#isOpen(leg, nowMs)) continue;
-      if (isSettled) settle(leg);
-      if (this.#hearing.sent(leg)) {
-        this.#handovers.known(leg, nowMs);
-        this.#hearing.fit(leg);
+    for (const socket of session.sockets) {
+      if (socket === undefined || !this.#ensureOpen(socket, nowMs)) continue;
+      if (isIdle) clearOutstanding(socket);
+      if (this.#sampling.sent(socket)) {
+        this.#handovers.calibrated(socket, nowMs);
+        this.#sampling.updateMute(socket);
       }
-      counters.sent(leg.place.place);
-      if (leg.handle !== undefined) this.#path.sendUpstream(leg.handle, packet);
+      counters.sent(socket.slot.index);
+      if (socket.handle !== undefined) this.#transport.sendUpstream(socket.handle, packet);
       copies++;
     }
     if (copies === 0) counters.drop('no-upstream');
@@ -152,79 +155,79 @@ export class Relay<Packet, Peer, Handle> {
     counters.add('bytesUpstream', bytes * copies);
   }
 
-  /** A reply of a replica goes to the player if the replica is the one that answers it. */
-  fromReplica(leg: Leg<Packet, Peer, Handle>, packet: Packet, nowMs: number): void {
-    const { session } = leg;
+  /** Forwards a replica's reply to the player if that replica answers the session. */
+  fromReplica(socket: UpstreamSocket<Packet, Peer, Handle>, packet: Packet, nowMs: number): void {
+    const { session } = socket;
     this.#counters.add('repliesIn');
-    this.#counters.replied(leg.place.place);
-    if (session.epoch !== this.#epoch) this.#align(session, nowMs);
-    this.#hearing.replied(leg);
-    if (leg === session.answering) this.#handovers.answer(session, packet, nowMs);
-    else if (leg === session.tail?.leg) this.#handovers.answerLate(session, session.tail, packet);
+    this.#counters.replied(socket.slot.index);
+    if (session.epoch !== this.#epoch) this.#updateSession(session, nowMs);
+    this.#sampling.replied(socket);
+    if (socket === session.answering) this.#handovers.answer(session, packet, nowMs);
+    else if (socket === session.tail?.socket) this.#handovers.answerLate(session, session.tail, packet);
     else this.#counters.add('spareReplies');
   }
 
-  /** A datagram that the path could not pass on. */
+  /** Counts a datagram that the transport could not send. */
   drop(reason: DropReason): void {
     this.#counters.drop(reason);
   }
 
-  /** No way leads to the replica: no socket can be connected to it. */
-  unreachable(leg: Leg<Packet, Peer, Handle>): void {
-    this.#onRefused(leg.place);
+  /** No socket can be connected to the replica: there is no route. */
+  unreachable(socket: UpstreamSocket<Packet, Peer, Handle>): void {
+    this.#onRefused(socket.slot);
   }
 
-  /** Nobody listens at the replica's port. */
-  refused(leg: Leg<Packet, Peer, Handle>): void {
+  /** The replica's port is closed. */
+  refused(socket: UpstreamSocket<Packet, Peer, Handle>): void {
     this.#counters.drop('upstream-refused');
-    // What was sent there is lost, and nothing of it is owed.
-    forget(leg);
-    this.#onRefused(leg.place);
+    // The datagrams sent there are lost: no reply is outstanding.
+    resetTracker(socket);
+    this.#onRefused(socket.slot);
   }
 
-  /** Takes over who the replicas are and who answers. Sessions follow in slices, those with traffic at once. */
+  /** Sets the replicas and the primary. Sessions follow in slices, those with traffic at once. */
   apply(view: View): void {
     this.#view = view;
     this.#epoch++;
-    this.#unaligned = this.#table.all();
+    this.#outdated = this.#table.all();
   }
 
-  /** From now on only players who have a session are served. */
+  /** Refuses new sessions from now on. */
   drain(): void {
     this.#isDraining = true;
   }
 
-  /** Brings up to `most` sessions in line with the newest view; true: more are left. */
-  alignSome(most: number, nowMs: number): boolean {
-    for (let aligned = 0; this.#unaligned !== undefined && aligned < most; aligned++) {
-      const next = this.#unaligned.next();
-      if (next.done === true) this.#unaligned = undefined;
-      else if (next.value.epoch !== this.#epoch) this.#align(next.value, nowMs);
+  /** Applies the current view to up to `max` outdated sessions; true: more are left. */
+  updateSessions(max: number, nowMs: number): boolean {
+    for (let aligned = 0; this.#outdated !== undefined && aligned < max; aligned++) {
+      const next = this.#outdated.next();
+      if (next.done === true) this.#outdated = undefined;
+      else if (next.value.epoch !== this.#epoch) this.#updateSession(next.value, nowMs);
     }
-    return this.#unaligned !== undefined;
+    return this.#outdated !== undefined;
   }
 
-  /** What time alone brings: expired sessions, ended handovers, the choice whether spares are heard. */
+  /** Does the periodic work: expired sessions, handovers that time out, flood detection, muting. */
   tick(nowMs: number): void {
     for (const session of this.#table.expired(nowMs, sweepPerTick)) this.#end(session, 'sessionsExpired');
     this.#handovers.tick(nowMs);
-    this.#flood.weigh(this.#counters.dropped('session-rate'), nowMs);
-    if (this.#hearing.weigh(this.#counters.total('datagramsUpstream'), this.#table, nowMs)) this.apply(this.#view);
-    this.#counters.set('youngSessions', this.#table.youngSize);
+    this.#flood.update(this.#counters.dropped('session-rate'), nowMs);
+    if (this.#sampling.update(this.#counters.total('datagramsUpstream'), this.#table, nowMs)) this.apply(this.#view);
+    this.#counters.set('unconfirmedSessions', this.#table.unconfirmedSize);
   }
 
   close(): void {
     for (const session of [...this.#table.all()]) this.#end(session, 'sessionsExpired');
   }
 
-  #refusalOf(session: Session<Packet, Peer, Handle>, nowMs: number): DropReason | undefined {
+  #rateRefusal(session: Session<Packet, Peer, Handle>, nowMs: number): DropReason | undefined {
     if (!take(this.#total, this.#limits.totalRate, nowMs)) return 'total-rate';
     return this.#table.touch(session, nowMs) ? undefined : 'source-rate';
   }
 
   #forward(session: Session<Packet, Peer, Handle>, packet: Packet): void {
-    const bytes = this.#path.size(packet);
-    const maxBytes = session.isYoung ? this.#limits.amplification * session.bytesIn : Number.POSITIVE_INFINITY;
+    const bytes = this.#transport.size(packet);
+    const maxBytes = session.isUnconfirmed ? this.#limits.amplification * session.bytesIn : Number.POSITIVE_INFINITY;
     if (this.#limits.amplification > 0 && session.bytesOut + bytes + headerBytes > maxBytes) {
       this.#counters.drop('amplification');
       return;
@@ -232,71 +235,74 @@ export class Relay<Packet, Peer, Handle> {
     session.bytesOut += bytes + headerBytes;
     this.#counters.add('datagramsOut');
     this.#counters.add('bytesOut', bytes);
-    this.#path.sendDownstream(session.peer, packet);
+    this.#transport.sendDownstream(session.peer, packet);
   }
 
-  #align(session: Session<Packet, Peer, Handle>, nowMs: number): void {
-    const { places, primary } = this.#view;
+  #updateSession(session: Session<Packet, Peer, Handle>, nowMs: number): void {
+    const { slots, primary } = this.#view;
     session.epoch = this.#epoch;
-    const old = session.legs.slice();
-    session.legs.length = 0;
-    for (const place of places) {
-      const kept = old[place.place];
-      const isSame = kept !== undefined && kept.place.generation === place.generation;
-      session.legs[place.place] = isSame ? kept : newLeg(session, place);
-      if (isSame && kept.place.returns !== place.returns) this.#hearing.startOver(kept, place);
+    const old = session.sockets.slice();
+    session.sockets.length = 0;
+    for (const slot of slots) {
+      const kept = old[slot.index];
+      const isSame = kept !== undefined && kept.slot.generation === slot.generation;
+      session.sockets[slot.index] = isSame ? kept : newSocket(session, slot);
+      if (isSame && kept.slot.recoveries !== slot.recoveries) this.#sampling.resetAfterOutage(kept, slot);
     }
-    const answering = primary === undefined ? undefined : session.legs[primary];
-    this.#handovers.turn(session, answering, nowMs);
-    for (const leg of old) if (leg !== undefined && session.legs[leg.place.place] !== leg) this.#closeLeg(leg);
-    for (const leg of session.legs) if (leg !== undefined) this.#hearing.fit(leg);
+    const answering = primary === undefined ? undefined : session.sockets[primary];
+    this.#handovers.switchTo(session, answering, nowMs);
+    for (const socket of old)
+      if (socket !== undefined && session.sockets[socket.slot.index] !== socket) this.#closeUpstream(socket);
+    for (const socket of session.sockets) if (socket !== undefined) this.#sampling.updateMute(socket);
   }
 
-  /** Sockets are opened with the first datagram that needs them, so a new replica costs nothing at once. */
-  #isOpen(leg: Leg<Packet, Peer, Handle>, nowMs: number): boolean {
-    if (leg.handle !== undefined) return true;
-    if (nowMs >= leg.triedAgainMs) {
-      leg.triedAgainMs = nowMs + socketRetryMs;
-      leg.handle = this.#path.open(leg);
+  /** Opens sockets lazily, so that a new replica does not cost thousands of sockets at once. */
+  #ensureOpen(socket: UpstreamSocket<Packet, Peer, Handle>, nowMs: number): boolean {
+    if (socket.handle !== undefined) return true;
+    if (nowMs >= socket.triedAgainMs) {
+      socket.triedAgainMs = nowMs + socketRetryMs;
+      socket.handle = this.#transport.open(socket);
     }
-    if (leg.handle === undefined) this.#counters.drop('no-socket');
-    else this.#hearing.fit(leg);
-    return leg.handle !== undefined;
+    if (socket.handle === undefined) this.#counters.drop('no-socket');
+    else this.#sampling.updateMute(socket);
+    return socket.handle !== undefined;
   }
 
-  /** Those who play are kept apart from a flood of newcomers. */
   #isolate(session: Session<Packet, Peer, Handle>): void {
     if (!this.#flood.mayIsolate()) return;
     session.isIsolated = true;
-    if (this.#path.isolate(session.peer)) this.#counters.add('sessionsIsolated');
+    if (this.#transport.isolate(session.peer)) this.#counters.add('sessionsIsolated');
   }
 
-  #closeLeg(leg: Leg<Packet, Peer, Handle>): void {
-    if (leg.handle !== undefined) this.#path.close(leg.handle);
-    leg.handle = undefined;
+  #closeUpstream(socket: UpstreamSocket<Packet, Peer, Handle>): void {
+    if (socket.handle !== undefined) this.#transport.close(socket.handle);
+    socket.handle = undefined;
   }
 
   #end(session: Session<Packet, Peer, Handle>, counted: 'sessionsExpired' | 'sessionsEvicted'): void {
     this.#table.remove(session);
     this.#handovers.end(session);
-    this.#hearing.end(session);
-    for (const leg of session.legs) if (leg !== undefined) this.#closeLeg(leg);
-    this.#path.forget(session.peer);
+    this.#sampling.end(session);
+    for (const socket of session.sockets) if (socket !== undefined) this.#closeUpstream(socket);
+    this.#transport.removePeer(session.peer);
     this.#counters.add(counted);
     this.#counters.set('sessions', this.#table.size);
   }
 }
 
-function newLeg<Packet, Peer, Handle>(session: Session<Packet, Peer, Handle>, place: Place): Leg<Packet, Peer, Handle> {
+function newSocket<Packet, Peer, Handle>(
+  session: Session<Packet, Peer, Handle>,
+  slot: ReplicaSlot,
+): UpstreamSocket<Packet, Peer, Handle> {
   return {
     session,
-    place,
+    slot,
     handle: undefined,
     triedAgainMs: 0,
-    isDeaf: false,
-    deafSends: 0,
-    deafReplies: 0,
-    probation: 0,
-    ...newTally(),
+    isMuted: false,
+    mutedSends: 0,
+    mutedReplies: 0,
+    calibrationLeft: 0,
+    ...newReplyTracker(),
   };
 }

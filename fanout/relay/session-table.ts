@@ -2,23 +2,26 @@ import { fullBucket, type Rate, type TokenBucket, take } from './token-bucket.ts
 
 export interface SessionLimits {
   readonly maxSessions: number;
-  /** Of one source (see `sourceOf`): players behind one router share it. */
+  /** Per source network; players behind one router share it. */
   readonly maxSessionsPerSource: number;
-  /** New sessions of all sources together. */
+  /** New sessions, over all sources. */
   readonly creation: Rate;
-  /** How long a session lives without a datagram of its player. */
+  /** A session expires after this time without a datagram of its player. */
   readonly idleMs: number;
-  /** The same before it is established: an address that was made up never comes back. */
-  readonly youngIdleMs: number;
-  /** A session is established once its player has sent so many datagrams over so long. */
-  readonly establishedAfterDatagrams: number;
-  readonly establishedAfterMs: number;
-  /** Share of `maxSessions` that young ones can take; beyond it the oldest young one goes. A flood fills only this. */
-  readonly youngShare: number;
+  /** The same for an unconfirmed session: a made-up address never sends again. */
+  readonly unconfirmedIdleMs: number;
+  /** A session is confirmed once its player has sent this many datagrams over this much time. */
+  readonly confirmedAfterDatagrams: number;
+  readonly confirmedAfterMs: number;
+  /**
+   * Share of `maxSessions` for unconfirmed sessions. Above it the oldest one is evicted, so a flood fills only this
+   * share.
+   */
+  readonly unconfirmedShare: number;
   readonly sourceRate: Rate;
 }
 
-/** One address or network; exists while it has sessions. */
+/** One source network; exists while it has sessions. */
 export interface Source {
   readonly name: string;
   sessions: number;
@@ -31,37 +34,34 @@ export interface Entry {
   readonly openedAtMs: number;
   lastSeenMs: number;
   datagrams: number;
-  isYoung: boolean;
+  isUnconfirmed: boolean;
 }
 
 export type Refusal = 'sessions-full' | 'source-sessions-full' | 'session-rate';
 
-/**
- * Which players have a session. Knows nothing of sockets: `E` is whatever the caller keeps for one. Times are milliseconds of
- * any clock that never runs backwards.
- */
+/** The sessions by player, within limits. `E` is the caller's session. Times are milliseconds of a monotonic clock. */
 export class SessionTable<E extends Entry> {
   readonly #limits: SessionLimits;
   readonly #entries = new Map<string, E>();
-  /** In the order of their opening. */
-  readonly #young = new Set<E>();
+  /** In the order in which they were opened. */
+  readonly #unconfirmed = new Set<E>();
   readonly #sources = new Map<string, Source>();
   readonly #creation: TokenBucket;
-  readonly #maxYoung: number;
+  readonly #maxUnconfirmed: number;
   #sweep: Iterator<E> | undefined;
 
   constructor(limits: SessionLimits, nowMs: number) {
     this.#limits = limits;
     this.#creation = fullBucket(limits.creation, nowMs);
-    this.#maxYoung = Math.max(1, Math.floor(limits.maxSessions * limits.youngShare));
+    this.#maxUnconfirmed = Math.max(1, Math.floor(limits.maxSessions * limits.unconfirmedShare));
   }
 
   get size(): number {
     return this.#entries.size;
   }
 
-  get youngSize(): number {
-    return this.#young.size;
+  get unconfirmedSize(): number {
+    return this.#unconfirmed.size;
   }
 
   get sources(): number {
@@ -76,15 +76,15 @@ export class SessionTable<E extends Entry> {
     return this.#entries.values();
   }
 
-  /** Whether a session more may be opened for this source now; a yes has spent a token of the creation rate. */
+  /** Whether this source may open another session now; undefined: yes, and one token of the creation rate is spent. */
   admit(sourceName: string, nowMs: number): Refusal | undefined {
     const { maxSessions, maxSessionsPerSource, creation } = this.#limits;
     if ((this.#sources.get(sourceName)?.sessions ?? 0) >= maxSessionsPerSource) return 'source-sessions-full';
-    if (this.#entries.size >= maxSessions && this.#young.size === 0) return 'sessions-full';
+    if (this.#entries.size >= maxSessions && this.#unconfirmed.size === 0) return 'sessions-full';
     return take(this.#creation, creation, nowMs) ? undefined : 'session-rate';
   }
 
-  /** Whether {@link admit} would say `session-rate` to anybody: asked first in a flood, because it needs no address. */
+  /** Whether {@link admit} could succeed at all. Asked first during a flood, because it needs no address. */
   hasCreationLeft(nowMs: number): boolean {
     const { perSecond } = this.#limits.creation;
     if (perSecond === 0) return true;
@@ -92,20 +92,23 @@ export class SessionTable<E extends Entry> {
     return this.#creation.tokens + earned >= 1;
   }
 
-  /** The session that must go before one more is added: the oldest young one, where the young or all places are taken. */
+  /**
+   * The session to evict before one is added: the oldest unconfirmed one, if the table or the unconfirmed share is
+   * full.
+   */
   toEvict(): E | undefined {
-    const isFull = this.#entries.size >= this.#limits.maxSessions || this.#young.size >= this.#maxYoung;
-    return isFull ? this.#young.values().next().value : undefined;
+    const isFull = this.#entries.size >= this.#limits.maxSessions || this.#unconfirmed.size >= this.#maxUnconfirmed;
+    return isFull ? this.#unconfirmed.values().next().value : undefined;
   }
 
   source(name: string, nowMs: number): Source {
     return this.#sources.get(name) ?? { name, sessions: 0, bucket: fullBucket(this.#limits.sourceRate, nowMs) };
   }
 
-  /** Adds an admitted session. Its `isYoung` must be true. */
+  /** Adds an admitted, unconfirmed session. */
   add(entry: E): void {
     this.#entries.set(entry.key, entry);
-    this.#young.add(entry);
+    this.#unconfirmed.add(entry);
     entry.source.sessions++;
     this.#sources.set(entry.source.name, entry.source);
   }
@@ -113,27 +116,27 @@ export class SessionTable<E extends Entry> {
   remove(entry: E): void {
     if (this.#entries.get(entry.key) !== entry) return;
     this.#entries.delete(entry.key);
-    this.#young.delete(entry);
+    this.#unconfirmed.delete(entry);
     entry.source.sessions--;
     if (entry.source.sessions === 0) this.#sources.delete(entry.source.name);
   }
 
-  /** Counts a datagram of the player; false: its source sends too fast, and the datagram is to be dropped. */
+  /** Counts a player's datagram; false: its source exceeds its rate, and the datagram must be dropped. */
   touch(entry: E, nowMs: number): boolean {
     if (!take(entry.source.bucket, this.#limits.sourceRate, nowMs)) return false;
     entry.lastSeenMs = nowMs;
     entry.datagrams++;
-    if (entry.isYoung && this.#isEstablished(entry, nowMs)) {
-      entry.isYoung = false;
-      this.#young.delete(entry);
+    if (entry.isUnconfirmed && this.#isConfirmed(entry, nowMs)) {
+      entry.isUnconfirmed = false;
+      this.#unconfirmed.delete(entry);
     }
     return true;
   }
 
-  /** Looks at up to `most` sessions, going on where the last call ended, and returns those that have expired. */
-  expired(nowMs: number, most: number): readonly E[] {
+  /** Checks up to `max` sessions, continuing after those of the last call, and returns the expired ones. */
+  expired(nowMs: number, max: number): readonly E[] {
     const gone: E[] = [];
-    for (let looked = 0; looked < most; looked++) {
+    for (let looked = 0; looked < max; looked++) {
       this.#sweep ??= this.#entries.values();
       const next = this.#sweep.next();
       if (next.done === true) {
@@ -145,12 +148,12 @@ export class SessionTable<E extends Entry> {
     return gone;
   }
 
-  #isIdle({ isYoung, lastSeenMs }: E, nowMs: number): boolean {
-    return nowMs - lastSeenMs > (isYoung ? this.#limits.youngIdleMs : this.#limits.idleMs);
+  #isIdle({ isUnconfirmed, lastSeenMs }: E, nowMs: number): boolean {
+    return nowMs - lastSeenMs > (isUnconfirmed ? this.#limits.unconfirmedIdleMs : this.#limits.idleMs);
   }
 
-  #isEstablished({ datagrams, openedAtMs }: E, nowMs: number): boolean {
-    const { establishedAfterDatagrams, establishedAfterMs } = this.#limits;
-    return datagrams >= establishedAfterDatagrams && nowMs - openedAtMs >= establishedAfterMs;
+  #isConfirmed({ datagrams, openedAtMs }: E, nowMs: number): boolean {
+    const { confirmedAfterDatagrams, confirmedAfterMs } = this.#limits;
+    return datagrams >= confirmedAfterDatagrams && nowMs - openedAtMs >= confirmedAfterMs;
   }
 }

@@ -1,96 +1,103 @@
+import type { ReplyTracker } from './reply-tracker.ts';
 import type { Entry } from './session-table.ts';
-import type { Tally } from './tally.ts';
 
-/** One replica as the relay sees it. */
-export interface Place {
-  /** 0 to `maxReplicas` - 1; given to another replica only after this one has gone. */
-  readonly place: number;
-  /** Tells two replicas apart that have had the same place. */
+/** The place of one replica in counters and sessions. */
+export interface ReplicaSlot {
+  /** 0 to `maxReplicas` - 1; reused after the replica is gone. */
+  readonly index: number;
+  /** Distinguishes replicas that used the same slot. */
   readonly generation: number;
-  /** How often it has come back after an outage: what it owed before is void, and nobody can say how much of it was lost. */
-  readonly returns: number;
+  /**
+   * Recoveries after an outage. Each one voids the count of outstanding replies, because an unknown number was lost.
+   */
+  readonly recoveries: number;
   readonly address: string;
   readonly port: number;
 }
 
-/** What the control plane wants of every worker. */
+/** The replicas and the primary, as the control plane sets them for every worker. */
 export interface View {
-  readonly places: readonly Place[];
-  /** Place of the primary; undefined: nobody may answer. */
+  readonly slots: readonly ReplicaSlot[];
+  /** Index of the primary's slot; undefined: no primary. */
   readonly primary: number | undefined;
-  /** Whether the primary before this one still answers, so that what it owes may be waited for. */
+  /** Whether the previous primary still replies, so that its outstanding replies are worth waiting for. */
   readonly isPlanned: boolean;
 }
 
-/** One socket: a player as one replica sees it. */
-export interface Leg<Packet, Peer, Handle> extends Tally {
+/** One player's socket to one replica. */
+export interface UpstreamSocket<Packet, Peer, Handle> extends ReplyTracker {
   readonly session: Session<Packet, Peer, Handle>;
-  place: Place;
-  /** Undefined while it has no socket. */
+  slot: ReplicaSlot;
+  /** The transport's handle; undefined until the socket is open. */
   handle: Handle | undefined;
-  /** When it is tried again to open one that was not to be had. */
+  /** Time of the next attempt to open the socket. */
   triedAgainMs: number;
-  /** A deaf leg's replies are dropped before they reach this process. */
-  isDeaf: boolean;
-  /** Sent and heard while deaf. */
-  deafSends: number;
-  deafReplies: number;
-  /** Stays in hearing for so many datagrams more, until it is known again what it owes. */
-  probation: number;
+  /** The kernel drops the replies of a muted socket. */
+  isMuted: boolean;
+  /** Datagrams sent and replies read while muted. */
+  mutedSends: number;
+  mutedReplies: number;
+  /** Datagrams still to be sent unmuted until the outstanding replies are known. */
+  calibrationLeft: number;
 }
 
-/** Answers of the old primary that still go first, and those of the new one that wait for them. */
+/** Replies of the old primary that go first, and replies of the new one that wait for them. */
 export interface Tail<Packet, Peer, Handle> {
-  readonly leg: Leg<Packet, Peer, Handle>;
+  readonly socket: UpstreamSocket<Packet, Peer, Handle>;
   remaining: number;
   readonly untilMs: number;
   readonly held: Packet[];
 }
 
 export interface Session<Packet, Peer, Handle> extends Entry {
-  /** Its spares are heard even under load, as a sign of life. */
-  isPost: boolean;
+  /** Its spares stay unmuted under load, to show that they are alive. */
+  isSampler: boolean;
   readonly peer: Peer;
-  /** By place. */
-  readonly legs: (Leg<Packet, Peer, Handle> | undefined)[];
-  /** Number of the view that it was last brought in line with. */
+  /** By slot index. */
+  readonly sockets: (UpstreamSocket<Packet, Peer, Handle> | undefined)[];
+  /** Epoch of the last view applied to the session. */
   epoch: number;
-  answering: Leg<Packet, Peer, Handle> | undefined;
-  /** Who answers next, once it is known what it owes. */
-  next: { readonly leg: Leg<Packet, Peer, Handle>; readonly untilMs: number } | undefined;
-  /** Answers of the answering leg that repeat what the player has had. */
+  answering: UpstreamSocket<Packet, Peer, Handle> | undefined;
+  /** The next replica to answer, once its outstanding replies are known. */
+  next: { readonly socket: UpstreamSocket<Packet, Peer, Handle>; readonly untilMs: number } | undefined;
+  /** Replies of the answering replica that the player already has. */
   skip: number;
   skipUntilMs: number;
   tail: Tail<Packet, Peer, Handle> | undefined;
-  /** Whether it was tried to give the player a receive buffer of its own. */
+  /** Whether isolation was tried. */
   isIsolated: boolean;
   bytesIn: number;
   bytesOut: number;
 }
 
-/** The sockets, as the relay uses them. Failures come back through the relay's own methods, never as exceptions. */
-export interface Path<Packet, Peer, Handle> {
-  /** Whether some replies of a deaf leg still come through. Otherwise some legs must not be deaf, to show that replicas live. */
-  readonly samplesDeaf: boolean;
-  /** A socket connected to the replica, whose replies go to `relay.fromReplica`; undefined where there is none to be had. */
-  open(leg: Leg<Packet, Peer, Handle>): Handle | undefined;
-  close(handle: Handle): void;
-  /** The player's session is gone. */
-  forget(peer: Peer): void;
+/** The sockets, as the relay uses them. Failures are reported through the relay's methods, never thrown. */
+export interface Transport<Packet, Peer, Handle> {
   /**
-   * Gives the player a receive buffer that nobody else can fill; false where that is not possible. It costs a descriptor and the
-   * player's share in batches.
+   * Whether a muted socket still passes a sample of its replies. If not, some sockets must stay unmuted as signs of
+   * life.
+   */
+  readonly samplesMuted: boolean;
+  /**
+   * Opens a socket connected to the replica; its replies go to `relay.fromReplica`. undefined: no socket is available.
+   */
+  open(socket: UpstreamSocket<Packet, Peer, Handle>): Handle | undefined;
+  close(handle: Handle): void;
+  /** The player's session has ended. */
+  removePeer(peer: Peer): void;
+  /**
+   * Gives the player a receive buffer of its own, which others cannot fill; false: not possible. It costs a descriptor,
+   * and the player's datagrams no longer share a batch with others.
    */
   isolate(peer: Peer): boolean;
-  /** Sends in order; `packet` is valid until the call that brought it returns. */
+  /** Sends in order. `packet` is valid only until the call that delivered it returns. */
   sendUpstream(handle: Handle, packet: Packet): void;
   sendDownstream(peer: Peer, packet: Packet): void;
   /** A copy of `packet` that stays valid. */
-  keep(packet: Packet): Packet;
+  copy(packet: Packet): Packet;
   size(packet: Packet): number;
   /**
-   * Stops a spare's replies as early as possible, or lets them through again. Returns how many were dropped since the last call
-   * for this socket; undefined where nobody counted.
+   * Stops a spare's replies as early as possible, or lets them through again. Returns the number dropped since the last
+   * call for this socket; undefined: unknown.
    */
-  deafen(handle: Handle, isDeaf: boolean): number | undefined;
+  mute(handle: Handle, isMuted: boolean): number | undefined;
 }

@@ -1,4 +1,4 @@
-/** So many a second, and so many at once after a pause. State lives in the caller's hands, because there is one a source. */
+/** A rate limit that allows a burst after a pause. The caller holds the state, because there is one per source. */
 export interface TokenBucket {
   tokens: number;
   filledAtMs: number;
@@ -14,7 +14,7 @@ export function fullBucket({ burst }: Rate, nowMs: number): TokenBucket {
   return { tokens: burst, filledAtMs: nowMs };
 }
 
-/** Takes one token if there is one. `nowMs` never runs backwards. */
+/** Takes one token if one is left. `nowMs` must be monotonic. */
 export function take(bucket: TokenBucket, { perSecond, burst }: Rate, nowMs: number): boolean {
   if (perSecond === 0) return true;
   if (nowMs > bucket.filledAtMs) {

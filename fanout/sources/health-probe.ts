@@ -3,7 +3,7 @@ import { connect, isIPv6 } from 'node:net';
 import type { Clock } from '../../shared/clock.ts';
 import type { Parsed } from '../../shared/settings/setting.ts';
 
-/** What asks a replica whether it is well. Without a port the game's own is asked. */
+/** A health probe of replicas. Without a port it uses the game's. */
 export type Probe =
   | { readonly kind: 'tcp'; readonly port: number | undefined }
   | { readonly kind: 'http'; readonly port: number; readonly path: string }
@@ -19,15 +19,15 @@ export interface HealthProbeOptions {
   readonly probe: Probe;
   readonly intervalMs: number;
   readonly clock: Clock;
-  /** The replicas as they are now. */
+  /** The current replicas. */
   readonly replicas: () => readonly ProbedReplica[];
   readonly report: (id: string, isHealthy: boolean) => void;
 }
 
-/** Failures in a row that make a replica unhealthy; one answer makes it healthy again. */
+/** Consecutive failures that make a replica unhealthy. One success makes it healthy again. */
 const failuresToUnhealthy = 3;
 
-/** `tcp`, `tcp:PORT`, `http:PORT/PATH` or `udp:HEX`, a query that the game answers. */
+/** Parses `tcp`, `tcp:PORT`, `http:PORT/PATH` or `udp:HEX`; HEX is a query that the game answers. */
 export function parseProbe(text: string): Parsed<Probe> {
   const [kind, rest = ''] = [text.split(':', 1)[0], text.slice(text.indexOf(':') + 1)];
   const http = /^(\d{1,5})(\/\S*)?$/.exec(rest);
@@ -44,7 +44,7 @@ function isPort(port: number): boolean {
   return port > 0 && port <= 65_535;
 }
 
-/** Asks every replica again and again, all at the same time, until the signal aborts. */
+/** Probes all replicas at once, every interval, until the signal aborts. */
 export async function runHealthProbe(options: HealthProbeOptions, signal: AbortSignal): Promise<void> {
   const { probe, intervalMs, clock, replicas, report } = options;
   const failures = new Map<string, number>();

@@ -8,9 +8,9 @@ import type { Upstream } from '../election/upstream.ts';
 import type { UpstreamSource } from './source.ts';
 
 export interface InventoryUpstreamsOptions {
-  /** The reader's list, such as `http://127.0.0.1:8080/game-servers?match=m-7`; its query chooses the match. */
+  /** The reader's list, such as `http://127.0.0.1:8080/game-servers?match=m-7`; the query selects the match. */
   readonly url: URL;
-  /** Name of the game's port in `ports`; without it `public_port` is taken. */
+  /** Name of the game's port in `ports`; without such a port `public_port` is used. */
   readonly portName: string;
   readonly intervalMs: number;
   readonly clock: Clock;
@@ -18,12 +18,12 @@ export interface InventoryUpstreamsOptions {
 }
 
 const requestTimeoutMs = 2000;
-/** A list longer than this is not one match. */
+/** A longer list cannot be one match. */
 const maxBodyBytes = 4 * 1024 * 1024;
 
 /**
- * Replicas from the inventory reader, asked again and again. Where it does not answer the replicas stay as they were: the
- * traffic tells by itself which of them are gone.
+ * Polls the inventory reader for replicas. While the reader does not answer, the replicas stay as they are: traffic
+ * shows which of them are gone.
  */
 export function inventoryUpstreams(options: InventoryUpstreamsOptions): UpstreamSource {
   const { url, portName, intervalMs, clock, log } = options;
@@ -34,7 +34,7 @@ export function inventoryUpstreams(options: InventoryUpstreamsOptions): Upstream
       while (!signal.aborted) {
         try {
           report(gameServerUpstreams(await readList(url, signal), portName));
-          if (isFailing) log.info({ url: url.href }, 'Inventory answers again');
+          if (isFailing) log.info({ url: url.href }, 'Inventory reachable again');
           isFailing = false;
           causes.clear();
         } catch (error) {
@@ -54,19 +54,19 @@ async function readList(url: URL, signal: AbortSignal): Promise<readonly Partial
   const length = Number(response.headers.get('content-length') ?? 0);
   if (!response.ok || length > maxBodyBytes) {
     await response.body?.cancel();
-    throw new Error(response.ok ? `answer of ${length} bytes is too long` : `status ${response.status}`);
+    throw new Error(response.ok ? `response of ${length} bytes is too long` : `status ${response.status}`);
   }
   const body: unknown = await response.json();
   const rows = (body as { game_servers?: unknown } | null)?.game_servers;
-  if (!Array.isArray(rows)) throw new Error('answer is no list of game servers');
+  if (!Array.isArray(rows)) throw new Error('response is not a list of game servers');
   return rows.filter((row): row is Partial<GameServerData> => typeof row === 'object' && row !== null);
 }
 
-/** Rows that can take no traffic (ended, lost, without an IP address or port) are left out. */
+/** Leaves out rows that cannot take traffic: ended, lost, or without an IP address or port. */
 export function gameServerUpstreams(rows: readonly Partial<GameServerData>[], portName: string): readonly Upstream[] {
   return rows.flatMap((row) => {
     const readiness = readinessOf(row.status);
-    // What is advertised wins: it may be an address on this side of a NAT.
+    // The advertised address comes first: it may be the one on this side of a NAT.
     const address = [row.public_hostname, row.public_ip].find((text) => typeof text === 'string' && isIP(text) !== 0);
     const port = row.ports?.[portName]?.port ?? row.public_port;
     if (readiness === undefined || !address || typeof port !== 'number' || typeof row.game_server_id !== 'string')

@@ -8,22 +8,22 @@ import type { Upstream } from '../election/upstream.ts';
 import { type Endpoint, formatEndpoint } from '../endpoint.ts';
 import type { UpstreamSource } from './source.ts';
 
-/** The system's resolver cannot be called off, and takes half a minute to give up. */
+/** The system's resolver cannot be cancelled and takes up to half a minute to give up. */
 const maxLookupMs = 5000;
 
 export interface NamedUpstreamsOptions {
   readonly endpoints: readonly Endpoint[];
-  /** How often names are looked up again. Addresses never are. */
+  /** Interval of name lookups; IP addresses need none. */
   readonly intervalMs: number;
   readonly clock: Clock;
   readonly log: Log;
-  /** All addresses of a name; the system's resolver unless given. */
+  /** Resolves a name to all its addresses; defaults to the system's resolver. */
   readonly resolve?: (name: string) => Promise<readonly string[]>;
 }
 
 /**
- * Replicas given by hand: addresses, and DNS names of which every address is a replica (a headless service). A name that
- * cannot be looked up keeps the addresses it had, because a failing resolver is no news of the game servers.
+ * Configured replicas: addresses, and DNS names each of whose addresses is a replica (a headless service). A failed
+ * lookup keeps a name's last addresses, because a resolver failure says nothing about the game servers.
  */
 export function namedUpstreams(options: NamedUpstreamsOptions): UpstreamSource {
   const { endpoints, intervalMs, clock, log, resolve = resolveAll } = options;
@@ -46,7 +46,7 @@ export function namedUpstreams(options: NamedUpstreamsOptions): UpstreamSource {
     run: async (report, signal) => {
       const names = [...new Set(endpoints.map(({ host }) => host).filter((host) => isIP(host) === 0))];
       const tell = () => report(toUpstreams(endpoints, addresses));
-      // Addresses need no resolver, and no name waits for another.
+      // Addresses are reported at once, and each name without waiting for the others.
       if (endpoints.some(({ host }) => isIP(host) !== 0)) tell();
       while (!signal.aborted && names.length > 0) {
         await Promise.all(names.map((name) => refresh(name, signal).then(() => signal.aborted || tell())));

@@ -9,27 +9,27 @@ import type { UpstreamSource } from './source.ts';
 
 export interface PodUpstreamsOptions {
   readonly namespace: string;
-  /** Kubernetes' own notation, such as `app=arena,match=m-7`. */
+  /** In Kubernetes' notation, such as `app=arena,match=m-7`. */
   readonly labelSelector: string;
   readonly portName: string;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Where a pod says which port its game has: under the host network the port is leased and stands in no container spec. */
+/** Annotation with the game's port. On the host network the port is leased and appears in no container spec. */
 export const portAnnotationPrefix = 'spotable.dev/port.';
-/** A pod says `"true"` here once its world equals the others'. */
+/** Annotation that is `"true"` once the game's world equals the other replicas'. */
 export const inSyncAnnotation = 'spotable.dev/in-sync';
 const deadlineAnnotation = 'spotable.dev/deadline';
 const interruptionAnnotation = 'spotable.dev/interruption-kind';
 
 const backoff: Backoff = { firstMs: 200, maxMs: 5000 };
-/** The API server ends a watch after this; then everything is listed again, which also heals a missed event. */
+/** The API server ends a watch after this time. The next list also repairs a missed event. */
 const watchSeconds = 290;
 
 /**
- * Replicas are the pods of a label selector: listed, then watched. Needs `list` and `watch` on pods of the namespace. The client
- * is loaded here and not before, because it costs more memory than all the rest of the proxy.
+ * Lists and watches the pods of a label selector. Needs `list` and `watch` on pods of the namespace. The Kubernetes
+ * client is imported lazily, because it needs more memory than the rest of the proxy.
  */
 export function podUpstreams(options: PodUpstreamsOptions): UpstreamSource {
   const { clock, log, labelSelector } = options;
@@ -51,7 +51,7 @@ export function podUpstreams(options: PodUpstreamsOptions): UpstreamSource {
           if (signal.aborted) return;
           failures++;
           const err = errorText(error);
-          if (causes.isNew(err)) log.warn({ labelSelector, err }, "Cannot follow the replicas' pods");
+          if (causes.isNew(err)) log.warn({ labelSelector, err }, 'Cannot watch the pods of the replicas');
         }
         if (failures > 0) await clock.sleep(backoffMs(backoff, failures, Math.random), signal).catch(() => {});
       }
@@ -65,7 +65,7 @@ interface Following extends PodUpstreamsOptions {
   readonly config: KubeConfig;
 }
 
-/** One list and one watch; resolves when the API server ends the watch, rejects when anything fails. */
+/** One list and one watch. Resolves when the API server ends the watch; rejects on any failure. */
 async function followPods(
   { api, watch, namespace, labelSelector, portName }: Following,
   report: (upstreams: readonly Upstream[]) => void,
@@ -81,7 +81,7 @@ async function followPods(
     `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`,
     query,
     (phase: string, pod: V1Pod) => {
-      // ERROR carries a Status (410: too old): everything is listed again.
+      // ERROR carries a Status, such as 410 (resource version too old): list again.
       if (phase === 'ERROR') return ended.reject(new Error(`watch: ${JSON.stringify(pod)}`));
       if (phase === 'DELETED') pods.delete(pod.metadata?.uid ?? '');
       else pods.set(pod.metadata?.uid ?? '', pod);
@@ -103,7 +103,7 @@ async function followPods(
   }
 }
 
-/** Empty where the pod has no address or says no port yet, or has ended. */
+/** Empty if the pod has no address or port yet, or has ended. */
 export function podUpstream({ metadata, status, spec }: V1Pod, portName: string): readonly Upstream[] {
   const annotations = metadata?.annotations ?? {};
   const declared = spec?.containers.flatMap(({ ports }) => ports ?? []).find(({ name }) => name === portName);
@@ -126,7 +126,7 @@ export function podUpstream({ metadata, status, spec }: V1Pod, portName: string)
   ];
 }
 
-/** Kubernetes sets the deletion timestamp to when the grace period will have ended. */
+/** Kubernetes sets the deletion timestamp to the end of the grace period. */
 function deletionMs(deletionTimestamp: Date | string | undefined): number | undefined {
   return deletionTimestamp === undefined ? undefined : new Date(deletionTimestamp).getTime();
 }

@@ -1,14 +1,15 @@
 import type { Upstream } from '../election/upstream.ts';
 
 /**
- * Where the replicas come from. `run` reports the whole list each time it may have changed, until the signal aborts; it never
- * rejects for a fault of the outside, because the replicas known so far are better than none: it says so and goes on.
+ * A source of replicas. `run` reports the whole list whenever it may have changed, until the signal aborts. It never
+ * rejects for an outside failure: it logs the failure and keeps the last list, because stale replicas are better than
+ * none.
  */
 export interface UpstreamSource {
   run(report: (upstreams: readonly Upstream[]) => void, signal: AbortSignal): Promise<void>;
 }
 
-/** Runs all sources and reports their lists as one, without repeats. Resolves when the signal aborts. */
+/** Runs all sources and reports their merged lists without duplicates. Resolves when the signal aborts. */
 export async function followSources(
   sources: readonly UpstreamSource[],
   report: (upstreams: readonly Upstream[]) => void,

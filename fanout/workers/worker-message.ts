@@ -1,12 +1,12 @@
-import type { PlaneOptions } from '../path/plane-options.ts';
-import type { PathChoice } from '../path/start-plane.ts';
-import type { Place, View } from '../relay/session.ts';
+import type { ReplicaSlot, View } from '../relay/session.ts';
+import type { TransportChoice } from '../workers/start-local-worker.ts';
+import type { WorkerOptions } from '../workers/worker-options.ts';
 
-/** What the main thread gives a worker to start with; it is copied between threads, the memory is shared. */
+/** A worker thread's start parameters. They are copied between the threads; the counters' memory is shared. */
 export interface WorkerStart {
-  readonly options: Omit<PlaneOptions, 'counters' | 'onRefused' | 'onError'>;
+  readonly options: Omit<WorkerOptions, 'counters' | 'onRefused' | 'onError'>;
   readonly counters: SharedArrayBuffer;
-  readonly choice: PathChoice;
+  readonly choice: TransportChoice;
 }
 
 export type ToWorker =
@@ -17,5 +17,5 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'failed'; readonly message: string; readonly status: number }
-  | { readonly kind: 'refused'; readonly place: Place }
+  | { readonly kind: 'refused'; readonly slot: ReplicaSlot }
   | { readonly kind: 'error'; readonly message: string };

@@ -46,7 +46,7 @@ export async function startFanout({
   const primary = Promise.withResolvers<void>();
   createInterface({ input: proxy.stderr }).on('line', (text) => {
     const line = JSON.parse(text) as { msg?: string; to?: string; port?: number; time?: number };
-    if (line.msg === 'Fan-out proxy serves') port.resolve(line.port ?? 0);
+    if (line.msg === 'Fan-out proxy listening') port.resolve(line.port ?? 0);
     if (line.msg !== 'Primary changed' || typeof line.to !== 'string') return;
     primary.resolve();
     onPrimary(line.to, line.time ?? Date.now());

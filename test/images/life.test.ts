@@ -118,7 +118,7 @@ test('the image of the agent answers an interruption, and its reader reads what 
 });
 
 describe('the image of the wrapper', { skip: rootOf('WRAPPER') === '' }, () => {
-  test('is the fan-out proxy, on its fast path', async () => {
+  test('is the fan-out proxy, on its native transport', async () => {
     const replica = createSocket('udp4');
     replica.on('message', (message, { port, address }) => replica.send(message, port, address));
     replica.bind(0, '127.0.0.1');
@@ -132,8 +132,8 @@ describe('the image of the wrapper', { skip: rootOf('WRAPPER') === '' }, () => {
       `127.0.0.1:${port}`,
       '--upstream',
       `127.0.0.1:${replica.address().port}`,
-      '--path',
-      'fast',
+      '--transport',
+      'native',
       '--operations',
       '127.0.0.1:0',
       '--drain',

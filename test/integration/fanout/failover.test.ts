@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
   type Player,
-  paths,
   type RunningProxy,
   skipped,
   startPlayer,
   startProxy,
   startReplica,
   startReplicaProcess,
+  transports,
   until,
 } from './proxy-harness.ts';
 
@@ -39,12 +39,12 @@ function assertNoRepeatAndInOrder(player: Player): void {
     assert.ok((numbers[at] ?? 0) > (numbers[at - 1] ?? 0), `answer ${numbers[at]} after ${numbers[at - 1]}`);
 }
 
-for (const path of paths)
-  describe(`failover over ${path}`, { skip: skipped(path) }, () => {
+for (const transport of transports)
+  describe(`failover over ${transport}`, { skip: skipped(transport) }, () => {
     test('planned changes lose no answer and repeat none', async () => {
       const replicas = [await startReplica('a'), await startReplica('b'), await startReplica('c')];
       const proxy = await startProxy(
-        path,
+        transport,
         replicas.map(({ upstream }) => upstream),
       );
       const players = await Promise.all(Array.from({ length: 20 }, () => startPlayer(proxy.port)));
@@ -78,7 +78,7 @@ for (const path of paths)
     test('a killed primary is replaced as soon as its port refuses', async () => {
       const replicas = [await startReplicaProcess('a'), await startReplicaProcess('b')];
       const proxy = await startProxy(
-        path,
+        transport,
         replicas.map(({ upstream }) => upstream),
       );
       const players = await Promise.all(Array.from({ length: 10 }, () => startPlayer(proxy.port)));
@@ -104,14 +104,14 @@ for (const path of paths)
       await proxy.stop();
     });
 
-    test('a primary that hangs is replaced after the shortest silence, and not when all are silent', async () => {
+    test('a primary that hangs is replaced after the minimum silence, and not when all are silent', async () => {
       const isHanging = { a: false, b: false };
       const replica = (name: 'a' | 'b') =>
         startReplica(name, '127.0.0.1', (message, reply) => {
           if (!isHanging[name]) reply(Buffer.concat([Buffer.from(`${name} `), message]));
         });
       const [a, b] = [await replica('a'), await replica('b')];
-      const proxy = await startProxy(path, [a.upstream, b.upstream], ['--min-silence', '50ms']);
+      const proxy = await startProxy(transport, [a.upstream, b.upstream], ['--min-silence', '50ms']);
       const players = await Promise.all(Array.from({ length: 10 }, () => startPlayer(proxy.port)));
       const playing = play(players);
       await until(() => players.every(({ answers }) => answers.length > 15), 'all play');
@@ -139,7 +139,7 @@ for (const path of paths)
     test('a late replica gets traffic at once, but is primary only when it is ready and in sync', async () => {
       const [a, late] = [await startReplica('a'), await startReplica('late')];
       const inSync = { ...a.upstream, isInSync: true };
-      const proxy = await startProxy(path, [inSync], ['--require-sync']);
+      const proxy = await startProxy(transport, [inSync], ['--require-sync']);
       const player = await startPlayer(proxy.port);
       const playing = play([player], 5);
       await until(() => player.answers.length > 10, 'the player plays');
@@ -166,7 +166,7 @@ for (const path of paths)
       });
       const well = await startReplica('well');
       const flags = ['--probe', `udp:${query}`, '--probe-interval', '30ms'];
-      const proxy = await startProxy(path, [half.upstream, well.upstream], flags);
+      const proxy = await startProxy(transport, [half.upstream, well.upstream], flags);
       await until(() => primaryOf(proxy) === well.upstream.id, 'the healthy one is primary');
       for (const { stop } of [half, well]) stop();
       await proxy.stop();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { paths, skipped, startPlayer, startProxy, startReplica, until } from './proxy-harness.ts';
+import { skipped, startPlayer, startProxy, startReplica, transports, until } from './proxy-harness.ts';
 
 function times<T>(count: number, value: T): T[] {
   return Array.from({ length: count }, () => value);
@@ -15,8 +15,8 @@ function numbered(index: number, length: number): Buffer {
   return bytes;
 }
 
-for (const path of paths)
-  describe(`forwarding over ${path}`, { skip: skipped(path) }, () => {
+for (const transport of transports)
+  describe(`forwarding over ${transport}`, { skip: skipped(transport) }, () => {
     const endings: (() => unknown)[] = [];
     after(async () => {
       for (const end of endings.reverse()) await end();
@@ -34,7 +34,7 @@ for (const path of paths)
 
     test('each replica sees each player as a source port of its own, and one replica answers', async () => {
       const [a, b] = [await replica('a'), await replica('b')];
-      const { port } = await proxy(path, [a.upstream, b.upstream]);
+      const { port } = await proxy(transport, [a.upstream, b.upstream]);
       const players = [await player(port), await player(port), await player(port)];
       for (let turn = 0; turn < 5; turn++) {
         for (const { send } of players) send(`turn ${turn}`);
@@ -49,10 +49,10 @@ for (const path of paths)
         );
     });
 
-    test('sessions take the addresses that replicas are reached from in turn, each of its own family', async () => {
+    test('sessions take the configured local addresses in turn, each of the right family', async () => {
       const [four, six] = [await replica('four'), await replica('six', '::1')];
       const flags = ['127.0.0.2', '127.0.0.3', '127.0.0.4', '::1'].flatMap((ip) => ['--upstream-address', ip]);
-      const { port } = await proxy(path, [four.upstream, six.upstream], flags);
+      const { port } = await proxy(transport, [four.upstream, six.upstream], flags);
       const players = await Promise.all(Array.from({ length: 6 }, () => player(port)));
       for (const { send } of players) send('hello');
       await until(() => players.every(({ answers }) => answers.length === 1), 'all are answered');
@@ -63,7 +63,7 @@ for (const path of paths)
 
     test('datagrams of every size arrive whole, empty ones too', async () => {
       const echo = await replica('echo', '127.0.0.1', (message, reply) => reply(message));
-      const { port } = await proxy(path, [echo.upstream]);
+      const { port } = await proxy(transport, [echo.upstream]);
       const { send, answers } = await player(port);
       for (const size of [0, 1, 1200, 1472, 1473, 9000, 65_507]) {
         const bytes = Buffer.alloc(size, size % 251);
@@ -76,7 +76,7 @@ for (const path of paths)
 
     test('IPv6 and IPv4 players are served on one port by replicas of either kind', async () => {
       const [four, six] = [await replica('four'), await replica('six', '::1')];
-      const served = await proxy(path, [six.upstream, four.upstream], ['--listen', '[::]:0']);
+      const served = await proxy(transport, [six.upstream, four.upstream], ['--listen', '[::]:0']);
       const players = [await player(served.port, '::1'), await player(served.port, '127.0.0.1')];
       for (const { send } of players) send('hello');
       await until(() => players.every(({ answers }) => answers.length === 1), 'both are answered');
@@ -90,7 +90,7 @@ for (const path of paths)
     test('bursts of several players arrive whole and in order, whatever their lengths', async () => {
       const echo: Parameters<typeof replica>[2] = (message, reply) => reply(message);
       const [primary, spare] = [await replica('a', '127.0.0.1', echo), await replica('b', '::1', echo)];
-      const { port } = await proxy(path, [primary.upstream, spare.upstream]);
+      const { port } = await proxy(transport, [primary.upstream, spare.upstream]);
       const players = [await player(port), await player(port)];
       // Alike, shorter ones behind, longer ones behind, empty ones, and about the length up to which a kernel is given several at once.
       const lengths = [
@@ -128,9 +128,9 @@ for (const path of paths)
         );
     });
 
-    test('of a burst to a port where nobody listens nothing is kept from the other replica', async () => {
+    test('a burst to a closed port costs the other replica nothing', async () => {
       const [echo, gone] = [await replica('echo'), await replica('gone')];
-      const { port } = await proxy(path, [echo.upstream, gone.upstream]);
+      const { port } = await proxy(transport, [echo.upstream, gone.upstream]);
       const { send, answers } = await player(port);
       send('open');
       await until(() => gone.seen.length === 1 && answers.length === 1, 'the session is open');
@@ -141,11 +141,11 @@ for (const path of paths)
       }
     });
 
-    test('a replica that no socket can be connected to is not waited for, and said once', async () => {
+    test('an unreachable replica delays nothing and is logged once', async () => {
       const echo = await replica('echo');
       // The kernel connects to no broadcast address.
       const unreachable = { ...echo.upstream, id: 'unreachable', address: '255.255.255.255' };
-      const served = await proxy(path, [unreachable, echo.upstream]);
+      const served = await proxy(transport, [unreachable, echo.upstream]);
       const { send, answers } = await player(served.port);
       const playing = setInterval(() => send('x'), 10);
       await until(() => answers.length > 50, 'the other replica answers');
@@ -155,11 +155,11 @@ for (const path of paths)
       assert.match(String(said[0]?.['err']), /255\.255\.255\.255/);
     });
 
-    test('an address that is new cannot be flooded with more than three times what it has sent', async () => {
+    test('a new address cannot be flooded with more than three times the bytes it sent', async () => {
       const loud = await replica('loud', '127.0.0.1', (_, reply) => {
         for (let copy = 0; copy < 20; copy++) reply(Buffer.alloc(1000));
       });
-      const served = await proxy(path, [loud.upstream]);
+      const served = await proxy(transport, [loud.upstream]);
       const { send, answers } = await player(served.port);
       send(Buffer.alloc(1000));
       const metrics = async () => (await fetch(`${served.operationsUrl}/metrics`)).text();
@@ -173,7 +173,7 @@ for (const path of paths)
 
     test('one source cannot take all sessions, others still get theirs', async () => {
       const echo = await replica('echo');
-      const { port } = await proxy(path, [echo.upstream], ['--max-sessions-per-source', '2']);
+      const { port } = await proxy(transport, [echo.upstream], ['--max-sessions-per-source', '2']);
       const greedy = [await player(port), await player(port), await player(port)];
       for (const { send } of greedy) send('x');
       await until(() => greedy.filter(({ answers }) => answers.length === 1).length === 2, 'two are served');
@@ -185,7 +185,7 @@ for (const path of paths)
 
     test('with two workers each player stays with one of them and all have the same primary', async () => {
       const [a, b] = [await replica('a'), await replica('b')];
-      const served = await proxy(path, [a.upstream, b.upstream], ['--workers', '2', '--min-silence', '50ms']);
+      const served = await proxy(transport, [a.upstream, b.upstream], ['--workers', '2', '--min-silence', '50ms']);
       const players = await Promise.all(Array.from({ length: 16 }, () => player(served.port)));
       const turn = async (from: string, count: number) => {
         for (const { send } of players) send('x');
@@ -213,11 +213,11 @@ for (const path of paths)
     });
   });
 
-test('in a flood of strangers an established player gets a socket of its own and plays on', {
-  skip: skipped('fast'),
+test('in a flood a confirmed player gets a socket of its own and plays on', {
+  skip: skipped('native'),
 }, async () => {
   const echo = await startReplica('echo');
-  const proxy = await startProxy('fast', [echo.upstream], ['--session-rate', '5']);
+  const proxy = await startProxy('native', [echo.upstream], ['--session-rate', '5']);
   const player = await startPlayer(proxy.port);
   const playing = setInterval(() => player.send('x'), 10);
   await until(() => player.answers.length > 120, 'the player is established');
@@ -250,8 +250,8 @@ function inNarrowNetwork(...command: string[]) {
 
 const noNamespace = inNarrowNetwork('true').status !== 0 && 'no network namespace, or no ip command';
 
-test('a network that takes no datagrams together gets them one by one', {
-  skip: skipped('fast') || noNamespace,
+test('a network without GSO gets the datagrams one by one', {
+  skip: skipped('native') || noNamespace,
 }, () => {
   const { stdout, stderr } = inNarrowNetwork(process.execPath, join(import.meta.dirname, 'fixtures/narrow-network.ts'));
   assert.equal(stdout, '40 of 40\n', stderr);

@@ -5,12 +5,12 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import {
   addonFlags,
-  paths,
   programFile,
   skipped,
   startPlayer,
   startProxy,
   startReplica,
+  transports,
   until,
 } from './proxy-harness.ts';
 
@@ -61,7 +61,7 @@ test('readiness follows the replicas and the drain; liveness and metrics are ser
 
 test('a drain ends with the last session', async () => {
   const replica = await startReplica('a');
-  const proxy = await startProxy('dgram', [replica.upstream], ['--young-idle', '200ms']);
+  const proxy = await startProxy('dgram', [replica.upstream], ['--unconfirmed-idle', '200ms']);
   const player = await startPlayer(proxy.port);
   player.send('x');
   await until(() => player.answers.length === 1, 'the player is answered');
@@ -102,20 +102,20 @@ test('the TCP port for a load balancer is open while ready and closed otherwise'
 for (const [flags, status, line] of [
   [['--upstream', 'nonsense'], 64, /^spotable-fanout: Invalid --upstream "nonsense": expected HOST:PORT/],
   [['--probe', 'icmp', '--upstream', '127.0.0.1:1'], 64, /^spotable-fanout: Invalid --probe "icmp": expected tcp/],
-  [[], 64, /^spotable-fanout: No replicas to serve: give --upstream/],
+  [[], 64, /^spotable-fanout: No replicas configured: set --upstream/],
   [
     ['--upstream', '127.0.0.1:1', '--listen', '192.0.2.1:7'],
     71,
     /^spotable-fanout: Cannot listen on udp 192\.0\.2\.1:7: /,
   ],
   [
-    ['--upstream', '127.0.0.1:1', '--path', 'fast', '--addon', '/nowhere'],
+    ['--upstream', '127.0.0.1:1', '--transport', 'native', '--addon', '/nowhere'],
     69,
-    /^spotable-fanout: Cannot load the fast path: /,
+    /^spotable-fanout: Cannot load the native transport: /,
   ],
 ] as const)
   test(`${flags.join(' ') || 'no flags'} ends with status ${status} and one line`, async () => {
-    const ended = await run(['--operations', '127.0.0.1:0', '--path', 'dgram', ...flags]);
+    const ended = await run(['--operations', '127.0.0.1:0', '--transport', 'dgram', ...flags]);
     assert.equal(ended.status, status);
     assert.match(ended.stderr, line);
     assert.equal(ended.stderr.trim().split('\n').length, 1, ended.stderr);
@@ -130,13 +130,13 @@ for (const workers of ['1', '2'])
     });
     let stderr = '';
     child.stderr.on('data', (chunk) => (stderr += String(chunk)));
-    await until(() => stderr.includes('Fan-out proxy serves'), 'it serves');
-    const serving = stderr.split('\n').find((line) => line.includes('Fan-out proxy serves')) ?? '{}';
+    await until(() => stderr.includes('Fan-out proxy listening'), 'it listens');
+    const serving = stderr.split('\n').find((line) => line.includes('Fan-out proxy listening')) ?? '{}';
     const player = await startPlayer((JSON.parse(serving) as { port: number }).port);
     player.send('hello');
     await until(() => player.answers.length === 1, 'the player is answered');
     child.kill('SIGTERM');
-    await until(() => stderr.includes('Fan-out proxy drains'), 'it drains');
+    await until(() => stderr.includes('Fan-out proxy draining'), 'it drains');
     child.kill('SIGTERM');
     const [status, signal] = (await once(child, 'exit')) as [number | null, string | null];
     assert.deepEqual([status, signal], [0, null], stderr);
@@ -144,9 +144,9 @@ for (const workers of ['1', '2'])
     replica.stop();
   });
 
-for (const path of paths)
-  test(`over ${path} it can be probed when sessions want more sockets than there are`, {
-    skip: skipped(path),
+for (const transport of transports)
+  test(`over ${transport} it can be probed when sessions want more sockets than there are`, {
+    skip: skipped(transport),
   }, async () => {
     const replicas = [await startReplica('a'), await startReplica('b')];
     const upstreams = replicas.flatMap(({ port }) => ['--upstream', `127.0.0.1:${port}`]);
@@ -155,8 +155,8 @@ for (const path of paths)
       '127.0.0.1:0',
       '--operations',
       '127.0.0.1:0',
-      '--path',
-      path,
+      '--transport',
+      transport,
       ...upstreams,
       ...addonFlags,
     ];
@@ -164,8 +164,8 @@ for (const path of paths)
     const child = spawn('sh', few, { stdio: ['ignore', 'ignore', 'pipe'] });
     let stderr = '';
     child.stderr.on('data', (chunk) => (stderr += String(chunk)));
-    await until(() => stderr.includes('Fan-out proxy serves'), 'it serves');
-    const line = stderr.split('\n').find((text) => text.includes('Fan-out proxy serves')) ?? '{}';
+    await until(() => stderr.includes('Fan-out proxy listening'), 'it listens');
+    const line = stderr.split('\n').find((text) => text.includes('Fan-out proxy listening')) ?? '{}';
     const { port, operations } = JSON.parse(line) as { port: number; operations: number | string };
     const players = await Promise.all(Array.from({ length: 100 }, () => startPlayer(port)));
     const [first] = players;
@@ -188,7 +188,7 @@ for (const path of paths)
     for (const { stop } of replicas) stop();
   });
 
-test('without its addon the program says so once and serves over node:dgram', async () => {
+test('without its addon the program logs so once and serves over node:dgram', async () => {
   const replica = await startReplica('a');
   const proxy = await startProxy('dgram', [replica.upstream]);
   await proxy.stop();
@@ -198,8 +198,8 @@ test('without its addon the program says so once and serves over node:dgram', as
   });
   let stderr = '';
   child.stderr.on('data', (chunk) => (stderr += String(chunk)));
-  await until(() => stderr.includes('Fan-out proxy serves'), 'it serves');
-  assert.equal(stderr.match(/No fast path: serving over node:dgram/g)?.length, 1);
+  await until(() => stderr.includes('Fan-out proxy listening'), 'it listens');
+  assert.equal(stderr.match(/Native transport unavailable, using node:dgram/g)?.length, 1);
   child.kill('SIGTERM');
   assert.deepEqual(await once(child, 'exit'), [0, null]);
   replica.stop();

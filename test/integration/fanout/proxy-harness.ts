@@ -9,22 +9,22 @@ import type { Upstream } from '../../../fanout/election/upstream.ts';
 import { runFanout } from '../../../fanout/fanout.ts';
 import { fanoutSettings } from '../../../fanout/fanout-settings.ts';
 import { compileAddon } from '../../../fanout/native/compile-addon.ts';
-import { startPlanes } from '../../../fanout/workers/start-planes.ts';
+import { startWorkers } from '../../../fanout/workers/start-workers.ts';
 import { systemClock } from '../../../shared/clock.ts';
 import { readSettings } from '../../../shared/settings/read-settings.ts';
 
-/** Every test of the data path runs on each of them. */
-export const paths = ['dgram', 'fast'] as const;
-export type PathName = (typeof paths)[number];
+/** Every test of the data transport runs on each of them. */
+export const transports = ['dgram', 'native'] as const;
+export type TransportName = (typeof transports)[number];
 
 const folder = await mkdtemp(join(tmpdir(), 'fanout-'));
 const addonFile = join(folder, 'fanout.node');
 const compiled = await compileAddon({ outFile: addonFile });
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
-/** Why tests of a path cannot run here; false: they can. */
-export function skipped(path: PathName): string | false {
-  return path === 'fast' && compiled.kind === 'skipped' ? compiled.reason : false;
+/** Why tests of a transport cannot run here; false: they can. */
+export function skipped(transport: TransportName): string | false {
+  return transport === 'native' && compiled.kind === 'skipped' ? compiled.reason : false;
 }
 
 export const addonFlags: readonly string[] = ['--addon', addonFile];
@@ -56,18 +56,27 @@ export interface RunningProxy {
 
 /** The real proxy in this process, on free ports, with a list of replicas that the test changes. */
 export async function startProxy(
-  path: PathName,
+  transport: TransportName,
   upstreams: readonly Upstream[],
   flags: readonly string[] = [],
 ): Promise<RunningProxy> {
-  const argv = ['--listen', '127.0.0.1:0', '--operations', '127.0.0.1:0', '--path', path, ...addonFlags, ...flags];
+  const argv = [
+    '--listen',
+    '127.0.0.1:0',
+    '--operations',
+    '127.0.0.1:0',
+    '--transport',
+    transport,
+    ...addonFlags,
+    ...flags,
+  ];
   const read = readSettings(fanoutSettings, { argv, env: {} });
   if (read.kind !== 'settings') throw new Error(JSON.stringify(read));
   const settings = read.values;
   const log: LogLine[] = [];
   const at = (fields: object, msg: string) => void log.push({ ...fields, msg });
   const draining = new AbortController();
-  const hurrying = new AbortController();
+  const stopNow = new AbortController();
   let report: (list: readonly Upstream[]) => void = () => {};
   const logger = { debug: at, info: at, warn: at, error: at };
   const ended = runFanout(
@@ -85,16 +94,16 @@ export async function startProxy(
           },
         },
       ],
-      startPlanes: (onRefused) =>
-        startPlanes(
+      startWorkers: (onRefused) =>
+        startWorkers(
           { settings, program: { file: programFile, onLost: () => {} }, addonFiles: [addonFile], log: logger },
           onRefused,
         ),
     },
-    { draining: draining.signal, hurrying: hurrying.signal },
+    { draining: draining.signal, stopNow: stopNow.signal },
   );
-  const serving = () => log.find(({ msg }) => msg === 'Fan-out proxy serves');
-  await Promise.race([until(() => serving() !== undefined, 'proxy serves'), ended]);
+  const serving = () => log.find(({ msg }) => msg === 'Fan-out proxy listening');
+  await Promise.race([until(() => serving() !== undefined, 'the proxy listens'), ended]);
   return {
     port: Number(serving()?.['port']),
     operationsUrl: `http://127.0.0.1:${String(serving()?.['operations'])}`,
@@ -104,7 +113,7 @@ export async function startProxy(
     drain: () => draining.abort(),
     stop: async () => {
       draining.abort();
-      hurrying.abort();
+      stopNow.abort();
       await ended;
     },
   };

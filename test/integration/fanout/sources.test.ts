@@ -41,7 +41,7 @@ function recordingLog() {
   return { lines, debug: at, info: at, warn: at, error: at };
 }
 
-test('a name that stops resolving keeps its addresses, and is said once', async () => {
+test('a name that stops resolving keeps its addresses, and is logged once', async () => {
   const answers = { addresses: ['127.0.0.2', '127.0.0.3'], isFailing: false };
   const log = recordingLog();
   const resolve = async () => {
@@ -65,7 +65,7 @@ test('a name that stops resolving keeps its addresses, and is said once', async 
   await following.stop();
 });
 
-test('a name that nobody answers for holds up neither other replicas nor the end', async () => {
+test('a name whose lookup hangs delays neither other replicas nor the shutdown', async () => {
   const resolve = async (name: string) => (name === 'slow.example' ? new Promise<never>(() => {}) : ['127.0.0.2']);
   const endpoints = ['slow.example', 'quick.example', '127.0.0.9'].map((host) => ({ host, port: 7 }));
   const log = recordingLog();
@@ -149,7 +149,7 @@ test('replicas follow the pods of a selector through a watch, its end and a refu
     contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
   };
   await writeFile(join(folder, 'config'), JSON.stringify(config));
-  const flags = ['--listen', '127.0.0.1:0', '--operations', '127.0.0.1:0', '--path', 'dgram'];
+  const flags = ['--listen', '127.0.0.1:0', '--operations', '127.0.0.1:0', '--transport', 'dgram'];
   const child = spawn(
     process.execPath,
     [programFile, ...flags, '--pod-selector', 'match=m-7', '--pod-namespace', 'arena'],
@@ -161,11 +161,11 @@ test('replicas follow the pods of a selector through a watch, its end and a refu
   let stderr = '';
   child.stderr.on('data', (chunk) => (stderr += String(chunk)));
   const event = (type: string, object: object) => watches.at(-1)?.write(`${JSON.stringify({ type, object })}\n`);
-  await until(() => stderr.includes("Cannot follow the replicas' pods"), 'the refusal is said', 20_000);
+  await until(() => stderr.includes('Cannot watch the pods of the replicas'), 'the refusal is said', 20_000);
   isRefusing = false;
   await until(() => watches.length === 1, 'it watches');
   assert.ok(
-    asked.every((path) => path.includes('labelSelector=match%3Dm-7')),
+    asked.every((transport) => transport.includes('labelSelector=match%3Dm-7')),
     asked.join('\n'),
   );
   assert.equal(stderr.includes('Primary changed'), false, 'a pod that is not ready is no primary');

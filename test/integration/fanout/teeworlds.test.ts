@@ -4,7 +4,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
-import { paths, skipped, startProxy, startReplica, until, upstreamAt } from './proxy-harness.ts';
+import { skipped, startProxy, startReplica, transports, until, upstreamAt } from './proxy-harness.ts';
 
 /** Debian's package teeworlds-server. */
 const program = '/usr/games/teeworlds-server';
@@ -87,13 +87,13 @@ class Client {
 }
 
 // On one kind of sockets: the others' tests are faster, and this one is about the game.
-const path = paths.find((name) => name === 'fast' && skipped(name) === false) ?? 'dgram';
+const transport = transports.find((name) => name === 'native' && skipped(name) === false) ?? 'dgram';
 test('a Teeworlds client stays connected while the other server is killed, and reconnects to the same address when its own is', {
   skip: existsSync(program) ? false : `no ${program}`,
 }, async (t) => {
   const [one, two] = await Promise.all([startServer(), startServer()]);
   const upstreams = [upstreamAt(one.port), upstreamAt(two.port)];
-  const proxy = await startProxy(path, upstreams);
+  const proxy = await startProxy(transport, upstreams);
   const client = new Client(proxy.port);
   t.after(async () => {
     client.close();

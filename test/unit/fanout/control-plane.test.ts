@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { ControlPlane, type ControlRules } from '../../../fanout/election/control-plane.ts';
 import type { Upstream } from '../../../fanout/election/upstream.ts';
 import { Counters, maxReplicas } from '../../../fanout/relay/counters.ts';
-import type { Plane } from '../../../fanout/relay/plane.ts';
 import type { View } from '../../../fanout/relay/session.ts';
+import type { RelayWorker } from '../../../fanout/workers/relay-worker.ts';
 import { silentLog } from '../../../shared/log.ts';
 
 const rules: ControlRules = {
@@ -18,9 +18,9 @@ function upstream(id: string): Upstream {
   return { id, address: '127.0.0.1', port: 7000, readiness: 'ready', isInSync: undefined, deadlineMs: undefined };
 }
 
-function start(ids: readonly string[], workers = 1) {
+function start(ids: readonly string[], workerCount = 1) {
   const views: View[][] = [];
-  const planes = Array.from({ length: workers }, (): Plane => {
+  const workers = Array.from({ length: workerCount }, (): RelayWorker => {
     const seen: View[] = [];
     views.push(seen);
     return {
@@ -31,12 +31,12 @@ function start(ids: readonly string[], workers = 1) {
       stop: async () => {},
     };
   });
-  const control = new ControlPlane({ rules, planes, log: silentLog, now: () => 0 });
+  const control = new ControlPlane({ rules, workers, log: silentLog, now: () => 0 });
   control.setUpstreams(ids.map(upstream));
   /** Traffic on the first worker, by place, and a tick after it. */
-  const tick = (answering: readonly number[], asked: readonly number[] = ids.map((_, place) => place)) => {
-    for (const place of asked) planes[0]?.counters.sent(place);
-    for (const place of answering) planes[0]?.counters.replied(place);
+  const tick = (answering: readonly number[], asked: readonly number[] = ids.map((_, slot) => slot)) => {
+    for (const slot of asked) workers[0]?.counters.sent(slot);
+    for (const slot of answering) workers[0]?.counters.replied(slot);
     control.tick(10);
   };
   const ticks = (count: number, answering: readonly number[]) => {
@@ -49,9 +49,9 @@ function start(ids: readonly string[], workers = 1) {
 test('every worker is told the same primary', () => {
   const { control, views, ticks } = start(['a', 'b'], 3);
   ticks(5, [0, 1]);
-  const place = views[0]?.at(-1)?.places[0];
-  assert.ok(place);
-  control.refused(place);
+  const slot = views[0]?.at(-1)?.slots[0];
+  assert.ok(slot);
+  control.refused(slot);
   assert.deepEqual(
     views.map((seen) => seen.at(-1)?.primary),
     [1, 1, 1],
@@ -59,7 +59,7 @@ test('every worker is told the same primary', () => {
   assert.equal(control.primaryId, 'b');
 });
 
-test('a silent primary is left, but not where all are silent', () => {
+test('a silent primary is replaced, unless all replicas are silent', () => {
   const alone = start(['a', 'b']);
   alone.ticks(20, [0, 1]);
   alone.ticks(20, [1]);
@@ -71,13 +71,13 @@ test('a silent primary is left, but not where all are silent', () => {
   assert.deepEqual(all.conditions(), ['alive', 'alive']);
 });
 
-test('a refusal is forgotten when the port takes datagrams again, even if it never answers', () => {
+test('a refusal is forgotten when the port accepts datagrams again, even if the replica never replies', () => {
   const { control, views, ticks, conditions } = start(['a', 'b']);
   ticks(20, [0, 1]);
-  const place = views[0]?.at(-1)?.places[1];
-  assert.ok(place);
+  const slot = views[0]?.at(-1)?.slots[1];
+  assert.ok(slot);
   for (let second = 0; second < 10; second++) {
-    control.refused(place);
+    control.refused(slot);
     ticks(100, [0]);
     assert.equal(conditions()[1], 'refused');
   }
@@ -85,23 +85,23 @@ test('a refusal is forgotten when the port takes datagrams again, even if it nev
   assert.equal(conditions()[1], 'silent');
 });
 
-test('a reply that was counted before the refusal is no sign of life after it', () => {
+test('a reply counted before a refusal is not a sign of life after it', () => {
   const { control, views, ticks, conditions } = start(['a', 'b']);
   ticks(5, [0, 1]);
-  const place = views[0]?.at(-1)?.places[0];
-  assert.ok(place);
-  control.refused(place);
+  const slot = views[0]?.at(-1)?.slots[0];
+  assert.ok(slot);
+  control.refused(slot);
   ticks(1, [1]);
   assert.deepEqual(conditions(), ['refused', 'alive']);
 });
 
-test('replicas beyond the most there can be wait without a place, and get one when it is free', () => {
+test('replicas beyond the maximum wait without a slot, and get one when it is free', () => {
   const ids = Array.from({ length: maxReplicas + 1 }, (_, index) => `r${index}`);
   const { control, views } = start(ids);
-  assert.equal(views[0]?.at(-1)?.places.length, maxReplicas);
+  assert.equal(views[0]?.at(-1)?.slots.length, maxReplicas);
   control.setUpstreams(ids.slice(1).map(upstream));
-  const places = views[0]?.at(-1)?.places ?? [];
-  assert.equal(places.length, maxReplicas);
-  assert.equal(new Set(places.map(({ place }) => place)).size, maxReplicas);
-  assert.equal(new Set(places.map(({ generation }) => generation)).size, maxReplicas);
+  const slots = views[0]?.at(-1)?.slots ?? [];
+  assert.equal(slots.length, maxReplicas);
+  assert.equal(new Set(slots.map(({ index }) => index)).size, maxReplicas);
+  assert.equal(new Set(slots.map(({ generation }) => generation)).size, maxReplicas);
 });

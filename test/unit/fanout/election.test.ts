@@ -131,7 +131,7 @@ const rows: readonly [string, readonly ElectionInput[], string | undefined, Part
 for (const [name, inputs, primary, change] of rows)
   test(name, () => assert.equal(after(inputs, { ...rules, ...change }).primaryId, primary));
 
-test('a primary that goes later is left when its time has come, as planned', () => {
+test('a primary with a later deadline is replaced shortly before it, as a planned change', () => {
   const chosen = { ...rules, leaveBeforeDeadlineMs: 5000 };
   const leaving = upstreams(upstream('a', { readiness: 'terminating', deadlineMs: 60_000 }), upstream('b'));
   const election = after([upstreams(upstream('a'), upstream('b')), condition('a', 'alive'), leaving], chosen);
@@ -144,7 +144,7 @@ test('a primary that goes later is left when its time has come, as planned', () 
   });
 });
 
-test('a replica that has just come back is chosen after one that has lived all along', () => {
+test('a replica that has just recovered ranks after one that has been alive all along', () => {
   const inputs = [
     upstreams(upstream('a'), upstream('b'), upstream('c')),
     condition('a', 'alive'),
@@ -154,7 +154,7 @@ test('a replica that has just come back is chosen after one that has lived all a
   assert.equal(elect(later, condition('a', 'refused'), 2000, rules).election.primaryId, 'c');
 });
 
-test('a refusal is not planned: nothing more is to be waited for', () => {
+test('a refusal is not planned: no reply is worth waiting for', () => {
   const election = after([upstreams(upstream('a'), upstream('b')), condition('a', 'alive')]);
   const { change } = elect(election, condition('a', 'refused'), 0, rules);
   assert.equal(change?.isPlanned, false);
@@ -188,7 +188,7 @@ const anyRules = fc.record({
   leaveBeforeDeadlineMs: fc.option(fc.integer({ min: 0, max: 500 }), { nil: undefined }),
 });
 
-test('whatever happens: at most one primary, it is a known replica, and there is one while one may be', () => {
+test('at any time there is at most one primary, a known replica, and there is one while one is eligible', () => {
   fc.assert(
     fc.property(fc.array(anyInput, { maxLength: 40 }), anyRules, (inputs, chosen) => {
       let election = emptyElection;
@@ -209,7 +209,7 @@ test('whatever happens: at most one primary, it is a known replica, and there is
   );
 });
 
-test('it never flaps: a healthy, living, ready primary is not replaced by anything that others do', () => {
+test('the primary never flaps: nothing that others do replaces a healthy, alive, ready primary', () => {
   fc.assert(
     fc.property(fc.array(anyInput, { maxLength: 40 }), (inputs) => {
       const a = upstream('a', { port: 1 });
@@ -227,7 +227,7 @@ test('it never flaps: a healthy, living, ready primary is not replaced by anythi
   );
 });
 
-test('every change of upstreams converges: asked again with nothing new, nothing changes', () => {
+test('every change of upstreams converges: the same input again changes nothing', () => {
   fc.assert(
     fc.property(fc.array(anyInput, { maxLength: 30 }), anyRules, (inputs, chosen) => {
       const nowMs = 100;

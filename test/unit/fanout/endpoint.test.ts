@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatEndpoint, parseEndpoint, sourceOf } from '../../../fanout/endpoint.ts';
+import { formatEndpoint, parseEndpoint, sourceNetwork } from '../../../fanout/endpoint.ts';
 
 for (const [text, host, port] of [
   ['10.0.0.1:7777', '10.0.0.1', 7777],
@@ -45,4 +45,4 @@ for (const [address, source] of [
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
   ['2001:0db8:0001:0002::', '2001:db8:1:2::/64'],
 ] as const)
-  test(`${address} counts as ${source}`, () => assert.equal(sourceOf(address), source));
+  test(`${address} counts as ${source}`, () => assert.equal(sourceNetwork(address), source));

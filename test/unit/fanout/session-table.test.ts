@@ -8,10 +8,10 @@ const limits: SessionLimits = {
   maxSessionsPerSource: 3,
   creation: { perSecond: 1000, burst: 1000 },
   idleMs: 60_000,
-  youngIdleMs: 3000,
-  establishedAfterDatagrams: 4,
-  establishedAfterMs: 1000,
-  youngShare: 0.5,
+  unconfirmedIdleMs: 3000,
+  confirmedAfterDatagrams: 4,
+  confirmedAfterMs: 1000,
+  unconfirmedShare: 0.5,
   sourceRate: { perSecond: 0, burst: 0 },
 };
 
@@ -27,7 +27,7 @@ function open(table: SessionTable<Entry>, key: string, source: string, nowMs: nu
     openedAtMs: nowMs,
     lastSeenMs: nowMs,
     datagrams: 0,
-    isYoung: true,
+    isUnconfirmed: true,
   };
   table.add(entry);
   return entry;
@@ -44,18 +44,18 @@ test('a source has a limited number of sessions', () => {
   assert.notEqual(typeof open(table, 'd', 'two', 0), 'string');
 });
 
-test('a flood of new addresses takes only the share of the young, and evicts its own', () => {
+test('a flood of new addresses takes only the unconfirmed share, and evicts its own', () => {
   const table = new SessionTable<Entry>(limits, 0);
   const players = ['p', 'q', 'r', 's'].map((key) => open(table, key, key, 0) as Entry);
   for (const player of players) establish(table, player, 0);
   for (let flood = 0; flood < 1000; flood++) open(table, `flood ${flood}`, `source ${flood}`, 2000);
   assert.equal(table.size, 8);
-  assert.equal(table.youngSize, 4);
+  assert.equal(table.unconfirmedSize, 4);
   for (const player of players) assert.equal(table.find(player.key), player);
 });
 
-test('a table full of established players refuses', () => {
-  const table = new SessionTable<Entry>({ ...limits, youngShare: 1 }, 0);
+test('a table full of confirmed players refuses new ones', () => {
+  const table = new SessionTable<Entry>({ ...limits, unconfirmedShare: 1 }, 0);
   for (let player = 0; player < 8; player++) establish(table, open(table, `p${player}`, `s${player}`, 0) as Entry, 0);
   assert.equal(open(table, 'late', 'late', 2000), 'sessions-full');
 });
@@ -71,7 +71,7 @@ test('new sessions are rate limited', () => {
   assert.equal(typeof open(table, 'd', 'd', 500), 'object');
 });
 
-test('an address that sends once expires fast, an established player late', () => {
+test('an address that sends once expires soon, a confirmed player late', () => {
   const table = new SessionTable<Entry>(limits, 0);
   const once = open(table, 'once', 'one', 0) as Entry;
   const player = open(table, 'player', 'two', 0) as Entry;
@@ -82,14 +82,17 @@ test('an address that sends once expires fast, an established player late', () =
   assert.deepEqual(table.expired(61_201, 100), [player]);
 });
 
-test('a table larger than one look is looked through in slices', () => {
-  const table = new SessionTable<Entry>({ ...limits, maxSessions: 100, maxSessionsPerSource: 100, youngShare: 1 }, 0);
+test('a large table is checked for expiry in slices', () => {
+  const table = new SessionTable<Entry>(
+    { ...limits, maxSessions: 100, maxSessionsPerSource: 100, unconfirmedShare: 1 },
+    0,
+  );
   for (let player = 0; player < 10; player++) open(table, `p${player}`, 's', 0);
   const gone = new Set([...table.expired(9000, 4), ...table.expired(9000, 4), ...table.expired(9000, 4)]);
   assert.equal(gone.size, 10);
 });
 
-test('a source that sends too fast is slowed down, others are not', () => {
+test('a source that sends too fast is limited, others are not', () => {
   const table = new SessionTable<Entry>({ ...limits, sourceRate: { perSecond: 10, burst: 10 } }, 0);
   const [fast, slow] = [open(table, 'fast', 'one', 0) as Entry, open(table, 'slow', 'two', 0) as Entry];
   const taken = Array.from({ length: 20 }, () => table.touch(fast, 0)).filter(Boolean);
@@ -117,7 +120,7 @@ test('whatever happens, the bounds hold and the counts are right', () => {
         const all = [...table.all()];
         assert.equal(all.length, table.size);
         assert.ok(table.size <= limits.maxSessions);
-        assert.equal(all.filter(({ isYoung }) => isYoung).length, table.youngSize);
+        assert.equal(all.filter(({ isUnconfirmed }) => isUnconfirmed).length, table.unconfirmedSize);
         assert.equal(new Set(all.map(({ source }) => source)).size, table.sources);
         for (const { source } of all) {
           assert.equal(source.sessions, all.filter((other) => other.source === source).length);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Programs } from './programs.ts';
 
-export interface Contestant {
+export interface BenchProxy {
   readonly name: string;
   /** The command that serves `port` with these replicas. */
   command(port: number, replicas: readonly number[]): readonly string[] | Promise<readonly string[]>;
@@ -33,8 +33,8 @@ const noLimits = [
 ];
 
 /** Our proxy with some flags. */
-export function ours(name: string, programs: Programs, flags: readonly string[]): Contestant {
-  const isFast = flags.includes('fast');
+export function ours(name: string, programs: Programs, flags: readonly string[]): BenchProxy {
+  const isFast = flags.includes('native');
   return {
     name,
     missing: isFast && programs.addon === undefined ? programs.addonReason : undefined,
@@ -50,7 +50,7 @@ export function ours(name: string, programs: Programs, flags: readonly string[])
   };
 }
 
-export function ceiling(programs: Programs): Contestant {
+export function ceiling(programs: Programs): BenchProxy {
   return {
     name: 'C ceiling',
     missing: undefined,
@@ -71,10 +71,10 @@ async function isInstalled(command: string): Promise<boolean> {
 const debianStreamModule = '/usr/lib/nginx/modules/ngx_stream_module.so';
 
 /** One replica only: neither nginx nor socat sends to several. */
-export async function nginx(programs: Programs): Promise<Contestant> {
+export async function nginx(programs: Programs): Promise<BenchProxy> {
   const binary = process.env['NGINX'] ?? 'nginx';
   const folder = programs.pin.slice(0, programs.pin.lastIndexOf('/'));
-  const modules = process.env['NGINX_STREAM_MODULE'] ?? [debianStreamModule].find((path) => existsSync(path));
+  const modules = process.env['NGINX_STREAM_MODULE'] ?? [debianStreamModule].find((transport) => existsSync(transport));
   return {
     name: 'nginx stream',
     missing: (await isInstalled(binary)) ? undefined : `no ${binary}`,
@@ -91,7 +91,7 @@ export async function nginx(programs: Programs): Promise<Contestant> {
   };
 }
 
-export async function socat(): Promise<Contestant> {
+export async function socat(): Promise<BenchProxy> {
   return {
     name: 'socat fork',
     missing: (await isInstalled('socat')) ? undefined : 'no socat',

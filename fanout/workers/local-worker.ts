@@ -1,29 +1,29 @@
 import type { Counters } from '../relay/counters.ts';
-import type { Plane } from '../relay/plane.ts';
 import type { Relay } from '../relay/relay.ts';
 import type { View } from '../relay/session.ts';
+import type { RelayWorker } from './relay-worker.ts';
 
-export interface LocalPlaneParts<Packet, Peer, Handle> {
+export interface LocalWorkerParts<Packet, Peer, Handle> {
   readonly relay: Relay<Packet, Peer, Handle>;
   readonly counters: Counters;
   readonly port: number;
   /** Closes the sockets, after the last session. */
-  readonly closePath: () => Promise<void>;
-  /** Sends what the relay has queued outside of the path's own events. */
+  readonly closeTransport: () => Promise<void>;
+  /** Sends datagrams that the relay queued outside of the transport's own events. */
   readonly flush: () => void;
 }
 
 const tickMs = 10;
-/** Sessions brought in line with a new view before datagrams get their turn again: about a millisecond. */
-const alignedPerTurn = 500;
+/** Sessions updated before datagrams get their turn again: about a millisecond. */
+const updatedPerTurn = 500;
 
-/** A worker's sessions and sockets in this thread: gives the relay its time and its slices. */
-export class LocalPlane<Packet, Peer, Handle> implements Plane {
-  readonly #parts: LocalPlaneParts<Packet, Peer, Handle>;
+/** A worker in this thread: drives the relay's ticks and updates its sessions in slices. */
+export class LocalWorker<Packet, Peer, Handle> implements RelayWorker {
+  readonly #parts: LocalWorkerParts<Packet, Peer, Handle>;
   readonly #timer: NodeJS.Timeout;
   #turn: NodeJS.Immediate | undefined;
 
-  constructor(parts: LocalPlaneParts<Packet, Peer, Handle>) {
+  constructor(parts: LocalWorkerParts<Packet, Peer, Handle>) {
     this.#parts = parts;
     this.#timer = setInterval(() => {
       parts.relay.tick(performance.now());
@@ -41,7 +41,7 @@ export class LocalPlane<Packet, Peer, Handle> implements Plane {
 
   apply(view: View): void {
     this.#parts.relay.apply(view);
-    this.#alignSlice();
+    this.#updateSlice();
   }
 
   drain(): void {
@@ -52,14 +52,14 @@ export class LocalPlane<Packet, Peer, Handle> implements Plane {
     clearInterval(this.#timer);
     clearImmediate(this.#turn);
     this.#parts.relay.close();
-    await this.#parts.closePath();
+    await this.#parts.closeTransport();
   }
 
-  readonly #alignSlice = (): void => {
+  readonly #updateSlice = (): void => {
     clearImmediate(this.#turn);
     const { relay, flush } = this.#parts;
-    const hasMore = relay.alignSome(alignedPerTurn, performance.now());
+    const hasMore = relay.updateSessions(updatedPerTurn, performance.now());
     flush();
-    if (hasMore) this.#turn = setImmediate(this.#alignSlice);
+    if (hasMore) this.#turn = setImmediate(this.#updateSlice);
   };
 }

@@ -7,8 +7,8 @@ import { namedUpstreams } from './named-upstreams.ts';
 import { podUpstreams } from './pod-upstreams.ts';
 import type { UpstreamSource } from './source.ts';
 
-/** The sources that the settings name; their lists add up. Throws a FatalError where they name none. */
-export function sourcesOf(settings: FanoutSettings, clock: Clock, log: Log): readonly UpstreamSource[] {
+/** Creates the configured sources; their lists are merged. Throws a FatalError if none is configured. */
+export function createSources(settings: FanoutSettings, clock: Clock, log: Log): readonly UpstreamSource[] {
   const { upstreams, dnsIntervalMs, inventoryUrl, inventoryIntervalMs, podSelector, podNamespace, portName } = settings;
   const sources: UpstreamSource[] = [];
   if (upstreams.length > 0)
@@ -18,6 +18,6 @@ export function sourcesOf(settings: FanoutSettings, clock: Clock, log: Log): rea
   if (podSelector !== undefined)
     sources.push(podUpstreams({ namespace: podNamespace, labelSelector: podSelector, portName, clock, log }));
   if (sources.length > 0) return sources;
-  const message = 'No replicas to serve: give --upstream, --inventory-url or --pod-selector';
+  const message = 'No replicas configured: set --upstream, --inventory-url or --pod-selector';
   throw new FatalError(message, { status: exitStatus.usage });
 }

@@ -1,21 +1,21 @@
 import type { MessagePort } from 'node:worker_threads';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
 import { errorText, silentLog } from '../../shared/log.ts';
-import { startPlane } from '../path/start-plane.ts';
 import { Counters } from '../relay/counters.ts';
-import type { Plane } from '../relay/plane.ts';
+import { startLocalWorker } from '../workers/start-local-worker.ts';
+import type { RelayWorker } from './relay-worker.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-message.ts';
 
-/** A worker thread's whole life: one plane, told what to do by the main thread until it says stop. */
+/** Runs a worker in this thread on behalf of the main thread, until it is told to stop. */
 export async function runWorker(port: MessagePort, { options, counters, choice }: WorkerStart): Promise<void> {
   const tell = (message: FromWorker) => port.postMessage(message);
-  let plane: Plane;
+  let worker: RelayWorker;
   try {
-    plane = await startPlane(
+    worker = await startLocalWorker(
       {
         ...options,
         counters: new Counters(counters),
-        onRefused: (place) => tell({ kind: 'refused', place }),
+        onRefused: (slot) => tell({ kind: 'refused', slot }),
         onError: (error) => tell({ kind: 'error', message: errorText(error) }),
       },
       choice,
@@ -30,15 +30,15 @@ export async function runWorker(port: MessagePort, { options, counters, choice }
   port.on('message', (message: ToWorker) => {
     switch (message.kind) {
       case 'view':
-        plane.apply(message.view);
+        worker.apply(message.view);
         break;
       case 'drain':
-        plane.drain();
+        worker.drain();
         break;
       case 'stop':
-        void plane.stop().then(() => port.close());
+        void worker.stop().then(() => port.close());
         break;
     }
   });
-  tell({ kind: 'listening', port: plane.port });
+  tell({ kind: 'listening', port: worker.port });
 }

@@ -1,6 +1,9 @@
 import { isIPv6 } from 'node:net';
 
-/** The local addresses that replicas are reached from, in turn: each has some 28,000 ports, and a session takes one a replica. */
+/**
+ * The local addresses of upstream sockets, used in turn. Each has about 28,000 ports, and a session takes one per
+ * replica.
+ */
 export class SourceAddresses {
   readonly #four: readonly string[];
   readonly #six: readonly string[];
@@ -11,7 +14,7 @@ export class SourceAddresses {
     this.#six = addresses.filter(isIPv6);
   }
 
-  /** undefined: the system's choice, where none is of the replica's family. */
+  /** undefined: no address of the replica's family is configured, and the system chooses. */
   next(replicaAddress: string): string | undefined {
     const addresses = isIPv6(replicaAddress) ? this.#six : this.#four;
     this.#turn++;

@@ -3,8 +3,8 @@ import { isIPv6 } from 'node:net';
 import { hasCode } from '../../shared/system-error.ts';
 import { formatEndpoint } from '../endpoint.ts';
 import type { Relay } from '../relay/relay.ts';
-import type { Leg, Path } from '../relay/session.ts';
-import type { PlaneOptions } from './plane-options.ts';
+import type { Transport, UpstreamSocket } from '../relay/session.ts';
+import type { WorkerOptions } from '../workers/worker-options.ts';
 import { SourceAddresses } from './source-addresses.ts';
 
 export interface DgramPeer {
@@ -14,79 +14,83 @@ export interface DgramPeer {
 
 export interface DgramHandle {
   readonly socket: Socket;
-  /** What goes to its replica. */
+  /** The queue of the socket's replica. */
   readonly queue: Queue<DgramHandle>;
   readonly onSent: (error: Error | null) => void;
-  /** Sends that Node has not finished. */
-  underWay: number;
-  /** What waited in the socket while it was not read is being read now, and is too old to pass on. */
+  /** Sends that Node has not completed. */
+  inFlight: number;
+  /** Replies that queued up while the socket was muted are being discarded: they are too old to forward. */
   isStale: boolean;
 }
 
-/** Datagrams that go to one replica, or all answers: `targets` and `packets` belong together by index. */
+/** Datagrams to one replica, or replies to players; `targets` and `packets` correspond by index. */
 interface Queue<Target> {
   readonly targets: Target[];
   readonly packets: Buffer[];
 }
 
-export type DgramLeg = Leg<Buffer, DgramPeer, DgramHandle>;
+export type DgramUpstreamSocket = UpstreamSocket<Buffer, DgramPeer, DgramHandle>;
 export type DgramRelay = Relay<Buffer, DgramPeer, DgramHandle>;
 
-export type DgramPathOptions = Pick<
-  PlaneOptions,
+export type DgramTransportOptions = Pick<
+  WorkerOptions,
   'listen' | 'isShared' | 'upstreamAddresses' | 'maxSockets' | 'counters' | 'onError'
 >;
 
-/** Asked for; the kernel gives at most `net.core.rmem_max`. Rides out a burst of about 5,000 small datagrams. */
+/** Room for a burst of about 5,000 small datagrams. The kernel caps it at `net.core.rmem_max`. */
 const publicBufferBytes = 4 * 1024 * 1024;
-/** Datagrams of one socket that wait in Node because the kernel takes no more: above it the newest are dropped. */
-const maxUnderWay = 64;
-/** The same of the public socket, which all players share. */
-const maxAnswersUnderWay = 1024;
-/** Sends that wait for the end of a turn of the event loop; more do not wait. */
+/** Datagrams of one socket that Node buffers while the kernel takes no more; further ones are dropped. */
+const maxInFlight = 64;
+/** The same for the public socket, which all players share. */
+const maxRepliesInFlight = 1024;
+/** Datagrams queued until the end of an event loop turn; more are sent at once. */
 const maxQueued = 256;
-/** Every so many datagrams the way through this process is timed. */
-const timedEvery = 128;
+/** Latency is measured for one datagram in this many. */
+const sampleEvery = 128;
 
-/** The kernel makes of it the least it knows: room for two or three small datagrams. */
-const deafBufferBytes = 1;
-const heardBufferBytes = 256 * 1024;
+/** The kernel rounds this up to its minimum: two or three small datagrams. */
+const mutedBufferBytes = 1;
+const readBufferBytes = 256 * 1024;
 
-/** Addresses need no resolving, and Node's own lookup costs a turn of the thread pool for each socket. */
-function literal(host: string, _options: unknown, done: (error: null, address: string, family: number) => void): void {
-  // Asked for each answer that is sent: a look for the colon, where isIPv6 costs a long regular expression.
+/** Addresses need no lookup, and Node's own costs a turn of the thread pool per socket. */
+function literalAddress(
+  host: string,
+  _options: unknown,
+  done: (error: null, address: string, family: number) => void,
+): void {
+  // Called for each reply sent: searching for a colon is faster than isIPv6, a long regular expression.
   done(null, host, host.includes(':') ? 6 : 4);
 }
 
 /**
- * The sockets of one worker on node:dgram, which every machine has. What is to be sent waits until all that came in this turn of the event
- * loop is decided, and goes to one replica after the other: a receiver on this machine is woken once, and not for each datagram.
+ * One worker's sockets on node:dgram, which works on every machine. Datagrams queue until the end of the event loop
+ * turn and are then sent replica by replica: a receiver on this machine wakes once, not once per datagram.
  */
-export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
-  readonly #options: DgramPathOptions;
+export class DgramTransport implements Transport<Buffer, DgramPeer, DgramHandle> {
+  readonly #options: DgramTransportOptions;
   readonly #public: Socket;
   readonly #sources: SourceAddresses;
   #relay: DgramRelay | undefined;
-  /** Sockets towards replicas. */
+  /** Number of open upstream sockets. */
   #open = 0;
-  #sinceTimed = 0;
-  /** When the datagram that is timed came. */
-  #timedMs: number | undefined;
-  #underWay = 0;
-  /** By place. */
+  #sinceSampled = 0;
+  /** Arrival time of the datagram whose latency is being measured. */
+  #sampledAtMs: number | undefined;
+  #inFlight = 0;
+  /** By slot index. */
   readonly #toReplicas: Queue<DgramHandle>[] = [];
   readonly #toPlayers: Queue<DgramPeer> = newQueue();
   #queued = 0;
 
-  constructor(options: DgramPathOptions) {
+  constructor(options: DgramTransportOptions) {
     this.#options = options;
     this.#sources = new SourceAddresses(options.upstreamAddresses);
     const type = isIPv6(options.listen.host) ? 'udp6' : 'udp4';
-    this.#public = createSocket({ type, reusePort: options.isShared, lookup: literal as never });
+    this.#public = createSocket({ type, reusePort: options.isShared, lookup: literalAddress as never });
     this.#public.on('message', (message, from) => this.#fromPlayer(message, from));
   }
 
-  /** Resolves with the bound port. Rejects where the address cannot be had. */
+  /** Resolves with the bound port. Rejects if the address cannot be bound. */
   async start(relay: DgramRelay): Promise<number> {
     this.#relay = relay;
     const { host, port } = this.#options.listen;
@@ -105,36 +109,36 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
     return this.#public.address().port;
   }
 
-  /** Stops taking datagrams. The relay's sessions are to be closed before. */
+  /** Closes the public socket. The relay must have closed its sessions before. */
   async stop(): Promise<void> {
     this.flush();
     await new Promise<void>((resolve) => this.#public.close(resolve));
   }
 
-  open(leg: DgramLeg): DgramHandle | undefined {
-    const { address, port } = leg.place;
+  open(upstream: DgramUpstreamSocket): DgramHandle | undefined {
+    const { address, port } = upstream.slot;
     if (this.#open >= this.#options.maxSockets) return undefined;
-    const socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', lookup: literal as never });
+    const socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', lookup: literalAddress as never });
     const handle: DgramHandle = {
       socket,
-      queue: this.#queueOf(leg.place.place),
-      underWay: 0,
+      queue: this.#queueOf(upstream.slot.index),
+      inFlight: 0,
       isStale: false,
       onSent: (error) => {
-        handle.underWay--;
-        if (error !== null) this.#failed(leg, error);
+        handle.inFlight--;
+        if (error !== null) this.#failed(upstream, error);
       },
     };
     let isBound = true;
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.syscall === 'bind') isBound = false;
-      this.#failed(leg, error);
+      this.#failed(upstream, error);
     });
     socket.on('message', (message) => {
-      if (!handle.isStale) this.#relay?.fromReplica(leg, message, performance.now());
+      if (!handle.isStale) this.#relay?.fromReplica(upstream, message, performance.now());
     });
     const source = this.#sources.next(address);
-    // Both finish before they return, because nothing is looked up; why they failed is told by an event.
+    // Both calls complete synchronously, because nothing is looked up. An event reports why they failed.
     socket.bind({ ...(source !== undefined && { address: source }), port: 0, exclusive: true });
     if (isBound) socket.connect(port, address);
     if (!isConnected(socket)) {
@@ -151,46 +155,50 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
     socket.close();
   }
 
-  forget(): void {}
+  removePeer(): void {}
 
   sendUpstream(handle: DgramHandle, packet: Buffer): void {
-    if (handle.underWay >= maxUnderWay) {
+    if (handle.inFlight >= maxInFlight) {
       this.#relay?.drop('upstream-full');
       return;
     }
-    handle.underWay++;
+    handle.inFlight++;
     this.#queue(handle.queue, handle, packet);
   }
 
   sendDownstream(peer: DgramPeer, packet: Buffer): void {
-    if (this.#underWay >= maxAnswersUnderWay) {
+    if (this.#inFlight >= maxRepliesInFlight) {
       this.#relay?.drop('downstream-full');
       return;
     }
-    this.#underWay++;
+    this.#inFlight++;
     this.#queue(this.#toPlayers, peer, packet);
   }
 
-  /** Sends what is queued. */
+  /** Sends the queued datagrams. */
   flush(): void {
     if (this.#queued === 0) return;
     this.#queued = 0;
     for (const queue of this.#toReplicas)
-      if (queue !== undefined) empty(queue, ({ socket, onSent }, packet) => socket.send(packet, onSent));
-    empty(this.#toPlayers, ({ address, port }, packet) => this.#public.send(packet, port, address, this.#onReplySent));
-    if (this.#timedMs === undefined) return;
-    this.#options.counters.tookUs((performance.now() - this.#timedMs) * 1000);
-    this.#timedMs = undefined;
+      if (queue !== undefined) sendQueue(queue, ({ socket, onSent }, packet) => socket.send(packet, onSent));
+    sendQueue(this.#toPlayers, ({ address, port }, packet) =>
+      this.#public.send(packet, port, address, this.#onReplySent),
+    );
+    if (this.#sampledAtMs === undefined) return;
+    this.#options.counters.observeLatencyUs((performance.now() - this.#sampledAtMs) * 1000);
+    this.#sampledAtMs = undefined;
   }
 
-  readonly samplesDeaf = false;
+  readonly samplesMuted = false;
 
-  /** node:dgram can set what lets two sockets share a port only before the first is bound, when anybody could take it. */
+  /**
+   * Not possible: node:dgram sets SO_REUSEPORT only before the first bind, and then any process could share the port.
+   */
   isolate(): boolean {
     return false;
   }
 
-  keep(packet: Buffer): Buffer {
+  copy(packet: Buffer): Buffer {
     return Buffer.from(packet);
   }
 
@@ -198,19 +206,20 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
     return packet.length;
   }
 
-  deafen(handle: DgramHandle, isDeaf: boolean): undefined {
+  mute(handle: DgramHandle, isMuted: boolean): undefined {
     const reader = readerOf(handle.socket);
     if (reader === undefined) return;
-    if (isDeaf) {
-      // What waits unread is old by the time it is read, and would be kernel memory for nothing.
-      handle.socket.setRecvBufferSize(deafBufferBytes);
+    if (isMuted) {
+      // Replies queued in the kernel would be too old when read, and would only hold its memory.
+      handle.socket.setRecvBufferSize(mutedBufferBytes);
       reader.recvStop();
       return;
     }
-    handle.socket.setRecvBufferSize(heardBufferBytes);
+    handle.socket.setRecvBufferSize(readBufferBytes);
     reader.recvStart();
     handle.isStale = true;
-    // The first may come before the event loop next polls its sockets; at the second everything that waited has been read.
+    // The first callback may run before the event loop polls its sockets again. By the second one everything queued was
+    // read.
     setImmediate(() =>
       setImmediate(() => {
         handle.isStale = false;
@@ -219,7 +228,7 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
   }
 
   readonly #onReplySent = (error: Error | null): void => {
-    this.#underWay--;
+    this.#inFlight--;
     if (error !== null) this.#relay?.drop('downstream-error');
   };
 
@@ -229,19 +238,19 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
     const nowMs = performance.now();
     const key = `${address} ${port}`;
     const known = relay.find(key);
-    if (known === undefined && relay.refusesNewcomers(nowMs)) return;
+    if (known === undefined && relay.refusesNewSessions(nowMs)) return;
     const session = known ?? relay.open({ address, port }, key, address, nowMs);
     if (session === undefined) return;
-    if (++this.#sinceTimed >= timedEvery) {
-      this.#sinceTimed = 0;
-      this.#timedMs = nowMs;
+    if (++this.#sinceSampled >= sampleEvery) {
+      this.#sinceSampled = 0;
+      this.#sampledAtMs = nowMs;
     }
     relay.fromPlayer(session, message, nowMs);
   }
 
-  #queueOf(place: number): Queue<DgramHandle> {
-    const queue = this.#toReplicas[place] ?? newQueue<DgramHandle>();
-    this.#toReplicas[place] = queue;
+  #queueOf(slot: number): Queue<DgramHandle> {
+    const queue = this.#toReplicas[slot] ?? newQueue<DgramHandle>();
+    this.#toReplicas[slot] = queue;
     return queue;
   }
 
@@ -255,22 +264,22 @@ export class DgramPath implements Path<Buffer, DgramPeer, DgramHandle> {
 
   readonly #flushTurn = (): void => this.flush();
 
-  #notOpened(leg: DgramLeg, error: NodeJS.ErrnoException): void {
-    // Too few sockets is counted; anything else deserves to be said.
+  #notOpened(upstream: DgramUpstreamSocket, error: NodeJS.ErrnoException): void {
+    // Running out of descriptors is counted as a drop; everything else is also logged.
     if (hasCode(error, 'EMFILE', 'ENFILE')) return;
     this.#options.onError(error);
-    if (!hasCode(error, 'EAGAIN', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL')) this.#relay?.unreachable(leg);
+    if (!hasCode(error, 'EAGAIN', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL')) this.#relay?.unreachable(upstream);
   }
 
-  #failed(leg: DgramLeg, error: NodeJS.ErrnoException): void {
+  #failed(upstream: DgramUpstreamSocket, error: NodeJS.ErrnoException): void {
     if (error.syscall === 'bind' || error.syscall === 'connect') {
-      this.#notOpened(leg, error);
+      this.#notOpened(upstream, error);
       return;
     }
-    if (leg.handle === undefined) return;
+    if (upstream.handle === undefined) return;
     switch (error.code) {
       case 'ECONNREFUSED':
-        this.#relay?.refused(leg);
+        this.#relay?.refused(upstream);
         break;
       case 'ENOBUFS':
       case 'EAGAIN':
@@ -287,7 +296,7 @@ function newQueue<Target>(): Queue<Target> {
   return { targets: [], packets: [] };
 }
 
-function empty<Target>({ targets, packets }: Queue<Target>, send: (target: Target, packet: Buffer) => void): void {
+function sendQueue<Target>({ targets, packets }: Queue<Target>, send: (target: Target, packet: Buffer) => void): void {
   for (let index = 0; index < targets.length; index++) send(targets[index] as Target, packets[index] as Buffer);
   targets.length = 0;
   packets.length = 0;
@@ -308,8 +317,8 @@ interface Reader {
 }
 
 /**
- * The part of node:dgram that starts and stops reading. It has no public name; where a version of Node hides it, every reply is
- * read, which costs time and nothing else.
+ * The part of node:dgram that starts and stops reading. It has no public name. If a version of Node hides it, every
+ * reply is read, which costs only time.
  */
 function readerOf(socket: Socket): Reader | undefined {
   const symbol = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');

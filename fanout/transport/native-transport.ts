@@ -2,19 +2,19 @@ import { constants } from 'node:os';
 import { getSystemErrorMessage } from 'node:util';
 import { formatEndpoint } from '../endpoint.ts';
 import type { Relay } from '../relay/relay.ts';
-import type { Leg, Path, Session } from '../relay/session.ts';
+import type { Session, Transport, UpstreamSocket } from '../relay/session.ts';
+import type { WorkerOptions } from '../workers/worker-options.ts';
 import type { Addon, Sockets } from './addon.ts';
-import type { PlaneOptions } from './plane-options.ts';
 import { SourceAddresses } from './source-addresses.ts';
 
-/** A slot of the batch that was received, or a copy of one. */
-export type FastPacket = number | Buffer;
-/** Ids that the addon gives to players and sockets. */
-export type FastLeg = Leg<FastPacket, number, number>;
-export type FastSession = Session<FastPacket, number, number>;
-export type FastRelay = Relay<FastPacket, number, number>;
+/** A slot of the received batch, or a copied datagram. */
+export type NativePacket = number | Buffer;
+/** Players and sockets are IDs that the addon assigns. */
+export type NativeUpstreamSocket = UpstreamSocket<NativePacket, number, number>;
+export type NativeSession = Session<NativePacket, number, number>;
+export type NativeRelay = Relay<NativePacket, number, number>;
 
-/** The layout of the arrays shared with native/fanout.c, and its kinds. */
+/** Layout and kinds of the arrays shared with native/fanout.c; both files must agree. */
 const recordInts = 4;
 const slots = 128 + 256;
 const maxRecords = slots + 256;
@@ -22,51 +22,53 @@ const sendInts = 3;
 const maxSends = slots * 16;
 const fromPlayer = 0;
 const fromReplica = 1;
-const legError = 2;
+const upstreamError = 2;
 const toReplica = 0;
 const toPlayer = 1;
 
-/** Batches in a row before timers and other sockets get their turn: some milliseconds at full load. */
+/** Maximum number of batches before timers and other sockets get their turn: some milliseconds at full load. */
 const roundsPerTurn = 16;
-/** After a batch smaller than this nothing much waits: libuv says when there is more, which is one system call less. */
+/** After a smaller batch little is waiting. libuv reports when there is more, which saves one system call. */
 const smallBatch = 32;
-/** One reply of so many is let through from a deaf leg, as a sign of life. */
-const deafSampling = 16;
-/** Every so many batches the way through this process is timed. */
-const timedEvery = 32;
+/** A muted socket passes one reply in this many, as a sign of life. */
+const mutedSampling = 16;
+/** Latency is measured for one batch in this many. */
+const sampleEvery = 32;
 
 const { ECONNREFUSED, EADDRNOTAVAIL, EAGAIN, ENOBUFS, ENOMEM, EMFILE, ENFILE } = constants.errno;
 const isFull = (errno: number) => errno === EAGAIN || errno === ENOBUFS || errno === ENOMEM;
 const isOutOfFiles = (errno: number) => errno === EMFILE || errno === ENFILE;
 
-export type FastPathOptions = PlaneOptions & { readonly addon: Addon; readonly maxReplicas: number };
+export type NativeTransportOptions = WorkerOptions & { readonly addon: Addon; readonly maxReplicas: number };
 
-/** The sockets of one worker on batched system calls. What is sent waits in `sends` until the batch is decided. */
-export class FastPath implements Path<FastPacket, number, number> {
-  readonly #options: FastPathOptions;
+/**
+ * One worker's sockets on batched system calls. Datagrams to send wait in `sends` until the whole batch is processed.
+ */
+export class NativeTransport implements Transport<NativePacket, number, number> {
+  readonly #options: NativeTransportOptions;
   readonly #addon: Addon;
   readonly #sockets: Sockets;
   readonly #sources: SourceAddresses;
   readonly #records = new Int32Array(maxRecords * recordInts);
   readonly #sends = new Int32Array(maxSends * sendInts);
-  readonly #sessions: (FastSession | undefined)[] = [];
-  readonly #legs: (FastLeg | undefined)[] = [];
+  readonly #sessions: (NativeSession | undefined)[] = [];
+  readonly #upstreams: (NativeUpstreamSocket | undefined)[] = [];
   readonly #batch = new Int32Array(maxRecords * recordInts);
   readonly #lengths = new Int32Array(slots);
-  /** Sockets towards replicas. */
+  /** Number of open upstream sockets. */
   #open = 0;
   /** Players with a socket of their own. */
   readonly #isolated = new Set<number>();
   #queued = 0;
   #rounds = 0;
-  #relay: FastRelay | undefined;
+  #relay: NativeRelay | undefined;
 
-  /** Throws where the address cannot be had. */
-  constructor(options: FastPathOptions) {
+  /** Throws if the address cannot be bound. */
+  constructor(options: NativeTransportOptions) {
     this.#options = options;
     this.#addon = options.addon;
     this.#sources = new SourceAddresses(options.upstreamAddresses);
-    const { listen, isShared, limits, maxReplicas, trainBytes } = options;
+    const { listen, isShared, limits, maxReplicas, gsoMaxBytes } = options;
     const opened = options.addon.open(
       this.#records,
       this.#sends,
@@ -76,50 +78,50 @@ export class FastPath implements Path<FastPacket, number, number> {
       isShared,
       limits.maxSessions + 1,
       (limits.maxSessions + 1) * maxReplicas,
-      trainBytes,
+      gsoMaxBytes,
     );
     if (typeof opened === 'number') throw new SocketError('open', opened);
     this.#sockets = opened;
   }
 
-  readonly samplesDeaf = true;
+  readonly samplesMuted = true;
 
   get port(): number {
     return this.#addon.port(this.#sockets);
   }
 
-  start(relay: FastRelay): void {
+  start(relay: NativeRelay): void {
     this.#relay = relay;
   }
 
-  /** Closes every socket. The path cannot be used afterwards. */
+  /** Closes every socket. The transport cannot be used afterwards. */
   stop(): void {
     this.#relay = undefined;
     this.#addon.close(this.#sockets);
   }
 
-  open(leg: FastLeg): number | undefined {
-    const { address, port } = leg.place;
+  open(upstream: NativeUpstreamSocket): number | undefined {
+    const { address, port } = upstream.slot;
     if (!this.#hasRoom()) return undefined;
-    const id = this.#addon.openLeg(this.#sockets, address, port, this.#sources.next(address) ?? '');
+    const id = this.#addon.openUpstream(this.#sockets, address, port, this.#sources.next(address) ?? '');
     if (id < 0) {
-      this.#notOpened(leg, -id);
+      this.#notOpened(upstream, -id);
       return undefined;
     }
-    this.#legs[id] = leg;
+    this.#upstreams[id] = upstream;
     this.#open++;
     return id;
   }
 
   close(id: number): void {
-    // What waits for this socket goes first: the number may be given to another one.
+    // Queued datagrams must leave before the ID is reused for another socket.
     this.flush();
-    this.#legs[id] = undefined;
+    this.#upstreams[id] = undefined;
     this.#open--;
-    this.#addon.closeLeg(this.#sockets, id);
+    this.#addon.closeUpstream(this.#sockets, id);
   }
 
-  forget(peer: number): void {
+  removePeer(peer: number): void {
     this.flush();
     this.#sessions[peer] = undefined;
     this.#isolated.delete(peer);
@@ -136,35 +138,35 @@ export class FastPath implements Path<FastPacket, number, number> {
     return this.#open + this.#isolated.size < this.#options.maxSockets;
   }
 
-  sendUpstream(leg: number, packet: FastPacket): void {
-    if (typeof packet === 'number') this.#queue(toReplica, leg, packet);
+  sendUpstream(upstream: number, packet: NativePacket): void {
+    if (typeof packet === 'number') this.#queue(toReplica, upstream, packet);
   }
 
-  sendDownstream(peer: number, packet: FastPacket): void {
+  sendDownstream(peer: number, packet: NativePacket): void {
     if (typeof packet === 'number') {
       this.#queue(toPlayer, peer, packet);
       return;
     }
-    // Kept answers are newer than those that are queued.
+    // Queued replies are older than this one, so they are sent first.
     this.flush();
     const error = this.#addon.sendBytes(this.#sockets, peer, packet);
     if (error < 0) this.#relay?.drop(isFull(-error) ? 'downstream-full' : 'downstream-error');
   }
 
-  keep(packet: FastPacket): FastPacket {
+  copy(packet: NativePacket): NativePacket {
     return typeof packet === 'number' ? this.#addon.bytes(this.#sockets, packet) : packet;
   }
 
-  size(packet: FastPacket): number {
+  size(packet: NativePacket): number {
     return typeof packet === 'number' ? (this.#lengths[packet] ?? 0) : packet.length;
   }
 
-  deafen(leg: number, isDeaf: boolean): number | undefined {
-    const dropped = this.#addon.deafen(this.#sockets, leg, isDeaf, deafSampling);
+  mute(upstream: number, isMuted: boolean): number | undefined {
+    const dropped = this.#addon.mute(this.#sockets, upstream, isMuted, mutedSampling);
     return dropped < 0 ? undefined : dropped;
   }
 
-  /** Sends what is queued. */
+  /** Sends the queued datagrams. */
   flush(): void {
     if (this.#queued === 0) return;
     const count = this.#queued;
@@ -172,7 +174,7 @@ export class FastPath implements Path<FastPacket, number, number> {
     const failed = this.#addon.flush(this.#sockets, count);
     for (let at = 0; at < failed * recordInts; at += recordInts) {
       const errno = this.#records[at + 3] ?? 0;
-      if (this.#records[at] === legError) this.#legFailed(this.#records[at + 1] ?? -1, errno);
+      if (this.#records[at] === upstreamError) this.#upstreamFailed(this.#records[at + 1] ?? -1, errno);
       else this.#relay?.drop(isFull(errno) ? 'downstream-full' : 'downstream-error');
     }
   }
@@ -184,13 +186,14 @@ export class FastPath implements Path<FastPacket, number, number> {
       const nowMs = performance.now();
       this.#decide(this.#relay, count, nowMs);
       this.flush();
-      if (++this.#rounds % timedEvery === 0) this.#options.counters.tookUs((performance.now() - nowMs) * 1000);
+      if (++this.#rounds % sampleEvery === 0)
+        this.#options.counters.observeLatencyUs((performance.now() - nowMs) * 1000);
       if (count < smallBatch) return;
     }
   };
 
-  #decide(relay: FastRelay, count: number, nowMs: number): void {
-    // Decisions can flush, and a flush writes its errors over the records: what is still to be read must not be lost.
+  #decide(relay: NativeRelay, count: number, nowMs: number): void {
+    // Copied, because a flush while the batch is processed overwrites the records with its errors.
     const records = this.#batch;
     records.set(this.#records.subarray(0, count * recordInts));
     for (let at = 0; at < count * recordInts; at += recordInts) {
@@ -200,22 +203,22 @@ export class FastPath implements Path<FastPacket, number, number> {
       const kind = records[at];
       if (kind === fromPlayer) {
         this.#lengths[slot] = value;
-        const session = this.#sessions[id] ?? this.#newcomer(relay, slot, nowMs);
+        const session = this.#sessions[id] ?? this.#sessionOfNewPeer(relay, slot, nowMs);
         if (session !== undefined) relay.fromPlayer(session, slot, nowMs);
       } else if (kind === fromReplica) {
         this.#lengths[slot] = value;
-        const leg = this.#legs[id];
-        if (leg !== undefined) relay.fromReplica(leg, slot, nowMs);
-      } else if (kind === legError) this.#legFailed(id, value);
+        const upstream = this.#upstreams[id];
+        if (upstream !== undefined) relay.fromReplica(upstream, slot, nowMs);
+      } else if (kind === upstreamError) this.#upstreamFailed(id, value);
       else this.#options.onError(new SocketError('receive', -value));
     }
   }
 
-  #newcomer(relay: FastRelay, slot: number, nowMs: number): FastSession | undefined {
-    // Earlier in the same batch the player may have got a session.
+  #sessionOfNewPeer(relay: NativeRelay, slot: number, nowMs: number): NativeSession | undefined {
+    // An earlier datagram of the same batch may have opened the session.
     const known = this.#sessions[this.#addon.find(this.#sockets, slot)];
     if (known !== undefined) return known;
-    if (relay.refusesNewcomers(nowMs)) return undefined;
+    if (relay.refusesNewSessions(nowMs)) return undefined;
     const key = this.#addon.address(this.#sockets, slot);
     const peer = this.#addon.openPeer(this.#sockets, slot);
     const session = peer < 0 ? undefined : relay.open(peer, key, key.slice(0, key.indexOf(' ')), nowMs);
@@ -231,18 +234,18 @@ export class FastPath implements Path<FastPacket, number, number> {
     this.#sends[at + 2] = slot;
   }
 
-  #notOpened(leg: FastLeg, errno: number): void {
-    // Too few sockets is counted; anything else deserves to be said.
+  #notOpened(upstream: NativeUpstreamSocket, errno: number): void {
+    // Running out of descriptors is counted as a drop; everything else is also logged.
     if (isOutOfFiles(errno)) return;
-    const { address: host, port } = leg.place;
+    const { address: host, port } = upstream.slot;
     this.#options.onError(new SocketError(`connect to ${formatEndpoint({ host, port })}`, -errno));
-    if (!isFull(errno) && errno !== EADDRNOTAVAIL) this.#relay?.unreachable(leg);
+    if (!isFull(errno) && errno !== EADDRNOTAVAIL) this.#relay?.unreachable(upstream);
   }
 
-  #legFailed(id: number, errno: number): void {
-    const leg = this.#legs[id];
-    if (leg === undefined) return;
-    if (errno === ECONNREFUSED) this.#relay?.refused(leg);
+  #upstreamFailed(id: number, errno: number): void {
+    const upstream = this.#upstreams[id];
+    if (upstream === undefined) return;
+    if (errno === ECONNREFUSED) this.#relay?.refused(upstream);
     else this.#relay?.drop(isFull(errno) ? 'upstream-full' : 'upstream-error');
   }
 }

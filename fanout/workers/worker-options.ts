@@ -2,28 +2,28 @@ import type { Endpoint } from '../endpoint.ts';
 import type { FanoutSettings } from '../fanout-settings.ts';
 import type { Counters } from '../relay/counters.ts';
 import type { RelayLimits } from '../relay/relay.ts';
-import type { Place } from '../relay/session.ts';
+import type { ReplicaSlot } from '../relay/session.ts';
 import type { Rate } from '../relay/token-bucket.ts';
 
-/** What a plane needs, on whatever sockets it runs. */
-export interface PlaneOptions {
+/** What a worker needs, on any transport. */
+export interface WorkerOptions {
   readonly listen: Endpoint;
-  /** Several workers share the port; the kernel keeps a player with one of them. */
+  /** Whether several workers share the port; the kernel always gives a player to the same one. */
   readonly isShared: boolean;
-  /** Local addresses that replicas are reached from; none: the system's choice. */
+  /** Local addresses of upstream sockets; none: the system chooses. */
   readonly upstreamAddresses: readonly string[];
-  /** Of this plane, besides its public one. More are not opened: what watches and steers the proxy needs descriptors too. */
+  /** Maximum number of sockets besides the public one. The rest of the process needs descriptors too. */
   readonly maxSockets: number;
-  /** The longest datagram that is sent together with others of its length. */
-  readonly trainBytes: number;
+  /** Longest datagram that is sent as part of a GSO batch. */
+  readonly gsoMaxBytes: number;
   readonly limits: RelayLimits;
   readonly counters: Counters;
-  readonly onRefused: (place: Place) => void;
-  /** A socket failed in a way that concerns no single datagram. */
+  readonly onRefused: (slot: ReplicaSlot) => void;
+  /** A socket failed in a way that does not concern a single datagram. */
   readonly onError: (error: Error) => void;
 }
 
-/** A second's worth at once: players come in groups when a match begins. */
+/** The burst is one second's worth: players arrive in groups when a match begins. */
 const perSecond = (rate: number): Rate => ({ perSecond: rate, burst: rate });
 
 export function relayLimits(settings: FanoutSettings): RelayLimits {
@@ -32,14 +32,14 @@ export function relayLimits(settings: FanoutSettings): RelayLimits {
     maxSessionsPerSource: settings.maxSessionsPerSource,
     creation: perSecond(settings.sessionRate),
     idleMs: settings.sessionIdleMs,
-    youngIdleMs: settings.youngIdleMs,
-    establishedAfterDatagrams: 4,
-    establishedAfterMs: 1000,
-    youngShare: 0.25,
+    unconfirmedIdleMs: settings.unconfirmedIdleMs,
+    confirmedAfterDatagrams: 4,
+    confirmedAfterMs: 1000,
+    unconfirmedShare: 0.25,
     sourceRate: perSecond(settings.sourceRate),
     totalRate: perSecond(settings.totalRate),
     amplification: settings.amplification,
     handoverMs: settings.handoverMs,
-    deafenAbove: settings.deafenAbove,
+    muteAbove: settings.muteAbove,
   };
 }

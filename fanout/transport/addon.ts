@@ -1,6 +1,6 @@
 import { errorText } from '../../shared/log.ts';
 
-/** The functions of native/fanout.c. `Sockets` is opaque. Numbers below zero are -errno. */
+/** The functions of native/fanout.c. `Sockets` is opaque. Negative results are -errno. */
 export interface Addon {
   readonly version: number;
   open(
@@ -11,8 +11,8 @@ export interface Addon {
     port: number,
     isShared: boolean,
     maxPeers: number,
-    maxLegs: number,
-    trainBytes: number,
+    maxUpstreams: number,
+    gsoMaxBytes: number,
   ): Sockets | number;
   receive(sockets: Sockets): number;
   flush(sockets: Sockets, count: number): number;
@@ -21,9 +21,9 @@ export interface Addon {
   openPeer(sockets: Sockets, slot: number): number;
   isolate(sockets: Sockets, peer: number): number;
   closePeer(sockets: Sockets, peer: number): void;
-  openLeg(sockets: Sockets, address: string, port: number, localAddress: string): number;
-  closeLeg(sockets: Sockets, leg: number): void;
-  deafen(sockets: Sockets, leg: number, isDeaf: boolean, sampling: number): number;
+  openUpstream(sockets: Sockets, address: string, port: number, localAddress: string): number;
+  closeUpstream(sockets: Sockets, upstream: number): void;
+  mute(sockets: Sockets, upstream: number, isMuted: boolean, sampling: number): number;
   bytes(sockets: Sockets, slot: number): Buffer;
   sendBytes(sockets: Sockets, peer: number, bytes: Buffer): number;
   port(sockets: Sockets): number;
@@ -39,10 +39,13 @@ export type LoadedAddon = { readonly addon: Addon } | { readonly reason: string 
 
 const supportedVersion = 2;
 
-/** Loads the fast path's file, or says why it cannot be used: another libc or processor, not built, another version. */
+/**
+ * Loads the addon, or returns the reason why it cannot be used: not built, built for another libc or processor, or
+ * another version.
+ */
 export function loadAddon(file: string): LoadedAddon {
   try {
-    // Not require: in a bundle there is none that takes a path at run time.
+    // Not require(): the bundler would try to resolve it.
     const loaded = { exports: {} as Addon };
     process.dlopen(loaded, file);
     const addon = loaded.exports;

@@ -1,27 +1,27 @@
 import { Worker } from 'node:worker_threads';
 import { FatalError } from '../../shared/exit-status.ts';
-import type { PlaneOptions } from '../path/plane-options.ts';
-import type { PathChoice } from '../path/start-plane.ts';
 import type { Counters } from '../relay/counters.ts';
-import type { Plane } from '../relay/plane.ts';
+import type { TransportChoice } from '../workers/start-local-worker.ts';
+import type { WorkerOptions } from '../workers/worker-options.ts';
+import type { RelayWorker } from './relay-worker.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-message.ts';
 
 export interface WorkerProgram {
-  /** The program's own file: each worker thread runs it. */
+  /** The program's own file, which each worker thread runs. */
   readonly file: string;
-  /** A worker ended that nobody had told to. */
+  /** A worker ended without being told to. */
   readonly onLost: () => void;
 }
 
 /**
- * Starts a plane in a thread of its own, from the program's file. Rejects with a FatalError where it cannot serve. When one
- * dies later the kernel spreads all players anew over those that are left, so the caller should end and begin again.
+ * Starts a worker in a thread of its own. Rejects with a FatalError if it cannot serve. If a worker dies later, the
+ * kernel redistributes all players over the remaining ones, so the caller should end the process.
  */
-export async function startWorkerPlane(
+export async function startWorkerThread(
   { file, onLost }: WorkerProgram,
-  options: PlaneOptions,
-  choice: PathChoice,
-): Promise<Plane> {
+  options: WorkerOptions,
+  choice: TransportChoice,
+): Promise<RelayWorker> {
   const { counters, onRefused, onError, ...rest } = options;
   const start: WorkerStart = { options: rest, counters: counters.memory, choice };
   const worker = new Worker(file, { workerData: start, argv: [] });
@@ -40,7 +40,7 @@ export async function startWorkerPlane(
         listening.reject(new FatalError(message.message, { status: message.status }));
         break;
       case 'refused':
-        onRefused(message.place);
+        onRefused(message.slot);
         break;
       case 'error':
         onError(new Error(message.message));
@@ -49,10 +49,16 @@ export async function startWorkerPlane(
   });
   const port = await listening.promise;
   worker.once('exit', onLost);
-  return planeOf(worker, port, counters, ended, onLost);
+  return workerOf(worker, port, counters, ended, onLost);
 }
 
-function planeOf(worker: Worker, port: number, counters: Counters, ended: Promise<void>, onLost: () => void): Plane {
+function workerOf(
+  worker: Worker,
+  port: number,
+  counters: Counters,
+  ended: Promise<void>,
+  onLost: () => void,
+): RelayWorker {
   const tell = (message: ToWorker) => worker.postMessage(message);
   return {
     counters,
