@@ -93,7 +93,7 @@ for (const [kind, openLog] of Object.entries(kinds))
       using log = openLog();
       const operations = `127.0.0.1:${await freePort()}`;
       const flags = ['--listen', '127.0.0.1:0', '--operations', operations, '--upstream', '127.0.0.1:1'];
-      const fanout = start(t, 'fanout', log.fd, [...flags, '--path', 'dgram']);
+      const fanout = start(t, 'fanout', log.fd, [...flags, '--transport', 'dgram']);
       const livez = () => fetch(`http://${operations}/livez`).catch(() => undefined);
       await eventually('the proxy is alive', async () => (await livez())?.status === 200, maxStartMs);
       fanout.child.kill('SIGTERM');
