@@ -142,7 +142,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     finishDrain({ agent, clock, log, maxMs: config.shutdownTimeMs }, asked, stop),
   ]);
   metadata.close();
-  await connection.close();
+  connection.close();
 }
 
 /** The Kubernetes API: what this node and its pods are, and how they are changed. */

@@ -4,11 +4,11 @@ import type { NodeView } from '../node-state/node-mark.ts';
 /** What became of an eviction. */
 export type EvictOutcome =
   | { readonly kind: 'accepted' }
-  /** 404, or another pod of that name: the one we meant is gone. */
+  /** The API server has no such pod, or another one of that name: the one we meant is gone. */
   | { readonly kind: 'gone' }
   /** A budget says no (429), or two budgets over one pod make a decision impossible (500). */
   | { readonly kind: 'refused'; readonly reason: string; readonly retryAfterMs: number | undefined }
-  /** The API server is too busy to say (429 without a budget). */
+  /** The API server, or something before it, has no time for any call now. */
   | { readonly kind: 'busy'; readonly retryAfterMs: number | undefined };
 
 export type DeleteOutcome = Exclude<EvictOutcome, { kind: 'refused' }>;
@@ -32,6 +32,8 @@ export interface Cluster {
   changed(): Promise<void>;
   /** What the watch shows is older than what the caller knows: look again. */
   doubt(): void;
+  /** Lists the pods now, whatever the watch shows; {@link pods} shows them from then on. One call, or two where the watch was behind. */
+  listPods(signal: AbortSignal): Promise<readonly PodView[]>;
   readNode(signal: AbortSignal): Promise<NodeView | undefined>;
   /** A strategic merge patch that applies only to that state of the node. */
   patchNode(patch: object, resourceVersion: string, signal: AbortSignal): Promise<PatchOutcome>;

@@ -29,6 +29,11 @@ export class DryRunCluster implements Cluster {
 
   doubt(): void {}
 
+  async listPods(signal: AbortSignal): Promise<readonly PodView[]> {
+    await this.#cluster.listPods(signal);
+    return this.pods() ?? [];
+  }
+
   readNode(signal: AbortSignal): Promise<NodeView | undefined> {
     return this.#cluster.readNode(signal);
   }

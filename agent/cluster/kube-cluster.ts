@@ -1,13 +1,8 @@
 import type { V1Node, V1Pod } from '@kubernetes/client-node';
 import type { Clock } from '../../shared/clock.ts';
-import { doubtReason, followList } from '../../shared/kubernetes/follow-list.ts';
-import {
-  describeRefusal,
-  type KubeAnswer,
-  type KubeConnection,
-  KubeError,
-  type KubeStatus,
-} from '../../shared/kubernetes/kube-connection.ts';
+import { FollowedList } from '../../shared/kubernetes/follow-list.ts';
+import { isNotFound, isOverloaded, type KubeAnswer, refusal, statusOf } from '../../shared/kubernetes/kube-answer.ts';
+import type { KubeConnection } from '../../shared/kubernetes/kube-connection.ts';
 import type { Log } from '../../shared/log.ts';
 import { type PodView, podName, readPod } from '../drain/pod.ts';
 import { type NodeView, readNode } from '../node-state/node-mark.ts';
@@ -24,42 +19,35 @@ export interface KubeClusterOptions {
 /** One node of a Kubernetes cluster, through its API server. */
 export class KubeCluster implements Cluster {
   readonly #options: KubeClusterOptions;
+  readonly #nodeList: FollowedList<NodeView>;
+  readonly #podList: FollowedList<PodView>;
   #node: NodeView | undefined;
   #pods: readonly PodView[] | undefined;
   /** Pods that the API server called gone: the watch may show them a little longer. */
   #gone: ReadonlySet<string> = new Set();
-  #doubt = new AbortController();
   #change = Promise.withResolvers<void>();
 
   constructor(options: KubeClusterOptions) {
     this.#options = options;
+    const { connection, nodeName, clock, log, onGarbage } = options;
+    const common = { connection, clock, log, onGarbage };
+    this.#nodeList = new FollowedList({
+      ...common,
+      path: `/api/v1/nodes?fieldSelector=${encodeURIComponent(`metadata.name=${nodeName}`)}`,
+      read: (object) => readNode(object as V1Node),
+      onItems: (nodes) => this.#see([...nodes.values()][0], this.#pods),
+    });
+    this.#podList = new FollowedList({
+      ...common,
+      path: `/api/v1/pods?fieldSelector=${encodeURIComponent(`spec.nodeName=${nodeName}`)}`,
+      read: (object) => readPod(object as V1Pod),
+      onItems: (pods) => this.#seePods([...pods.values()]),
+    });
   }
 
   /** Keeps node and pods current until the signal aborts. */
   async follow(signal: AbortSignal): Promise<void> {
-    const { connection, nodeName, clock, log, onGarbage } = this.#options;
-    const common = { connection, clock, log, doubt: () => this.#doubt.signal, ...(onGarbage && { onGarbage }) };
-    const followNode = followList<NodeView>(
-      {
-        ...common,
-        path: `/api/v1/nodes?fieldSelector=${encodeURIComponent(`metadata.name=${nodeName}`)}`,
-        read: (object) => readNode(object as V1Node),
-        key: ({ uid }) => uid,
-        onItems: (nodes) => this.#see([...nodes.values()][0], this.#pods),
-      },
-      signal,
-    );
-    const followPods = followList<PodView>(
-      {
-        ...common,
-        path: `/api/v1/pods?fieldSelector=${encodeURIComponent(`spec.nodeName=${nodeName}`)}`,
-        read: (object) => readPod(object as V1Pod),
-        key: ({ uid }) => uid,
-        onItems: (pods) => this.#seePods([...pods.values()]),
-      },
-      signal,
-    );
-    await Promise.all([followNode, followPods]);
+    await Promise.all([this.#nodeList.run(signal), this.#podList.run(signal)]);
   }
 
   node(): NodeView | undefined {
@@ -75,15 +63,24 @@ export class KubeCluster implements Cluster {
   }
 
   doubt(): void {
-    this.#doubt.abort(doubtReason());
-    this.#doubt = new AbortController();
+    this.#nodeList.doubt();
+    this.#podList.doubt();
+  }
+
+  async listPods(signal: AbortSignal): Promise<readonly PodView[]> {
+    const before = this.#gone;
+    const pods = [...(await this.#podList.listNow(signal)).values()];
+    // A pod that was called gone before this list began, and is in it, is not gone.
+    this.#gone = new Set([...this.#gone].filter((uid) => !before.has(uid)));
+    this.#seePods(pods);
+    return this.#pods ?? [];
   }
 
   async readNode(signal: AbortSignal): Promise<NodeView | undefined> {
     const answer = await this.#options.connection.request({ method: 'GET', path: this.#nodePath(), signal });
-    if (answer.status === 404) return undefined;
+    if (isNotFound(answer, this.#options.nodeName)) return undefined;
     const node = answer.status === 200 ? readNode(answer.body as V1Node) : undefined;
-    // Only a 404 says that there is no node: an answer that makes no sense must not end the attempts to cordon it.
+    // An answer that makes no sense, or is a proxy's, must not end the attempts to cordon the node.
     if (node === undefined) throw refusal(`read node ${this.#options.nodeName}`, answer);
     return node;
   }
@@ -97,8 +94,8 @@ export class KubeCluster implements Cluster {
       body: { metadata: { ...metadata, resourceVersion }, ...rest },
       signal,
     });
-    if (answer.status === 409) return { kind: 'conflict' };
-    if (answer.status === 404) return { kind: 'gone' };
+    if (answer.status === 409 && statusOf(answer) !== undefined) return { kind: 'conflict' };
+    if (isNotFound(answer, this.#options.nodeName)) return { kind: 'gone' };
     const node = answer.status === 200 ? readNode(answer.body as V1Node) : undefined;
     if (node === undefined) throw refusal(`patch node ${this.#options.nodeName}`, answer);
     this.#see(node, this.#pods);
@@ -115,22 +112,21 @@ export class KubeCluster implements Cluster {
     };
     const path = `${podPath(pod)}/eviction`;
     const answer = await this.#options.connection.request({ method: 'POST', path, body, signal });
-    const { status, retryAfterMs } = answer;
+    const { retryAfterMs } = answer;
     if (isDone(answer)) return { kind: 'accepted' };
-    if (isGone(answer)) return this.#forget(pod);
+    if (isGone(answer, pod)) return this.#forget(pod);
     if (isBudget(answer)) return { kind: 'refused', reason: reasonOf(answer), retryAfterMs };
-    // Without a budget's name the server is shedding load.
-    if (status === 429) return { kind: 'busy', retryAfterMs };
+    if (isOverloaded(answer)) return { kind: 'busy', retryAfterMs };
     throw refusal(`evict pod ${podName(pod)}`, answer);
   }
 
   async deletePod(pod: PodView, gracePeriodSeconds: number, signal: AbortSignal): Promise<DeleteOutcome> {
     const body = deleteOptions(pod, gracePeriodSeconds);
     const answer = await this.#options.connection.request({ method: 'DELETE', path: podPath(pod), body, signal });
-    const { status, retryAfterMs } = answer;
+    const { retryAfterMs } = answer;
     if (isDone(answer)) return { kind: 'accepted' };
-    if (isGone(answer)) return this.#forget(pod);
-    if (status === 429) return { kind: 'busy', retryAfterMs };
+    if (isGone(answer, pod)) return this.#forget(pod);
+    if (isOverloaded(answer)) return { kind: 'busy', retryAfterMs };
     throw refusal(`delete pod ${podName(pod)}`, answer);
   }
 
@@ -178,25 +174,21 @@ function isDone({ status, body }: KubeAnswer): boolean {
   return status >= 200 && status < 300 && typeof (Object(body) as { kind?: unknown }).kind === 'string';
 }
 
-/** 404, or the uid precondition failed: the API server names the Pod kind in that conflict, and `pods` in others. */
-function isGone({ status, body }: KubeAnswer): boolean {
-  if (status === 404) return true;
-  const { details } = Object(body) as { details?: { kind?: string } };
-  return status === 409 && details?.kind === 'Pod';
+/** Not found, or the uid precondition failed: the API server names the Pod kind in that conflict, and `pods` in others. */
+function isGone(answer: KubeAnswer, { name }: PodView): boolean {
+  if (isNotFound(answer, name)) return true;
+  const details = statusOf(answer)?.details;
+  return answer.status === 409 && details?.kind === 'Pod' && details.name === name;
 }
 
 /** A budget names itself in the causes of its 429; two of them over one pod are a 500 that only its message tells from others. */
-function isBudget({ status, body }: KubeAnswer): boolean {
-  const { details, message } = Object(body) as KubeStatus;
-  if (status === 500) return message?.includes('PodDisruptionBudget') === true;
-  return status === 429 && (details?.causes ?? []).some(({ reason }) => reason === 'DisruptionBudget');
+function isBudget(answer: KubeAnswer): boolean {
+  const { details, message } = statusOf(answer) ?? {};
+  if (answer.status === 500) return message?.includes('PodDisruptionBudget') === true;
+  return answer.status === 429 && (details?.causes ?? []).some(({ reason }) => reason === 'DisruptionBudget');
 }
 
-function reasonOf({ status, body }: KubeAnswer): string {
-  const { message, details } = Object(body) as KubeStatus;
-  return details?.causes?.[0]?.message ?? message ?? `HTTP ${status}`;
-}
-
-function refusal(act: string, { status, body }: KubeAnswer): KubeError {
-  return new KubeError(describeRefusal(act, status, body), { status });
+function reasonOf(answer: KubeAnswer): string {
+  const { message, details } = statusOf(answer) ?? {};
+  return details?.causes?.[0]?.message ?? message ?? `HTTP ${answer.status}`;
 }

@@ -1,4 +1,6 @@
-import { describeRefusal, type KubeConnection, KubeError } from '../../shared/kubernetes/kube-connection.ts';
+import { refusal } from '../../shared/kubernetes/kube-answer.ts';
+import type { KubeConnection } from '../../shared/kubernetes/kube-connection.ts';
+import { Turns } from '../../shared/turns.ts';
 import type { TokenVerdict } from '../link/verify-hello.ts';
 
 /** What a pod's projected token has to be made for: one that is stolen here opens nothing else, and others open nothing here. */
@@ -6,8 +8,8 @@ export const tokenAudience = 'spotable';
 
 const path = '/apis/authentication.k8s.io/v1/tokenreviews';
 const attribute = 'authentication.kubernetes.io';
-/** Reviews under way at once: wrappers that all come back after a restart must not keep the API server from the drain. */
-const maxReviews = 4;
+/** Wrappers that all come back after a restart must not keep the API server from the drain. No node has more than 1024 of them. */
+const reviewLimits = { max: 4, maxWaiting: 1024 };
 
 interface ReviewStatus {
   readonly authenticated?: boolean;
@@ -20,8 +22,7 @@ interface ReviewStatus {
 export class TokenReviewer {
   readonly #connection: KubeConnection;
   readonly #nodeName: string;
-  readonly #waiting: (() => void)[] = [];
-  #underWay = 0;
+  readonly #turns = new Turns(reviewLimits);
 
   constructor(connection: KubeConnection, nodeName: string) {
     this.#connection = connection;
@@ -30,14 +31,11 @@ export class TokenReviewer {
 
   /** Throws a KubeError where the API server does not say. */
   async review(token: string, signal: AbortSignal): Promise<TokenVerdict> {
-    if (this.#underWay >= maxReviews) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#underWay++;
+    const endTurn = await this.#turns.take(signal);
     try {
-      signal.throwIfAborted();
       return this.#verdictOn(await this.#ask(token, signal));
     } finally {
-      this.#underWay--;
-      this.#waiting.shift()?.();
+      endTurn();
     }
   }
 
@@ -47,10 +45,9 @@ export class TokenReviewer {
       kind: 'TokenReview',
       spec: { token, audiences: [tokenAudience] },
     };
-    const { status, body: answer } = await this.#connection.request({ method: 'POST', path, body, signal });
-    if (status !== 201 && status !== 200)
-      throw new KubeError(describeRefusal('review a token', status, answer), { status });
-    return Object(Object(answer).status) as ReviewStatus;
+    const answer = await this.#connection.request({ method: 'POST', path, body, signal });
+    if (answer.status !== 201 && answer.status !== 200) throw refusal('review a token', answer);
+    return Object(Object(answer.body).status) as ReviewStatus;
   }
 
   #verdictOn({ authenticated, audiences, error, user }: ReviewStatus): TokenVerdict {

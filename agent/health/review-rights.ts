@@ -1,6 +1,7 @@
 import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { describeRefusal, type KubeConnection, KubeError } from '../../shared/kubernetes/kube-connection.ts';
+import { describeRefusal, KubeError } from '../../shared/kubernetes/kube-answer.ts';
+import type { KubeConnection } from '../../shared/kubernetes/kube-connection.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 
 export interface Right {

@@ -1,7 +1,8 @@
 import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { instant } from '../../shared/interruption/interruption.ts';
-import { describeRefusal, type KubeConnection, KubeError } from '../../shared/kubernetes/kube-connection.ts';
+import { describeRefusal, KubeError } from '../../shared/kubernetes/kube-answer.ts';
+import type { KubeConnection } from '../../shared/kubernetes/kube-connection.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import { NewCauses } from '../../shared/new-causes.ts';
 import type { PodView } from '../drain/pod.ts';

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { KubeClient } from '../kube-client/kube-client.ts';
+import { fixedCredentials, KubeClient } from '../kube-client/kube-client.ts';
 import { admin } from '../kubernetes/access/user.ts';
 import { type ApiServer, startApiServer } from '../kubernetes/api-server.ts';
 import { type MetadataService, startMetadataService } from '../metadata/metadata-service.ts';
@@ -44,7 +44,7 @@ export async function startSandbox(): Promise<Sandbox> {
   const directory = await mkdtemp(join(tmpdir(), 'spotable-demo-'));
   const api = await startApiServer({ tokens: { [adminToken]: admin } });
   const queue = await startQueueService({ queues: [{ name: queueName }] });
-  const client = new KubeClient({ url: api.url, token: adminToken });
+  const client = new KubeClient(fixedCredentials(api.url, { token: adminToken }));
   const stops: Array<() => Promise<void>> = [];
   return {
     directory,

@@ -5,21 +5,19 @@ import { createServer, type Server } from 'node:net';
 import { arch, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { KubeCredentials } from '../../shared/kubernetes/kube-credentials.ts';
 import { KubeClient } from '../kube-client/kube-client.ts';
 import type { NodeFacts } from './api/describe-node.ts';
 import { followPods } from './api/follow-pods.ts';
 import { keepNode } from './api/keep-node.ts';
 import type { TellEvent } from './kubelet-event.ts';
 import type { Pod } from './pod/pod.ts';
-import { type PodHome, PodWorker } from './pod-worker.ts';
+import { type DelayRange, type PodHome, PodWorker } from './pod-worker.ts';
 import { Sweeper, type SweepResult } from './process/sweep.ts';
 
 export interface KubeletOptions {
-  /** `http://127.0.0.1:PORT` or `https://127.0.0.1:PORT` of the API server. */
-  server: string;
-  token?: string;
-  /** The API server's authority (PEM). */
-  ca?: string;
+  /** Where the API server is, and who the kubelet is to it. */
+  credentials: KubeCredentials;
   node: string;
   /** Where pods' directories (`pods/UID`) and logs (`logs/NAMESPACE_POD_UID/CONTAINER.log`) go. One kubelet at a time. */
   root: string;
@@ -35,6 +33,11 @@ export interface KubeletOptions {
   startDelayMs?: number;
   /** Before the second restart of a container, doubled each time. Default 10 s, at most 5 min. */
   restartBackoffMs?: number;
+  /**
+   * From the end of a pod's last container until the pod's end is reported: at least and at most. Real kubelets took 1.5 to 4.5 s.
+   * Default 0.
+   */
+  podEndDelayMs?: DelayRange;
   tell: TellEvent;
 }
 
@@ -69,19 +72,15 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const { killed } = await killAll();
   await rm(join(root, 'pods'), { recursive: true, force: true });
 
-  const { node, tell, token, server, ca } = options;
-  const kube = new KubeClient({
-    url: server,
-    ...(token === undefined ? {} : { token }),
-    ...(ca === undefined ? {} : { ca }),
-  });
+  const { node, tell, credentials } = options;
+  const kube = new KubeClient(credentials);
   const over = new AbortController();
   const workers = new Map<string, PodWorker>();
   const home = describeHome(options, { kube, root, markerPrefix, sweeper, signal: over.signal });
   tell({ event: 'kubelet-started', node, root, leftoversKilled: killed });
   const loops = [
     keepNode(kube, describeFacts(options), () => tell({ event: 'node-registered', node }), over.signal),
-    followPods(kube, node, listenToPods(workers, home), over.signal),
+    followPods(kube.connection, node, listenToPods(workers, home), over.signal),
   ];
 
   let isTaken = false;
@@ -108,7 +107,7 @@ function describeHome(
   own: Pick<PodHome, 'kube' | 'root' | 'markerPrefix' | 'sweeper' | 'signal'>,
 ): PodHome {
   const { node, address = '127.0.0.1', imageEnvironment, imageDirectory, startDelayMs = 0, tell } = options;
-  const { restartBackoffMs: baseMs = defaultRestartBackoffMs } = options;
+  const { restartBackoffMs: baseMs = defaultRestartBackoffMs, podEndDelayMs = { min: 0, max: 0 } } = options;
   return {
     ...own,
     place: { nodeName: node, address },
@@ -116,6 +115,7 @@ function describeHome(
     imageDirectory,
     startDelayMs,
     backoff: { baseMs, maxMs: maxRestartBackoffMs },
+    podEndDelayMs,
     tell,
   };
 }
@@ -140,11 +140,6 @@ function listenToPods(workers: Map<string, PodWorker>, home: PodHome): Parameter
   return {
     changed,
     removed: (pod) => workers.get(pod.metadata.uid)?.remove(pod),
-    listed(pods) {
-      const present = new Set(pods.map(({ metadata }) => metadata.uid));
-      for (const [uid, worker] of workers) if (!present.has(uid)) worker.remove();
-      for (const pod of pods) changed(pod);
-    },
     reachable(reachable, message) {
       const event = reachable ? 'api-reachable' : 'api-unreachable';
       home.tell({ event, node: home.place.nodeName, message });

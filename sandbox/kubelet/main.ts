@@ -2,8 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import type { KubeCredentials } from '../../shared/kubernetes/kube-credentials.ts';
+import { fixedCredentials } from '../kube-client/kube-client.ts';
 import { type Kubelet, startKubelet } from './kubelet.ts';
-import { parseFlags, usage } from './parse-flags.ts';
+import { parseFlags, type Server, usage } from './parse-flags.ts';
 import { writeEvents } from './write-events.ts';
 
 /** sysexits: a wrong command line, and something needed that is not there. */
@@ -19,20 +21,23 @@ if (flags.kind === 'help') {
   process.stderr.write(`kubelet: ${flags.problems.join('; ')}\n`);
   process.exitCode = exUsage;
 } else {
-  await run(flags);
+  await run(flags).catch(fail);
 }
 
 async function run({
+  server,
   options,
   environment,
   root: givenRoot,
   exitWithParent,
 }: Extract<typeof flags, { kind: 'run' }>): Promise<void> {
   const root = givenRoot ?? (await mkdtemp(join(tmpdir(), 'spotable-kubelet-')));
+  const credentials = await credentialsOf(server);
   const compileCache = process.env['NODE_COMPILE_CACHE'];
   // From the first moment: a signal while the kubelet starts must not leave what it has started.
   const started = startKubelet({
     ...options,
+    credentials,
     root,
     imageEnvironment: {
       PATH: process.env['PATH'] ?? '/usr/bin:/bin',
@@ -62,6 +67,12 @@ async function run({
   process.on('SIGUSR2', take);
   if (exitWithParent) process.stdin.resume().once('close', take);
   await started.catch(fail);
+}
+
+async function credentialsOf(server: Server): Promise<KubeCredentials> {
+  if (server.kind === 'url') return fixedCredentials(server.url, { token: server.token });
+  const { KubeconfigCredentials, loadKubeconfigFile } = await import('../../shared/kubernetes/kubeconfig.ts');
+  return new KubeconfigCredentials(() => loadKubeconfigFile(server.file));
 }
 
 function fail(error: unknown): void {

@@ -1,13 +1,15 @@
 import { parseArgs } from 'node:util';
 import type { KubeletOptions } from './kubelet.ts';
+import type { DelayRange } from './pod-worker.ts';
 
 export const usage: string = `Usage: node sandbox/kubelet/main.ts --server URL --node NAME [FLAG...]
 
 Runs the pods of one node as processes of this machine. One JSON line a happening on stdout.
 
-  --server URL              API server, http only
+  --server URL              API server, http only; or
+  --kubeconfig FILE         API server and credentials
   --node NAME               name of the node
-  --token TOKEN             for the API server
+  --token TOKEN             for the server of --server
   --root DIR                directory for pods and logs; without it a temporary one, removed at the end
   --address IP              of the node and its pods (127.0.0.1)
   --label KEY=VALUE         of the node; repeatable
@@ -15,6 +17,7 @@ Runs the pods of one node as processes of this machine. One JSON line a happenin
   --max-pods N              (110)
   --start-delay DURATION    before a pod's first start, as if its image had to be fetched (0ms)
   --restart-backoff DURATION  before the second restart of a container, doubled each time (10s)
+  --pod-end-delay DURATION[..DURATION]  from the end of a pod's containers to its own, as real kubelets take 1500ms..4500ms (0ms)
   --exit-with-parent        a closed stdin acts as SIGUSR2
   --help
 
@@ -26,16 +29,22 @@ export type Flags =
   | { kind: 'bad'; problems: string[] }
   | {
       kind: 'run';
+      server: Server;
       options: FlagOptions;
       environment: Record<string, string>;
       root: string | undefined;
       exitWithParent: boolean;
     };
 
-export type FlagOptions = Omit<KubeletOptions, 'root' | 'imageEnvironment' | 'imageDirectory' | 'tell'>;
+export type FlagOptions = Omit<KubeletOptions, 'root' | 'imageEnvironment' | 'imageDirectory' | 'tell' | 'credentials'>;
+
+export type Server =
+  | { readonly kind: 'url'; readonly url: string; readonly token: string | undefined }
+  | { readonly kind: 'kubeconfig'; readonly file: string };
 
 const flags = {
   server: { type: 'string' },
+  kubeconfig: { type: 'string' },
   node: { type: 'string' },
   token: { type: 'string' },
   root: { type: 'string' },
@@ -45,6 +54,7 @@ const flags = {
   'max-pods': { type: 'string' },
   'start-delay': { type: 'string' },
   'restart-backoff': { type: 'string' },
+  'pod-end-delay': { type: 'string' },
   'exit-with-parent': { type: 'boolean' },
   help: { type: 'boolean' },
 } as const;
@@ -60,23 +70,31 @@ export function parseFlags(argv: readonly string[]): Flags {
   }
   if (values.help) return { kind: 'help' };
   const problems: string[] = [];
+  const server = parseServer(values, problems);
   const options: FlagOptions = {
-    server: check('--server', values.server, problems, isHttpUrl, 'an http:// URL') ?? '',
     node: check('--node', values.node, problems, isName, 'a DNS name') ?? '',
     labels: parsePairs('--label', values.label ?? [], problems),
-    ...(values.token === undefined ? {} : { token: values.token }),
     ...(values.address === undefined ? {} : { address: values.address }),
     ...optional('maxPods', parseNumber('--max-pods', values['max-pods'], problems)),
     ...optional('startDelayMs', parseDuration('--start-delay', values['start-delay'], problems)),
     ...optional('restartBackoffMs', parseDuration('--restart-backoff', values['restart-backoff'], problems)),
+    ...optional('podEndDelayMs', parseRange('--pod-end-delay', values['pod-end-delay'], problems)),
   };
   const environment = parsePairs('--env', values.env ?? [], problems);
   if (problems.length > 0) return { kind: 'bad', problems };
-  return { kind: 'run', options, environment, root: values.root, exitWithParent: values['exit-with-parent'] ?? false };
+  const exitWithParent = values['exit-with-parent'] ?? false;
+  return { kind: 'run', server, options, environment, root: values.root, exitWithParent };
 }
 
 function readFlags(argv: readonly string[]): ReturnType<typeof parseArgs<{ options: typeof flags }>>['values'] {
   return parseArgs({ args: [...argv], options: flags }).values;
+}
+
+function parseServer({ server, token, kubeconfig }: ReturnType<typeof readFlags>, problems: string[]): Server {
+  if (kubeconfig === undefined)
+    return { kind: 'url', url: check('--server', server, problems, isHttpUrl, 'an http:// URL') ?? '', token };
+  if (server !== undefined) problems.push(`--kubeconfig ${kubeconfig}: expected no --server beside it`);
+  return { kind: 'kubeconfig', file: kubeconfig };
 }
 
 function check(
@@ -128,6 +146,17 @@ function parseDuration(flag: string, value: string | undefined, problems: string
   return undefined;
 }
 
-function optional<Name extends string>(name: Name, value: number | undefined): { [Key in Name]?: number } {
-  return value === undefined ? {} : ({ [name]: value } as { [Key in Name]?: number });
+function parseRange(flag: string, value: string | undefined, problems: string[]): DelayRange | undefined {
+  if (value === undefined) return undefined;
+  const [least, most = least] = value.split('..');
+  const min = parseDuration(flag, least, problems);
+  const max = parseDuration(flag, most, problems);
+  if (min === undefined || max === undefined) return undefined;
+  if (min <= max) return { min, max };
+  problems.push(`${flag} ${value}: expected the shorter duration first`);
+  return undefined;
+}
+
+function optional<Name extends string, Value>(name: Name, value: Value | undefined): { [Key in Name]?: Value } {
+  return value === undefined ? {} : ({ [name]: value } as { [Key in Name]?: Value });
 }

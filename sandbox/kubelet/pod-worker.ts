@@ -22,6 +22,12 @@ import { describeStatus, readPhase } from './pod/pod-status.ts';
 import { type ContainerCommand, resolveCommand } from './pod/resolve-command.ts';
 import type { Sweeper } from './process/sweep.ts';
 
+/** In milliseconds. */
+export interface DelayRange {
+  readonly min: number;
+  readonly max: number;
+}
+
 /** What all pods of a kubelet share. */
 export interface PodHome {
   kube: KubeClient;
@@ -33,6 +39,7 @@ export interface PodHome {
   imageDirectory: string;
   startDelayMs: number;
   backoff: BackoffLimits;
+  podEndDelayMs: DelayRange;
   sweeper: Sweeper;
   tell: TellEvent;
   /** Ends all talk to the API server. */
@@ -62,6 +69,8 @@ export class PodWorker {
   #pod: Pod;
   #ending: { graceSeconds: number } | undefined;
   #isFinished: boolean;
+  /** Until then the end of the pod is this kubelet's secret. */
+  #endShowsAtMs = 0;
   /** The API server no longer has the pod, or is no longer asked. */
   #isRemoved = false;
   #isCleaning = false;
@@ -161,8 +170,9 @@ export class PodWorker {
     if (!this.#isFinished && this.#ending === undefined) this.#volumes.ensure(nowMs);
     this.#report(nowMs);
     clearTimeout(this.#wake);
-    const wakes = [wakeAtMs, this.#volumes.refreshAtMs].filter((atMs) => atMs !== undefined);
-    if (wakes.length === 0 || this.#isFinished) return;
+    const wakes = this.#isFinished ? [] : [wakeAtMs, this.#volumes.refreshAtMs].filter((atMs) => atMs !== undefined);
+    if (this.#endShowsAtMs > nowMs && !this.#isRemoved) wakes.push(this.#endShowsAtMs);
+    if (wakes.length === 0) return;
     const inMs = Math.min(Math.max(Math.min(...wakes) - nowMs, 1), maxTimerMs);
     this.#wake = setTimeout(() => this.#sync(), inMs);
   }
@@ -190,6 +200,7 @@ export class PodWorker {
         // A start or an exit under way plans again when it is over.
         if (this.#starting.size > 0 || this.#lives.size > 0 || this.#isFinished) return;
         this.#isFinished = true;
+        this.#endShowsAtMs = nowMs + pick(this.#home.podEndDelayMs);
         this.#home.tell({ event: 'pod-finished', ...this.#name, phase: readPhase(this.#facts()) });
     }
   }
@@ -334,6 +345,7 @@ export class PodWorker {
 
   #report(nowMs: number): void {
     if (!this.#isRemoved) {
+      if (nowMs < this.#endShowsAtMs) return;
       if (!isFinished(this.#pod)) this.#reporter.report(describeStatus(this.#facts(), this.#home.place, nowMs));
       if (this.#isFinished && this.#ending !== undefined) this.#reporter.confirm();
     } else if (this.#isFinished) {
@@ -349,6 +361,10 @@ export class PodWorker {
     this.#home.tell({ event: 'pod-gone', ...this.#name });
     this.#gone.resolve();
   }
+}
+
+function pick({ min, max }: DelayRange): number {
+  return min + Math.random() * (max - min);
 }
 
 function sayError(error: unknown): string {

@@ -1,134 +1,227 @@
-import { type Backoff, backoffMs } from '../backoff.ts';
+import type { Backoff } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
 import { errorText, type Log } from '../log.ts';
-import { describeRefusal, type KubeConnection, KubeError } from './kube-connection.ts';
+import { RetryPause } from '../retry.ts';
+import { describeRefusal, KubeError } from './kube-answer.ts';
+import type { KubeConnection } from './kube-connection.ts';
 
 export interface FollowOptions<Item> {
-  readonly connection: KubeConnection;
+  readonly connection: Pick<KubeConnection, 'request' | 'lines'>;
   /** Path and query of the list, selectors included. */
   readonly path: string;
+  /** undefined: an object that is not of interest, or makes no sense. */
   readonly read: (object: object) => Item | undefined;
-  readonly key: (item: Item) => string;
-  /** Called after each change with all that is there now. */
+  /** Called after each change with all that is there now, by uid. */
   readonly onItems: (items: ReadonlyMap<string, Item>) => void;
-  /** Aborts where what the watch shows is doubted: a new one is opened then, from the same place. */
-  readonly doubt?: () => AbortSignal;
   readonly clock: Clock;
   readonly log: Log;
   /** The API server sent something that makes no sense. */
-  readonly onGarbage?: () => void;
-  readonly random?: () => number;
+  readonly onGarbage?: (() => void) | undefined;
+  /** Whether lists and watches can be had: called when that changes, and with each new cause of a failure. */
+  readonly onReachable?: ((isReachable: boolean, cause: unknown) => void) | undefined;
+  readonly random?: (() => number) | undefined;
 }
 
 interface WatchEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
-  readonly object: { readonly metadata?: { readonly resourceVersion?: string }; readonly code?: number };
+  readonly object: KubeObject & { readonly code?: number };
+}
+
+interface KubeObject {
+  readonly metadata?: { readonly uid?: string; readonly resourceVersion?: string };
+}
+
+interface Entry<Item> {
+  readonly item: Item;
+  readonly resourceVersion: string | undefined;
 }
 
 const backoff: Backoff = { firstMs: 200, maxMs: 5000 };
 /** The server ends a watch after this long; we come back with the last resourceVersion. */
 const watchSeconds = 240;
-const connectMs = 5000;
+/** A watch that was open for so long, and is none of a server that ends each at once, is progress even where nothing changes. */
+const provenMs = 10_000;
+/** So many failures in a row: whatever the server has against this watch, a list shows what there is. */
+const maxWatchFailures = 3;
+/** Causes that one outage may have in the log. */
+const maxCauses = 8;
 
-class DoubtError extends Error {}
 class GarbageError extends Error {}
-
-/** Ends the watch that it was given for: what it shows is older than what we know. */
-export function doubtReason(): Error {
-  return new DoubtError('The watch lags behind');
-}
-
-/** What a watch continues from; lost where the server no longer knows it (410). */
-interface Place {
-  resourceVersion: string | undefined;
-}
+class DoubtError extends Error {}
 
 /**
- * Keeps a list of objects current: one list, then a watch that is resumed where it ended. Only a resourceVersion that is too
- * old (410) costs another list. Runs until the signal aborts; nothing else ends it.
+ * Keeps a list of objects current: one list, then a watch that is resumed where it ended. A resourceVersion that is too old (410), and a watch that fails
+ * again and again, cost another list. Only what brings something new starts the backoff anew: a server that accepts and ends each watch at once is asked
+ * no more often than one that is away.
  */
-export async function followList<Item>(options: FollowOptions<Item>, signal: AbortSignal): Promise<void> {
-  const { clock, log, path, random = Math.random } = options;
-  const items = new Map<string, Item>();
-  const place: Place = { resourceVersion: undefined };
-  for (let failures = 0; !signal.aborted; ) {
-    try {
-      if (place.resourceVersion === undefined) await list(options, items, place, signal);
-      if (failures > 0) log.info({ path, failures }, 'Kubernetes API is readable again');
-      failures = 0;
-      await watch(options, items, place, signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      if (error instanceof DoubtError) continue;
-      if (error instanceof GarbageError) options.onGarbage?.();
-      const isExpired = error instanceof KubeError && error.status === 410;
-      if (isExpired) place.resourceVersion = undefined;
-      failures++;
-      if (failures === 1 && !isExpired) log.warn({ path, err: errorText(error) }, 'Cannot follow the Kubernetes API');
-      await clock.sleep(backoffMs(backoff, failures, random), signal).catch(() => {});
+export class FollowedList<Item> {
+  readonly #options: FollowOptions<Item>;
+  readonly #pause: RetryPause;
+  readonly #causes = new Set<string>();
+  #entries = new Map<string, Entry<Item>>();
+  /** Where the next watch begins; lost where a list is needed. */
+  #resourceVersion: string | undefined;
+  #doubt = new AbortController();
+
+  constructor(options: FollowOptions<Item>) {
+    this.#options = options;
+    this.#pause = new RetryPause({ backoff, clock: options.clock, random: options.random });
+  }
+
+  /** Runs until the signal aborts; nothing else ends it. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        if (this.#resourceVersion === undefined) this.#take(await this.#list(signal));
+        await this.#watch(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#noteFailure(error);
+      }
+      // Orderly or not, a watch that brought nothing is followed by a pause.
+      if (this.#pause.failed() > 1 || this.#causes.size > 0) await this.#pause.wait(signal);
     }
   }
-}
 
-async function list<Item>(
-  { connection, path, read, key, onItems }: FollowOptions<Item>,
-  items: Map<string, Item>,
-  place: Place,
-  signal: AbortSignal,
-): Promise<void> {
-  const { status, body } = await connection.request({ method: 'GET', path, signal });
-  if (status !== 200) throw new KubeError(describeRefusal(`list ${path}`, status, body), { status });
-  const { items: objects, metadata } = Object(body) as { items?: object[]; metadata?: { resourceVersion?: string } };
-  // A list that is none must not be taken for an empty one: a drain would call itself done.
-  if (!Array.isArray(objects) || typeof metadata?.resourceVersion !== 'string')
-    throw new GarbageError(`Cannot list ${path}: the answer is no list`);
-  items.clear();
-  for (const object of objects) {
-    const item = read(object);
-    if (item !== undefined) items.set(key(item), item);
+  /** What the watch shows is older than what the caller knows: another one is opened, from the same place. */
+  doubt(): void {
+    this.#doubt.abort(new DoubtError('The watch lags behind'));
+    this.#doubt = new AbortController();
   }
-  place.resourceVersion = metadata.resourceVersion;
-  onItems(items);
-}
 
-async function watch<Item>(
-  { connection, path, read, key, onItems, doubt }: FollowOptions<Item>,
-  items: Map<string, Item>,
-  place: Place,
-  signal: AbortSignal,
-): Promise<void> {
-  const doubted = doubt?.();
-  const until = doubted === undefined ? signal : AbortSignal.any([signal, doubted]);
-  const query = new URLSearchParams({
-    watch: 'true',
-    allowWatchBookmarks: 'true',
-    timeoutSeconds: String(watchSeconds),
-    resourceVersion: place.resourceVersion ?? '',
-  });
-  const separator = path.includes('?') ? '&' : '?';
-  for await (const line of connection.lines(`${path}${separator}${query}`, connectMs, until)) {
-    const { type, object } = parseEvent(line, path);
-    if (type === 'ERROR')
-      throw new KubeError(describeRefusal(`watch ${path}`, object.code ?? 500, object), { status: object.code ?? 500 });
+  /**
+   * Lists anew, whatever the watch shows, and resolves with what is there now. Where the watch had it otherwise, it begins again from that list. Throws a
+   * {@link KubeError} where no list can be had.
+   */
+  async listNow(signal: AbortSignal): Promise<ReadonlyMap<string, Item>> {
+    const list = await this.#list(signal);
+    if (!this.#shows(list) && !this.#isAhead(list)) {
+      this.#take(list);
+      this.doubt();
+    }
+    return new Map([...list.entries].map(([uid, { item }]) => [uid, item]));
+  }
+
+  async #list(signal: AbortSignal): Promise<{ readonly entries: Map<string, Entry<Item>>; readonly version: string }> {
+    const { connection, path, read } = this.#options;
+    const { status, body } = await connection.request({ method: 'GET', path, signal });
+    if (status !== 200) throw new KubeError(describeRefusal(`list ${path}`, status, body), { status });
+    const { items, metadata } = Object(body) as { items?: KubeObject[]; metadata?: { resourceVersion?: string } };
+    // Reject a malformed list: treated as empty it would end a drain.
+    if (!Array.isArray(items) || typeof metadata?.resourceVersion !== 'string')
+      throw this.#garbage(`Cannot list ${path}: the answer is no list`);
+    const entries = new Map<string, Entry<Item>>();
+    for (const object of items) {
+      const item = read(object);
+      const { uid, resourceVersion } = object.metadata ?? {};
+      if (item !== undefined && uid !== undefined) entries.set(uid, { item, resourceVersion });
+    }
+    return { entries, version: metadata.resourceVersion };
+  }
+
+  #take({ entries, version }: { readonly entries: Map<string, Entry<Item>>; readonly version: string }): void {
+    this.#entries = entries;
+    this.#resourceVersion = version;
+    this.#tell();
+  }
+
+  /** Whether the watch has everything as the list has it. */
+  #shows({ entries }: { readonly entries: ReadonlyMap<string, Entry<Item>> }): boolean {
+    if (this.#resourceVersion === undefined || entries.size !== this.#entries.size) return false;
+    return [...entries].every(
+      ([uid, { resourceVersion }]) => this.#entries.get(uid)?.resourceVersion === resourceVersion,
+    );
+  }
+
+  /** A list that was under way while the watch went on is older than the watch. Kubernetes lets resourceVersions be compared as numbers. */
+  #isAhead({ version }: { readonly version: string }): boolean {
+    return this.#resourceVersion !== undefined && Number(this.#resourceVersion) >= Number(version);
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    const { connection, path, clock } = this.#options;
+    const query = new URLSearchParams({
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      timeoutSeconds: String(watchSeconds),
+      resourceVersion: this.#resourceVersion ?? '',
+    });
+    const separator = path.includes('?') ? '&' : '?';
+    const ended = new AbortController();
+    const until = AbortSignal.any([signal, this.#doubt.signal, ended.signal]);
+    const proven = clock.sleep(provenMs, until).then(
+      () => this.#progressed(),
+      () => {},
+    );
+    try {
+      for await (const line of connection.lines(`${path}${separator}${query}`, until)) this.#note(this.#parse(line));
+    } catch (error) {
+      if (!(error instanceof DoubtError)) throw error;
+    } finally {
+      ended.abort();
+      await proven;
+    }
+  }
+
+  #note({ type, object }: WatchEvent): void {
+    const { path, read } = this.#options;
+    if (type === 'ERROR') {
+      const status = object.code ?? 500;
+      throw new KubeError(describeRefusal(`watch ${path}`, status, object), { status });
+    }
     // A DELETED event has a resourceVersion of its own, newer than the object's last: the watch resumes from it.
-    place.resourceVersion = object.metadata?.resourceVersion ?? place.resourceVersion;
-    if (type === 'BOOKMARK') continue;
+    const { uid, resourceVersion } = object.metadata ?? {};
+    if (resourceVersion !== undefined && resourceVersion !== this.#resourceVersion) this.#progressed();
+    this.#resourceVersion = resourceVersion ?? this.#resourceVersion;
+    if (type === 'BOOKMARK' || uid === undefined) return;
     const item = read(object);
-    if (item === undefined) continue;
-    if (type === 'DELETED') items.delete(key(item));
-    else items.set(key(item), item);
-    onItems(items);
+    if (item === undefined) return;
+    if (type === 'DELETED') this.#entries.delete(uid);
+    else this.#entries.set(uid, { item, resourceVersion });
+    this.#tell();
   }
-}
 
-function parseEvent(line: string, path: string): WatchEvent {
-  let event: Partial<WatchEvent>;
-  try {
-    event = Object(JSON.parse(line)) as Partial<WatchEvent>;
-  } catch (error) {
-    throw new GarbageError(`Cannot watch ${path}: a line is no JSON`, { cause: error });
+  #parse(line: string): WatchEvent {
+    const { path } = this.#options;
+    let event: Partial<WatchEvent>;
+    try {
+      event = Object(JSON.parse(line)) as Partial<WatchEvent>;
+    } catch (error) {
+      throw this.#garbage(`Cannot watch ${path}: a line is no JSON`, error);
+    }
+    if (typeof event.type !== 'string' || typeof event.object !== 'object' || event.object === null)
+      throw this.#garbage(`Cannot watch ${path}: a line is no event`);
+    return { type: event.type, object: event.object };
   }
-  if (typeof event.type !== 'string' || typeof event.object !== 'object' || event.object === null)
-    throw new GarbageError(`Cannot watch ${path}: a line is no event`);
-  return { type: event.type, object: event.object };
+
+  #garbage(message: string, cause?: unknown): GarbageError {
+    this.#options.onGarbage?.();
+    return new GarbageError(message, { cause });
+  }
+
+  #tell(): void {
+    this.#options.onItems(new Map([...this.#entries].map(([uid, { item }]) => [uid, item])));
+  }
+
+  #progressed(): void {
+    const { log, path, onReachable } = this.#options;
+    const { failures } = this.#pause;
+    this.#pause.progressed();
+    if (this.#causes.size === 0) return;
+    this.#causes.clear();
+    log.info({ path, failures }, 'Kubernetes API is readable again');
+    onReachable?.(true, undefined);
+  }
+
+  #noteFailure(error: unknown): void {
+    const { log, path, onReachable } = this.#options;
+    const isExpired = error instanceof KubeError && error.status === 410;
+    if (isExpired || this.#pause.failures + 1 >= maxWatchFailures) this.#resourceVersion = undefined;
+    // Each cause once: an outage that begins with a refused connection may go on with missing rights.
+    const cause = errorText(error);
+    if (isExpired || this.#causes.has(cause) || this.#causes.size >= maxCauses) return;
+    this.#causes.add(cause);
+    log.warn({ path, err: cause }, 'Cannot follow the Kubernetes API');
+    onReachable?.(false, error);
+  }
 }

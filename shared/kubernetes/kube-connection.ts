@@ -1,57 +1,61 @@
-import { fetch, type Response } from 'undici';
+import { type Agent, type ClientRequest, type IncomingMessage, request as sendHttp } from 'node:http';
+import { request as sendHttps } from 'node:https';
+import type { Socket } from 'node:net';
 import { errorText } from '../log.ts';
-import type { KubeCredentials } from './kube-credentials.ts';
-
-/** A call that brought no answer, or one that its caller has no use for. */
-export class KubeError extends Error {
-  /** HTTP status; undefined where there was no answer. */
-  readonly status: number | undefined;
-
-  constructor(message: string, options: ErrorOptions & { readonly status?: number }) {
-    super(message, options);
-    this.name = 'KubeError';
-    this.status = options.status;
-  }
-}
+import { Turns } from '../turns.ts';
+import { abandon, dropIdle, keptConnections } from './connections.ts';
+import { describeRefusal, type KubeAnswer, KubeError } from './kube-answer.ts';
+import type { Authorization, KubeCredentials, TlsIdentity } from './kube-credentials.ts';
+import { readLines, readText } from './read-body.ts';
+import { TimeLimit } from './time-limits.ts';
 
 export interface KubeRequest {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Path and query, from `/api/...`. */
   readonly path: string;
   readonly body?: object;
   readonly contentType?: string;
+  /** In place of the limit that adapts to the server. */
   readonly timeoutMs?: number;
   readonly signal: AbortSignal;
 }
 
-/** The parts of a Kubernetes `Status` that say why a call failed. */
-export interface KubeStatus {
-  readonly reason?: string;
-  readonly message?: string;
-  readonly details?: { readonly causes?: ReadonlyArray<{ readonly reason?: string; readonly message?: string }> };
-}
-
-export interface KubeAnswer {
-  readonly status: number;
-  /** The parsed body, whatever the status. */
-  readonly body: unknown;
-  readonly retryAfterMs: number | undefined;
-}
-
-const defaultTimeoutMs = 5000;
-/** etcd stores no object above 1.5 MiB. */
-const maxLineChars = 4_194_304;
-
 /** How one call went: its method, the HTTP status (undefined without an answer), its time in milliseconds. */
 export type CallListener = (method: string, status: number | undefined, ms: number) => void;
 
+/** A list of 250 pods of a hundred kilobytes each would be 25 MiB. */
+const maxBodyBytes = 67_108_864;
+/** etcd stores no object above 1.5 MiB. */
+const maxLineBytes = 4_194_304;
+/** Enough for a drain (16) and all that runs beside it; what waits behind them is worth less with every second. */
+const callLimits = { max: 32, maxWaiting: 256 };
+/** Webhooks may take 10 s by default, 30 s at most, and an API server ends a call after 60 s. */
+const answerRange = { min: 5000, max: 30_000 };
+/** The kernel asks again after 1 s and 3 s; an attempt of ours that begins anew asks sooner. */
+const connectRange = { min: 2000, max: 10_000 };
+const watchBeginMs = 5000;
+/** An API server sends a bookmark every minute to each watch that asks for them. */
+const watchSilenceMs = 75_000;
+
+/** What node:tls says of a certificate that the authority we know did not sign, or of a handshake that the server broke off. */
+const tlsTrouble = /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_|ERR_SSL_)/;
+
 /**
- * Requests to the API server over one shared dispatcher. The generated API classes of the client library are left out: they open a connection for
- * each request, have no time limits and double the agent's memory.
+ * HTTP/1.1 calls to the API server over connections that are kept for some seconds. A call that is given up takes its connection with it, so a dead
+ * connection costs one call, and nothing that nobody waits for is ever sent. The generated API classes of the client library are left out: they open a
+ * connection for each request, have no time limits and double the agent's memory.
  */
 export class KubeConnection {
   readonly #credentials: KubeCredentials;
   readonly #onCall: CallListener | undefined;
+  readonly #calls = new Turns(callLimits);
+  readonly #limits = {
+    read: new TimeLimit(answerRange),
+    write: new TimeLimit(answerRange),
+    connect: new TimeLimit(connectRange),
+  };
+  #kept: { readonly tls: TlsIdentity; readonly agent: Agent } | undefined;
+  #lastSignOfLifeMs = 0;
 
   constructor(credentials: KubeCredentials, onCall?: CallListener) {
     this.#credentials = credentials;
@@ -59,105 +63,231 @@ export class KubeConnection {
   }
 
   /** One call. Throws a {@link KubeError} without an answer in time; any HTTP status is an answer. */
-  async request({ timeoutMs = defaultTimeoutMs, signal, ...request }: KubeRequest): Promise<KubeAnswer> {
-    const what = `${request.method} ${request.path}`;
-    const limit = AbortSignal.timeout(timeoutMs);
+  async request(request: KubeRequest): Promise<KubeAnswer> {
+    const { method, path, signal } = request;
+    const limit = this.#limits[method === 'GET' ? 'read' : 'write'];
+    const timeoutMs = request.timeoutMs ?? limit.ms;
     const startMs = performance.now();
     let status: number | undefined;
+    using until = new Until(signal, timeoutMs);
     try {
-      const response = await this.#fetch(request, AbortSignal.any([signal, limit]));
-      const text = await readText(response);
-      status = response.status;
-      return { status: response.status, body: parseBody(text), retryAfterMs: retryAfterMs(response) };
+      const endTurn = await this.#calls.take(until.signal);
+      try {
+        const answer = await this.#answer(request, until.signal);
+        status = answer.status;
+        limit.answered(performance.now() - startMs);
+        return answer;
+      } finally {
+        endTurn();
+      }
     } catch (error) {
       signal.throwIfAborted();
-      const because = limit.aborted ? `no answer within ${timeoutMs} ms` : errorText(error);
-      throw new KubeError(`Cannot reach the Kubernetes API: ${what}: ${because}`, { cause: error });
+      if (until.isOver) this.#noteExpiry(limit, timeoutMs, startMs);
+      const because = until.isOver ? `no answer within ${timeoutMs} ms` : errorText(error);
+      throw new KubeError(`Cannot reach the Kubernetes API: ${method} ${path}: ${because}`, { cause: error });
     } finally {
-      this.#onCall?.(request.method, status, performance.now() - startMs);
+      this.#onCall?.(method, status, performance.now() - startMs);
     }
   }
 
   /**
-   * The lines of a watch, as they come, until the server ends it. A connection that dies without a word is noticed by undici's
-   * limit on silence (300 s), which is longer than any watch that we ask for.
+   * The lines of a watch, as they come, until the server ends it. Throws a {@link KubeError} when nothing is heard for longer than a bookmark may
+   * take: a connection that died without a word looks like a cluster in which nothing happens.
    */
-  async *lines(path: string, connectMs: number, signal: AbortSignal): AsyncGenerator<string, void> {
-    const abort = new AbortController();
-    const timer = setTimeout(
-      () => abort.abort(new KubeError(`Cannot watch ${path}: no answer within ${connectMs} ms`, {})),
-      connectMs,
-    );
+  async *lines(path: string, signal: AbortSignal): AsyncGenerator<string, void> {
+    using until = new Until(signal, watchBeginMs);
+    // Without its query, which differs from one watch to the next.
+    const act = `watch ${path.split('?', 1)[0]}`;
     try {
-      const response = await this.#fetch({ method: 'GET', path }, AbortSignal.any([signal, abort.signal]));
-      clearTimeout(timer);
-      if (response.status !== 200) {
-        const text = await readText(response);
-        throw new KubeError(describeRefusal(`watch ${path}`, response.status, parseBody(text)), {
-          status: response.status,
-        });
+      const response = await this.#send({ method: 'GET', path }, until.signal);
+      until.extend(watchSilenceMs);
+      const status = response.statusCode ?? 0;
+      if (status !== 200) {
+        const { body } = parseBody(await readText(this.#listen(response), maxBodyBytes));
+        throw new KubeError(describeRefusal(act, status, body), { status });
       }
-      const decoder = new TextDecoder();
-      let pending = '';
-      for await (const chunk of response.body ?? []) {
-        const parts = (pending + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n');
-        pending = parts.pop() ?? '';
-        if (pending.length > maxLineChars) throw new KubeError(`Cannot watch ${path}: a line is too long`, {});
-        yield* parts.filter((line) => line !== '');
-      }
+      yield* readLines(
+        this.#listen(response, () => until.extend(watchSilenceMs)),
+        maxLineBytes,
+      );
+    } catch (error) {
+      signal.throwIfAborted();
+      if (needsReload(error)) await this.#credentials.reload();
+      if (error instanceof KubeError) throw error;
+      const because = until.isOver ? `nothing was heard for ${until.ms} ms` : errorText(error);
+      throw new KubeError(`Cannot ${act}: ${because}`, { cause: error });
     } finally {
-      clearTimeout(timer);
-      abort.abort();
+      until.end();
     }
   }
 
-  async close(): Promise<void> {
-    await this.#credentials.close();
+  /** Ends all connections. */
+  close(): void {
+    this.#kept?.agent.destroy();
+    this.#kept = undefined;
   }
 
-  async #fetch(request: Omit<KubeRequest, 'timeoutMs' | 'signal'>, signal: AbortSignal): Promise<Response> {
-    const { method, path, body, contentType = 'application/json' } = request;
-    const { headers, dispatcher } = await this.#credentials.authorize();
-    // fetch, not undici's request: only fetch ends on the signal while the TCP connect hangs.
-    return fetch(`${this.#credentials.server}${path}`, {
-      method,
-      headers: { ...headers, accept: 'application/json', ...(body && { 'content-type': contentType }) },
-      signal,
-      ...(body && { body: JSON.stringify(body) }),
-      ...(dispatcher && { dispatcher }),
+  /** What was refused for its credentials, or met an unknown certificate, is tried once more where the files say something new. */
+  async #answer(request: KubeRequest, signal: AbortSignal): Promise<KubeAnswer> {
+    try {
+      const answer = await this.#ask(request, signal);
+      if (answer.status !== 401 || !(await this.#credentials.reload())) return answer;
+    } catch (error) {
+      if (signal.aborted || !needsReload(error) || !(await this.#credentials.reload())) throw error;
+    }
+    return this.#ask(request, signal);
+  }
+
+  async #ask(request: KubeRequest, signal: AbortSignal): Promise<KubeAnswer> {
+    const response = await this.#send(request, signal);
+    return {
+      status: response.statusCode ?? 0,
+      ...parseBody(await readText(this.#listen(response), maxBodyBytes)),
+      retryAfterMs: retryAfterMs(response.headers['retry-after']),
+    };
+  }
+
+  /** Resolves at the answer's headers. The signal ends the reading of its body, too. */
+  async #send(request: Omit<KubeRequest, 'signal' | 'timeoutMs'>, signal: AbortSignal): Promise<IncomingMessage> {
+    const { method, path, contentType = 'application/json' } = request;
+    const authorization = await this.#credentials.authorize();
+    signal.throwIfAborted();
+    const url = new URL(`${this.#credentials.server}${path}`);
+    const body = request.body && JSON.stringify(request.body);
+    const headers = {
+      ...authorization.headers,
+      accept: 'application/json',
+      ...(body && { 'content-type': contentType, 'content-length': Buffer.byteLength(body) }),
+    };
+    const send = url.protocol === 'https:' ? sendHttps : sendHttp;
+    const outgoing = send(url, { method, headers, agent: this.#agentFor(url.protocol, authorization) });
+    return this.#response(outgoing, body, signal);
+  }
+
+  #response(outgoing: ClientRequest, body: string | undefined, signal: AbortSignal): Promise<IncomingMessage> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const giveUp = (reason: Error) => {
+      reject(reason);
+      abandon(outgoing, reason);
+    };
+    const onAbort = () => giveUp(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    outgoing.once('close', () => signal.removeEventListener('abort', onAbort));
+    outgoing.on('error', reject);
+    outgoing.once('socket', (socket) => {
+      if (!outgoing.reusedSocket) this.#limitConnect(outgoing, socket, giveUp);
+    });
+    outgoing.once('response', (response) => {
+      this.#lastSignOfLifeMs = performance.now();
+      resolve(response);
+    });
+    outgoing.end(body);
+    return promise;
+  }
+
+  /** A connection that does not come about says nothing of how long the server needs for an answer. */
+  #limitConnect(outgoing: ClientRequest, socket: Socket, giveUp: (reason: Error) => void): void {
+    const { connect } = this.#limits;
+    const limitMs = connect.ms;
+    const startMs = performance.now();
+    const timer = setTimeout(() => {
+      if (!socket.connecting) connect.exceeded(limitMs);
+      giveUp(new Error(`no connection within ${limitMs} ms`));
+    }, limitMs);
+    outgoing.once('close', () => clearTimeout(timer));
+    socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
+      clearTimeout(timer);
+      connect.answered(performance.now() - startMs);
+      this.#lastSignOfLifeMs = performance.now();
     });
   }
-}
 
-/** `Cannot ACT: 403 Forbidden: MESSAGE`, from the Status that the API server answered. */
-export function describeRefusal(act: string, status: number, body: unknown): string {
-  const { reason, message } = (Object(body) ?? {}) as KubeStatus;
-  return `Cannot ${act}: ${status}${reason ? ` ${reason}` : ''}${message ? `: ${message}` : ''}`;
-}
-
-/** A list of 250 pods of a hundred kilobytes each would be 25 MiB. */
-const maxBodyChars = 67_108_864;
-
-async function readText(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = '';
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk as Uint8Array, { stream: true });
-    if (text.length > maxBodyChars) throw new KubeError('the answer is too long', {});
+  /** Only a server that did something else meanwhile gets more time. The others' connections are as doubtful as the one of this call. */
+  #noteExpiry(limit: TimeLimit, limitMs: number, startMs: number): void {
+    if (this.#lastSignOfLifeMs > startMs) limit.exceeded(limitMs);
+    if (this.#kept !== undefined) dropIdle(this.#kept.agent);
   }
-  return text + decoder.decode();
+
+  async *#listen(response: IncomingMessage, onChunk = () => {}): AsyncGenerator<Buffer, void> {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      this.#lastSignOfLifeMs = performance.now();
+      onChunk();
+      yield chunk;
+    }
+  }
+
+  #agentFor(protocol: string, { tls, proxy }: Authorization): Agent {
+    if (proxy !== undefined) return proxy;
+    if (this.#kept?.tls !== tls) {
+      if (this.#kept !== undefined) dropIdle(this.#kept.agent, true);
+      this.#kept = { tls, agent: keptConnections(protocol, tls) };
+    }
+    return this.#kept.agent;
+  }
 }
 
-function parseBody(text: string): unknown {
+/** A caller's signal and a time limit in one. */
+class Until implements Disposable {
+  readonly #abort = new AbortController();
+  readonly #outer: AbortSignal;
+  readonly #onOuter = (): void => this.#abort.abort(this.#outer.reason);
+  #timer: NodeJS.Timeout;
+  ms: number;
+  isOver = false;
+
+  constructor(outer: AbortSignal, ms: number) {
+    this.#outer = outer;
+    this.ms = ms;
+    if (outer.aborted) this.#onOuter();
+    outer.addEventListener('abort', this.#onOuter, { once: true });
+    this.#timer = this.#start();
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** The time begins anew. */
+  extend(ms: number): void {
+    clearTimeout(this.#timer);
+    this.ms = ms;
+    if (!this.signal.aborted) this.#timer = this.#start();
+  }
+
+  /** Ends what goes on under this signal. */
+  end(): void {
+    this.#abort.abort(new Error('no longer wanted'));
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#outer.removeEventListener('abort', this.#onOuter);
+  }
+
+  #start(): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.isOver = true;
+      this.#abort.abort(new Error(`nothing was heard for ${this.ms} ms`));
+    }, this.ms);
+  }
+}
+
+/** Whether other credentials may help: the server did not accept ours, or showed a certificate that they do not vouch for. */
+function needsReload(error: unknown): boolean {
+  if (error instanceof KubeError) return error.status === 401;
+  return tlsTrouble.test((error as NodeJS.ErrnoException).code ?? '');
+}
+
+function parseBody(text: string): Pick<KubeAnswer, 'body' | 'isJson'> {
   try {
-    return JSON.parse(text);
+    return { body: JSON.parse(text), isJson: true };
   } catch {
-    return { message: text.slice(0, 200) };
+    return { body: { message: text.slice(0, 200) }, isJson: false };
   }
 }
 
 /** The API server sends whole seconds. */
-function retryAfterMs(response: Response): number | undefined {
-  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
+function retryAfterMs(header: string | undefined): number | undefined {
+  const seconds = Number(header ?? Number.NaN);
   return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : undefined;
 }

@@ -1,11 +1,19 @@
-import type { Dispatcher } from 'undici';
+import type { Agent } from 'node:http';
+import type { ConnectionOptions } from 'node:tls';
 
 /** What a call to the API server needs besides its path. */
 export interface Authorization {
   readonly headers: Readonly<Record<string, string>>;
-  /** undefined: undici's own. */
-  readonly dispatcher: Dispatcher | undefined;
+  /** Who the server must be, and who we are to it. Connections are shared while this stays the same object. */
+  readonly tls: TlsIdentity;
+  /** What makes the connections where they lead through a proxy. */
+  readonly proxy?: Agent | undefined;
 }
+
+export type TlsIdentity = Pick<
+  ConnectionOptions,
+  'ca' | 'cert' | 'key' | 'pfx' | 'passphrase' | 'servername' | 'rejectUnauthorized'
+>;
 
 /** Where the API server is, and who we are to it. */
 export interface KubeCredentials {
@@ -13,5 +21,6 @@ export interface KubeCredentials {
   readonly server: string;
   /** Asked for at every call, because tokens are renewed. */
   authorize(): Promise<Authorization>;
-  close(): Promise<void>;
+  /** The server refused what it was shown, or showed a certificate of another authority. Resolves with whether anything has changed since. */
+  reload(): Promise<boolean>;
 }

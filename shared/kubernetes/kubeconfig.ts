@@ -1,31 +1,68 @@
-import { HttpMethod, KubeConfig, RequestContext } from '@kubernetes/client-node';
-import type { Dispatcher } from 'undici';
-import type { Authorization, KubeCredentials } from './kube-credentials.ts';
+import type { RequestOptions } from 'node:https';
+import { isDeepStrictEqual } from 'node:util';
+import { KubeConfig } from '@kubernetes/client-node';
+import type { Authorization, KubeCredentials, TlsIdentity } from './kube-credentials.ts';
 
 /** The credentials of a kubeconfig file, with client certificates, tokens and exec plugins as the library knows them. */
 export class KubeconfigCredentials implements KubeCredentials {
   readonly server: string;
-  readonly #config: KubeConfig;
-  #dispatcher: Dispatcher | undefined;
+  readonly #load: () => KubeConfig;
+  #config: KubeConfig;
+  #tls: TlsIdentity = {};
+  #headers: Readonly<Record<string, string>> = {};
 
-  /** Throws an Error where there is no usable kubeconfig. */
-  constructor() {
-    this.#config = new KubeConfig();
-    this.#config.loadFromDefault();
+  /** `load` reads the file, or whatever the library finds by itself. Throws an Error where there is no usable kubeconfig. */
+  constructor(load: () => KubeConfig) {
+    this.#load = load;
+    this.#config = load();
     const cluster = this.#config.getCurrentCluster();
     if (cluster === null) throw new Error('the kubeconfig names no cluster');
     this.server = cluster.server.replace(/\/$/, '');
   }
 
   async authorize(): Promise<Authorization> {
-    const context = new RequestContext(this.server, HttpMethod.GET);
-    await this.#config.applySecurityAuthentication(context);
-    // Each call above makes a dispatcher of its own; only the first is ever used, so that connections are shared.
-    this.#dispatcher ??= context.getDispatcher();
-    return { headers: context.getHeaders(), dispatcher: this.#dispatcher };
+    const options: RequestOptions = {};
+    await this.#config.applyToHTTPSOptions(options);
+    const { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized } = options;
+    const all = { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized };
+    const tls = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as TlsIdentity;
+    // The library reads the files again at each call: connections are shared as long as they say the same.
+    if (!isDeepStrictEqual(tls, this.#tls)) this.#tls = tls;
+    const basic = options.auth && `Basic ${Buffer.from(options.auth).toString('base64')}`;
+    const headers = Object.fromEntries(
+      Object.entries(options.headers ?? {}).map(([name, value]) => [name, `${value}`]),
+    );
+    this.#headers = { ...(basic && { authorization: basic }), ...headers };
+    const isProxied = this.#config.getCurrentCluster()?.proxyUrl !== undefined;
+    return {
+      headers: this.#headers,
+      tls: this.#tls,
+      ...(isProxied && typeof options.agent === 'object' && { proxy: options.agent }),
+    };
   }
 
-  async close(): Promise<void> {
-    await this.#dispatcher?.destroy();
+  /** The library keeps tokens and inline data: only a new one reads all of them again. */
+  async reload(): Promise<boolean> {
+    const [tls, headers] = [this.#tls, this.#headers];
+    try {
+      this.#config = this.#load();
+      await this.authorize();
+    } catch {
+      return false;
+    }
+    return tls !== this.#tls || !isDeepStrictEqual(headers, this.#headers);
   }
+}
+
+/** As kubectl finds it: `KUBECONFIG`, else `~/.kube/config`. */
+export function loadKubeconfig(): KubeConfig {
+  const config = new KubeConfig();
+  config.loadFromDefault();
+  return config;
+}
+
+export function loadKubeconfigFile(path: string): KubeConfig {
+  const config = new KubeConfig();
+  config.loadFromFile(path);
+  return config;
 }

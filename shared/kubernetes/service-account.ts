@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Agent } from 'undici';
 import type { Authorization, KubeCredentials } from './kube-credentials.ts';
 
 /** Where the kubelet puts a pod's credentials. */
@@ -10,14 +9,14 @@ export const serviceAccountDirectory = '/var/run/secrets/kubernetes.io/serviceac
 const reloadMs = 60_000;
 
 interface Loaded extends Authorization {
-  readonly dispatcher: Agent;
+  readonly token: string;
   readonly ca: string;
   readonly atMs: number;
 }
 
 /**
- * The credentials of the pod that we run in. Read here and not by the Kubernetes client library, which a kubeconfig needs and which would cost every
- * node some 15 MiB.
+ * The credentials of the pod that we run in. Read here and not by the Kubernetes client library, which a kubeconfig needs and which would
+ * cost every node some 15 MiB.
  */
 export class ServiceAccount implements KubeCredentials {
   readonly server: string;
@@ -36,11 +35,8 @@ export class ServiceAccount implements KubeCredentials {
   async authorize(): Promise<Authorization> {
     const known = this.#loaded;
     if (known !== undefined && this.#monotonicMs() - known.atMs < reloadMs) return known;
-    this.#loading ??= this.#load().finally(() => {
-      this.#loading = undefined;
-    });
     try {
-      return await this.#loading;
+      return await this.#load();
     } catch (error) {
       // The files are replaced by a rename; a token that was good a minute ago still is.
       if (known !== undefined) return known;
@@ -48,23 +44,33 @@ export class ServiceAccount implements KubeCredentials {
     }
   }
 
-  async close(): Promise<void> {
-    await this.#loaded?.dispatcher.destroy();
+  async reload(): Promise<boolean> {
+    const before = this.#loaded;
+    try {
+      const { token, ca } = await this.#load();
+      return token !== before?.token || ca !== before.ca;
+    } catch {
+      return false;
+    }
   }
 
-  async #load(): Promise<Loaded> {
-    const [token, ca] = await Promise.all(
-      ['token', 'ca.crt'].map((file) => readFile(join(this.#directory, file), 'utf8')),
+  #load(): Promise<Loaded> {
+    this.#loading ??= this.#read().finally(() => {
+      this.#loading = undefined;
+    });
+    return this.#loading;
+  }
+
+  async #read(): Promise<Loaded> {
+    const [token = '', ca = ''] = await Promise.all(
+      ['token', 'ca.crt'].map(async (file) => (await readFile(join(this.#directory, file), 'utf8')).trim()),
     );
     const before = this.#loaded;
-    // Another authority needs other connections; a renewed token does not.
-    const isSame = before !== undefined && before.ca === ca;
-    const dispatcher = isSame ? before.dispatcher : new Agent({ connect: { ca: ca ?? '' } });
-    if (!isSame) void before?.dispatcher.close();
     this.#loaded = {
-      headers: { authorization: `Bearer ${(token ?? '').trim()}` },
-      dispatcher,
-      ca: ca ?? '',
+      headers: { authorization: `Bearer ${token}` },
+      tls: before?.ca === ca ? before.tls : { ca },
+      token,
+      ca,
       atMs: this.#monotonicMs(),
     };
     return this.#loaded;

@@ -89,7 +89,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     silenceWatches: (isSilent = true) => watches.set(isSilent),
     [Symbol.asyncDispose]: async () => {
       // Its connections end with those of the network, which is all that the server has.
-      await network.close();
+      await network[Symbol.asyncDispose]();
       agent.destroy();
       server.close();
     },

@@ -126,7 +126,7 @@ export class FaultyConnection {
 }
 
 /** A port on the loopback that leads to another one, through a network that can fail. */
-export class FaultyNetwork {
+export class FaultyNetwork implements AsyncDisposable {
   readonly #server: Server;
   readonly #connections = new Set<FaultyConnection>();
   #isRefusing = false;
@@ -192,7 +192,7 @@ export class FaultyNetwork {
     this.#apply({ kind: 'none' });
   }
 
-  async close(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();
     this.reset();

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { KubeClient } from '../../kube-client/kube-client.ts';
-import { isKubeError } from '../../kube-client/kube-error.ts';
+import { retry } from '../../../shared/retry.ts';
+import { isRefusedWith, type KubeClient } from '../../kube-client/kube-client.ts';
+import { apiRetry } from './api-retry.ts';
 import { describeLabels, describeLease, describeNode, describeNodeStatus, type NodeFacts } from './describe-node.ts';
-import { RetryDelay } from './retry-delay.ts';
 
 const leasesPath = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases';
 const renewEveryMs = 10_000;
@@ -14,17 +14,13 @@ export async function keepNode(
   tellRegistered: () => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const retry = new RetryDelay();
-  while (!signal.aborted) {
-    try {
-      await registerNode(kube, facts, signal);
-      break;
-    } catch {
-      // The pod list goes to the same server and tells of it.
-      await retry.wait(signal);
-    }
+  try {
+    // The pod list goes to the same server and tells of failures.
+    await retry(() => registerNode(kube, facts, signal), apiRetry, signal);
+  } catch {
+    return;
   }
-  if (!signal.aborted) tellRegistered();
+  tellRegistered();
   while (!signal.aborted) {
     await renewLease(kube, facts.name, signal).catch(() => undefined);
     await delay(renewEveryMs, undefined, { signal }).catch(() => undefined);
@@ -37,7 +33,7 @@ async function registerNode(kube: KubeClient, facts: NodeFacts, signal: AbortSig
   try {
     await kube.create('/api/v1/nodes', describeNode(facts, Date.now()), { signal });
   } catch (error) {
-    if (!isKubeError(error, 409)) throw error;
+    if (!isRefusedWith(error, 409)) throw error;
     await kube.patch(path, 'strategic', { metadata: { labels: describeLabels(facts) } }, { signal });
   }
   await kube.patch(`${path}/status`, 'strategic', { status: describeNodeStatus(facts, Date.now()) }, { signal });
@@ -48,7 +44,7 @@ async function renewLease(kube: KubeClient, node: string, signal: AbortSignal): 
   try {
     await kube.patch(`${leasesPath}/${node}`, 'merge', { spec: lease.spec }, { signal });
   } catch (error) {
-    if (!isKubeError(error, 404)) throw error;
+    if (!isRefusedWith(error, 404)) throw error;
     await kube.create(leasesPath, lease, { signal });
   }
 }

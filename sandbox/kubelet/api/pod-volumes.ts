@@ -1,5 +1,6 @@
+import { retry } from '../../../shared/retry.ts';
+import { apiRetry } from './api-retry.ts';
 import type { PreparedVolumes } from './prepare-volumes.ts';
-import { RetryDelay } from './retry-delay.ts';
 
 /** Keeps one pod's volumes there and its tokens fresh: tries again until it succeeds or is told to stop. */
 export class PodVolumes {
@@ -47,18 +48,16 @@ export class PodVolumes {
   }
 
   async #run(): Promise<void> {
-    const retry = new RetryDelay();
     let lastMessage: string | undefined;
-    while (!this.#signal.aborted) {
-      try {
-        this.#volumes = await this.#prepare(this.#signal);
-        return;
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        if (message !== lastMessage && !this.#signal.aborted) this.#told.failed(message);
-        lastMessage = message;
-        await retry.wait(this.#signal);
-      }
+    const onFailure = (error: unknown): void => {
+      const message = error instanceof Error ? error.message : String(error);
+      if (message !== lastMessage) this.#told.failed(message);
+      lastMessage = message;
+    };
+    try {
+      this.#volumes = await retry(() => this.#prepare(this.#signal), { ...apiRetry, onFailure }, this.#signal);
+    } catch {
+      // Told to stop.
     }
   }
 }

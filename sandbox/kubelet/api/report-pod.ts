@@ -1,9 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { KubeClient } from '../../kube-client/kube-client.ts';
-import { isKubeError } from '../../kube-client/kube-error.ts';
+import { KubeError } from '../../../shared/kubernetes/kube-answer.ts';
+import { RetryPause } from '../../../shared/retry.ts';
+import { isRefusedWith, type KubeClient } from '../../kube-client/kube-client.ts';
 import type { Condition, Pod, PodStatus } from '../pod/pod.ts';
 import { patchStatus } from '../pod/pod-status.ts';
-import { RetryDelay } from './retry-delay.ts';
+import { apiRetry } from './api-retry.ts';
+
+/** A server that wants more is asked sooner. */
+const maxRetryAfterMs = 5000;
 
 /**
  * Brings one pod's newest status to the API server, however long that takes, and last of all confirms its end: a DELETE
@@ -66,16 +70,17 @@ export class PodReporter {
   }
 
   async #send(): Promise<void> {
-    const retry = new RetryDelay();
+    const pause = new RetryPause(apiRetry);
     while (!this.#signal.aborted && !this.#isGone && this.#hasWork()) {
       try {
         await this.#sendNext();
-        retry.reset();
+        pause.progressed();
       } catch (error) {
         if (this.#signal.aborted) return;
-        if (isKubeError(error, 404, 409) && (await this.#isReplaced())) return this.forget();
-        const retryAfterSeconds = isKubeError(error) ? error.retryAfterSeconds : undefined;
-        await retry.wait(this.#signal, (retryAfterSeconds ?? 0) * 1000);
+        if (isRefusedWith(error, 404, 409) && (await this.#isReplaced())) return this.forget();
+        pause.failed();
+        const retryAfterMs = error instanceof KubeError ? error.retryAfterMs : undefined;
+        await pause.wait(this.#signal, Math.min(retryAfterMs ?? 0, maxRetryAfterMs));
       }
     }
   }
@@ -86,7 +91,7 @@ export class PodReporter {
       const found = await this.#kube.get(this.#path, { signal: this.#signal });
       return found.metadata.uid !== this.#uid;
     } catch (error) {
-      return isKubeError(error, 404);
+      return isRefusedWith(error, 404);
     }
   }
 

@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { findCredentials } from '../../../shared/kubernetes/find-credentials.ts';
-import { KubeConnection, KubeError } from '../../../shared/kubernetes/kube-connection.ts';
+import { KubeError } from '../../../shared/kubernetes/kube-answer.ts';
+import { KubeConnection } from '../../../shared/kubernetes/kube-connection.ts';
 import { ServiceAccount } from '../../../shared/kubernetes/service-account.ts';
 import { testCertificate, testKey } from './scene/test-certificate.ts';
 
@@ -60,7 +61,7 @@ describe('the service account of a pod', () => {
     const connection = new KubeConnection(credentials);
     assert.equal((await connection.request(request)).status, 200);
     assert.deepEqual(mounted.tokens, ['Bearer first']);
-    await connection.close();
+    connection.close();
   });
 
   test('writes an IPv6 address as a URL needs it', async () => {
@@ -85,7 +86,7 @@ describe('the service account of a pod', () => {
     assert.deepEqual([...new Set(mounted.tokens)], ['Bearer first', 'Bearer second']);
     assert.equal(mounted.tokens.indexOf('Bearer second'), 21);
     assert.ok(mounted.connections() <= 2, `${mounted.connections()} connections`);
-    await connection.close();
+    connection.close();
   });
 
   test('goes on with the token it has while the files cannot be read', async () => {
@@ -96,7 +97,7 @@ describe('the service account of a pod', () => {
     await rm(join(mounted.directory, 'token'));
     nowMs = 120_000;
     assert.equal((await connection.request(request)).status, 200);
-    await connection.close();
+    connection.close();
   });
 
   test('talks to nobody whose certificate its authority did not sign', async () => {
@@ -108,7 +109,7 @@ describe('the service account of a pod', () => {
       (error) => error instanceof KubeError && error.status === undefined,
     );
     assert.deepEqual(mounted.tokens, [], 'the token was shown to nobody');
-    await connection.close();
+    connection.close();
   });
 });
 

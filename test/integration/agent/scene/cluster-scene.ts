@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ApiServer, type ApiServerOptions, startApiServer } from '../../../../sandbox/kubernetes/api-server.ts';
+import { kubeconfigOf } from '../../../../sandbox/kubernetes/kubeconfig.ts';
 import type { Node, Pod } from '../../../../sandbox/kubernetes/objects.ts';
 import { budgets, namespaces, nodes, pods, serviceAccounts } from '../../../../sandbox/kubernetes/registry/table.ts';
 import { type MetadataService, startMetadataService } from '../../../../sandbox/metadata/metadata-service.ts';
@@ -177,7 +178,7 @@ export class ClusterScene implements AsyncDisposable {
   /** The path of a kubeconfig for whom this token stands for; without one for an administrator. */
   async kubeconfig(token?: string): Promise<string> {
     const path = join(this.#directory, `kubeconfig-${token ?? 'admin'}`);
-    await writeFile(path, JSON.stringify(kubeconfigOf(this.api.url, token)));
+    await writeFile(path, kubeconfigOf(this.api.url, { token }));
     return path;
   }
 
@@ -250,16 +251,4 @@ export class ClusterScene implements AsyncDisposable {
     await Promise.all([this.api.close(), this.metadata.close(), this.queue.close()]);
     await rm(this.#directory, { recursive: true, force: true });
   }
-}
-
-function kubeconfigOf(server: string, token?: string): object {
-  return {
-    apiVersion: 'v1',
-    kind: 'Config',
-    'current-context': 'scene',
-    // Plain http is refused by the client library unless TLS verification is off.
-    clusters: [{ name: 'scene', cluster: { server, 'insecure-skip-tls-verify': true } }],
-    users: [{ name: 'agent', user: token === undefined ? {} : { token } }],
-    contexts: [{ name: 'scene', context: { cluster: 'scene', user: 'agent' } }],
-  };
 }

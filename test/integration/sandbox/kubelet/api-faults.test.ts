@@ -1,19 +1,24 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { fixedCredentials } from '../../../../sandbox/kube-client/kube-client.ts';
 import type { Pod } from '../../../../sandbox/kubelet/pod/pod.ts';
-import { isAlive, podsPath, startCluster, startScene, startWire, until } from './cluster.ts';
+import { FaultyNetwork } from '../../../support/faulty-network.ts';
+import { isAlive, podsPath, startCluster, startScene, until } from './cluster.ts';
 
 const idle = 'while :; do sleep 0.05; done';
 
 describe('a kubelet whose API server fails', { concurrency: 4 }, () => {
   test('keeps pods running and restarting while the server is away, and reports later', async () => {
     await using scene = await startScene();
-    await using wire = await startWire(scene.api);
-    await using cluster = await startCluster({ server: wire.url, restartBackoffMs: 50 }, scene);
+    await using wire = await FaultyNetwork.start(scene.api.port);
+    await using cluster = await startCluster(
+      { credentials: fixedCredentials(`http://127.0.0.1:${wire.port}`), restartBackoffMs: 50 },
+      scene,
+    );
     await cluster.run('steady', `echo up; ${idle}`);
     await cluster.run('crashing', 'sleep 0.1; exit 4');
     await cluster.podWhen('steady', 'is Running', ({ status }) => status?.phase === 'Running');
-    wire.cut();
+    wire.refuse();
     await cluster.events.next('api-unreachable');
     const before = cluster.events.of('container-started', 'crashing').length;
     await until('two more lives', () => cluster.events.of('container-started', 'crashing')[before + 1]);
@@ -21,7 +26,7 @@ describe('a kubelet whose API server fails', { concurrency: 4 }, () => {
     assert.ok(reported < before + 1, 'nothing gets through a cut wire');
     const [started] = cluster.events.of('container-started', 'steady');
     assert.equal(await isAlive(started?.pid ?? 0), true);
-    wire.mend();
+    wire.restore();
     await cluster.podWhen('crashing', 'tells of its restarts', ({ status }) => {
       return (status?.containerStatuses?.[0]?.restartCount ?? 0) >= before + 1;
     });
@@ -32,19 +37,19 @@ describe('a kubelet whose API server fails', { concurrency: 4 }, () => {
 
   test('learns after a broken watch what happened meanwhile: a new pod, a deleted one, one deleted by force', async () => {
     await using scene = await startScene();
-    await using wire = await startWire(scene.api);
-    await using cluster = await startCluster({ server: wire.url }, scene);
+    await using wire = await FaultyNetwork.start(scene.api.port);
+    await using cluster = await startCluster({ credentials: fixedCredentials(`http://127.0.0.1:${wire.port}`) }, scene);
     for (const name of ['old', 'forced']) {
       await cluster.run(name, `echo up; ${idle}`);
       await cluster.events.line(name, 'up');
     }
-    wire.cut();
+    wire.refuse();
     await cluster.events.next('api-unreachable');
     await cluster.kube.remove(`${podsPath}/old`, { gracePeriodSeconds: 2 });
     await cluster.kube.remove(`${podsPath}/forced`, { gracePeriodSeconds: 0 });
     await cluster.run('new', `echo up; ${idle}`);
     assert.equal(cluster.events.of('pod-seen', 'new').length, 0);
-    wire.mend();
+    wire.restore();
     await cluster.events.line('new', 'up');
     await cluster.events.next('pod-gone', 'old');
     await cluster.events.next('pod-gone', 'forced');
@@ -52,29 +57,29 @@ describe('a kubelet whose API server fails', { concurrency: 4 }, () => {
 
   test('ends and kills on time a pod whose deletion it knows of, although the server is away', async () => {
     await using scene = await startScene();
-    await using wire = await startWire(scene.api);
-    await using cluster = await startCluster({ server: wire.url }, scene);
+    await using wire = await FaultyNetwork.start(scene.api.port);
+    await using cluster = await startCluster({ credentials: fixedCredentials(`http://127.0.0.1:${wire.port}`) }, scene);
     await cluster.run('gs', `trap "" TERM; echo up; ${idle}`);
     await cluster.events.line('gs', 'up');
     await cluster.podWhen('gs', 'is Running', ({ status }) => status?.phase === 'Running');
     await cluster.kube.remove(`${podsPath}/gs`, { gracePeriodSeconds: 2 });
     await cluster.events.next('container-signalled', 'gs');
-    wire.cut();
+    wire.refuse();
     assert.equal((await cluster.events.next('container-exited', 'gs')).exitCode, 137);
     assert.equal((await cluster.pod('gs'))?.status?.phase, 'Running');
-    wire.mend();
+    wire.restore();
     await cluster.events.next('pod-gone', 'gs');
     assert.equal(await cluster.pod('gs'), undefined);
   });
 
   test('starts its pods once the server comes, if it was not there at first', async () => {
     await using scene = await startScene();
-    await using wire = await startWire(scene.api);
-    wire.cut();
-    await using cluster = await startCluster({ server: wire.url }, scene);
+    await using wire = await FaultyNetwork.start(scene.api.port);
+    wire.refuse();
+    await using cluster = await startCluster({ credentials: fixedCredentials(`http://127.0.0.1:${wire.port}`) }, scene);
     await cluster.events.next('api-unreachable');
     await cluster.run('gs', `echo up; ${idle}`);
-    wire.mend();
+    wire.restore();
     await cluster.events.next('node-registered');
     await cluster.events.line('gs', 'up');
   });
@@ -84,7 +89,7 @@ describe('a kubelet whose API server fails', { concurrency: 4 }, () => {
     cluster.api.faults.add({ path: '/n9', fault: { kind: 'reset' }, times: 2 });
     cluster.api.faults.add({ path: '/api/v1/nodes', fault: { kind: 'status', status: 503 }, times: 2 });
     cluster.api.faults.add({ path: 'n9', fault: { kind: 'garbage' }, times: 2 });
-    await using other = await startCluster({ server: cluster.api.url, node: 'n9' });
+    await using other = await startCluster({ credentials: fixedCredentials(cluster.api.url), node: 'n9' });
     await other.events.next('node-registered');
     await until('the lease', async () => {
       const path = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n9';
@@ -106,7 +111,7 @@ describe('a kubelet whose API server fails', { concurrency: 4 }, () => {
       times: 1,
     });
     const statuses: string[] = [];
-    for await (const event of cluster.kube.watch<Pod>(podsPath, { timeoutSeconds: 30 })) {
+    for await (const event of cluster.kube.watch<Pod>(podsPath)) {
       if (event.type === 'BOOKMARK' || event.type === 'ERROR') continue;
       statuses.push(`${event.type} ${event.object.status?.phase}`);
       if (event.type === 'DELETED') break;
@@ -158,7 +163,7 @@ describe('a kubelet whose API server fails', { concurrency: 4 }, () => {
       metadata: { annotations: { mine: 'yes' } },
       spec: { unschedulable: true },
     });
-    await using again = await startCluster({ server: cluster.api.url, labels: { zone: 'a' } });
+    await using again = await startCluster({ credentials: fixedCredentials(cluster.api.url), labels: { zone: 'a' } });
     await again.events.next('node-registered');
     const found = await cluster.kube.get(node);
     assert.equal(found.spec?.['unschedulable'], true);

@@ -1,11 +1,8 @@
-import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { KubeClient } from '../../../../sandbox/kube-client/kube-client.ts';
-import { isKubeError } from '../../../../sandbox/kube-client/kube-error.ts';
+import { fixedCredentials, isRefusedWith, KubeClient } from '../../../../sandbox/kube-client/kube-client.ts';
 import { type Kubelet, type KubeletOptions, startKubelet } from '../../../../sandbox/kubelet/kubelet.ts';
 import type { KubeletEvent } from '../../../../sandbox/kubelet/kubelet-event.ts';
 import type { Container, Pod, PodSpec } from '../../../../sandbox/kubelet/pod/pod.ts';
@@ -79,7 +76,7 @@ export interface Cluster extends Scene {
 
 export async function startScene(options: ApiServerOptions = {}): Promise<Scene> {
   const api = await startApiServer(options);
-  const kube = new KubeClient({ url: api.url });
+  const kube = new KubeClient(fixedCredentials(api.url));
   const root = await realpath(await mkdtemp(join(tmpdir(), 'kubelet-test-')));
   await kube.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'arena' } });
   return {
@@ -98,7 +95,7 @@ export async function startCluster(options: Partial<KubeletOptions> = {}, given?
   const scene = given ?? (await startScene());
   const events = new EventLog();
   const kubelet = await startKubelet({
-    server: scene.api.url,
+    credentials: fixedCredentials(scene.api.url),
     node: 'n1',
     root: scene.root,
     imageEnvironment: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
@@ -147,7 +144,7 @@ export async function getPod(kube: KubeClient, name: string): Promise<Pod | unde
   try {
     return await kube.get<Pod>(`${podsPath}/${name}`);
   } catch (error) {
-    if (isKubeError(error, 404)) return undefined;
+    if (isRefusedWith(error, 404)) return undefined;
     throw error;
   }
 }
@@ -167,55 +164,4 @@ export async function findByArgument(word: string): Promise<number[]> {
     if (line.split('\0').includes(word)) found.push(Number(name));
   }
   return found;
-}
-
-/** A wire to the API server that can be cut: what is open breaks, and what is tried breaks too, until it is mended. */
-export interface Wire extends AsyncDisposable {
-  url: string;
-  cut(): void;
-  mend(): void;
-}
-
-export async function startWire(api: ApiServer): Promise<Wire> {
-  const open = new Set<Socket>();
-  let isCut = false;
-  const server = createServer((near) => {
-    if (isCut) {
-      near.resetAndDestroy();
-      return;
-    }
-    const far = connect(api.port, '127.0.0.1');
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      open.add(one);
-      one.pipe(other);
-      one.on('error', () => other.destroy());
-      one.on('close', () => {
-        open.delete(one);
-        other.destroy();
-      });
-    }
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const breakAll = (): void => {
-    for (const socket of open) socket.resetAndDestroy();
-  };
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    cut() {
-      isCut = true;
-      breakAll();
-    },
-    mend() {
-      isCut = false;
-    },
-    async [Symbol.asyncDispose]() {
-      breakAll();
-      server.close();
-      await once(server, 'close');
-    },
-  };
 }

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { KubeletEvent } from '../../../../sandbox/kubelet/kubelet-event.ts';
+import { kubeconfigOf } from '../../../../sandbox/kubernetes/kubeconfig.ts';
+import { startFaultProxy } from '../../../support/fault-proxy.ts';
+import { testCertificates } from '../../../support/test-certificates.ts';
 import { describePod, EventLog, findByArgument, getPod, isAlive, podsPath, startScene, until } from './cluster.ts';
 
 const main = fileURLToPath(new URL('../../../../sandbox/kubelet/main.ts', import.meta.url));
@@ -53,6 +58,24 @@ function stubbornPod(name: string, word: string): object {
 }
 
 describe('the kubelet as a process', { concurrency: 4 }, () => {
+  test('runs pods of a server that it reaches over TLS, and ends them as late as a real kubelet', async () => {
+    await using scene = await startScene();
+    await using proxy = await startFaultProxy({ target: new URL(scene.api.url), offersHttp2: true });
+    const kubeconfig = join(scene.root, 'kubeconfig');
+    await writeFile(kubeconfig, kubeconfigOf(proxy.url, { ca: testCertificates.first.cert }));
+    const root = join(scene.root, 'kubelet');
+    const flags = ['--kubeconfig', kubeconfig, '--node', 'n1', '--root', root, '--pod-end-delay', '400ms..500ms'];
+    await using kubelet = startProcess(...flags);
+    await kubelet.events.next('node-registered');
+    await scene.kube.create(podsPath, describePod('gs', `trap "exit 0" TERM; echo up; ${idle}`));
+    await kubelet.events.line('gs', 'up');
+    await scene.kube.remove(`${podsPath}/gs`);
+    const exited = await kubelet.events.next('container-exited');
+    await until('the end of the pod', async () => ((await getPod(scene.kube, 'gs')) === undefined ? true : undefined));
+    assert.ok(performance.now() - exited.atMs >= 390, 'the pod is there longer than its container');
+    assert.deepEqual([...new Set(proxy.requests.map(({ httpVersion }) => httpVersion))], ['1.1']);
+  });
+
   test('SIGTERM ends stubborn pods within their 2 s, exit 0, and leaves no process', async () => {
     const word = randomUUID();
     await using scene = await startScene();

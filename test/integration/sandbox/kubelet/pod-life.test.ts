@@ -72,7 +72,7 @@ describe('lives of pods', parallel, () => {
     await using cluster = await startCluster();
     await cluster.run('gs', `trap "exit 3" TERM; echo up; ${idle}`);
     await cluster.events.line('gs', 'up');
-    const api = cluster.kube.watch<Pod>(podsPath, { timeoutSeconds: 30 });
+    const api = cluster.kube.watch<Pod>(podsPath);
     await cluster.kube.remove(`${podsPath}/gs`);
     for await (const event of api) {
       if (event.type !== 'DELETED') continue;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
-import { KubeClient } from '../../../../sandbox/kube-client/kube-client.ts';
+import { fixedCredentials, KubeClient } from '../../../../sandbox/kube-client/kube-client.ts';
 import { PodReporter } from '../../../../sandbox/kubelet/api/report-pod.ts';
 import type { Pod } from '../../../../sandbox/kubelet/pod/pod.ts';
 import { podsPath, until } from './cluster.ts';
@@ -31,7 +31,7 @@ async function startReporter(
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const kube = new KubeClient({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+  const kube = new KubeClient(fixedCredentials(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
   const end = new AbortController();
   return {
     calls,

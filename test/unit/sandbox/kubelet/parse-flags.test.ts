@@ -21,33 +21,44 @@ test('all flags are taken, in their units', () => {
       '--env',
       'LANG=C',
     ],
-    ...['--max-pods', '20', '--start-delay', '300ms', '--restart-backoff', '2m', '--exit-with-parent'],
+    ...[
+      '--max-pods',
+      '20',
+      '--start-delay',
+      '300ms',
+      '--restart-backoff',
+      '2m',
+      '--pod-end-delay',
+      '1500ms..4s',
+      '--exit-with-parent',
+    ],
   ]);
   assert.deepEqual(flags, {
     kind: 'run',
     root: '/tmp/r',
     exitWithParent: true,
     environment: { LANG: 'C' },
+    server: { kind: 'url', url: 'http://127.0.0.1:1', token: 't' },
     options: {
-      server: 'http://127.0.0.1:1',
       node: 'n1',
-      token: 't',
       address: '127.0.0.2',
       labels: { a: 'b', c: 'd=e' },
       maxPods: 20,
       startDelayMs: 300,
       restartBackoffMs: 120_000,
+      podEndDelayMs: { min: 1500, max: 4000 },
     },
   });
 });
 
 test('what is not given is left to the kubelet', () => {
-  const options = { server: 'http://127.0.0.1:1', node: 'n1', labels: {} };
+  const options = { node: 'n1', labels: {} };
   assert.deepEqual(parseFlags(needed), {
     kind: 'run',
     root: undefined,
     exitWithParent: false,
     environment: {},
+    server: { kind: 'url', url: 'http://127.0.0.1:1', token: undefined },
     options,
   });
 });

@@ -1,22 +1,23 @@
-import type { Readable } from 'node:stream';
-
-/** @throws Error when the body is longer than `maxBytes` or breaks off */
-export async function readText(body: Readable, maxBytes: number): Promise<string> {
+/** Throws an Error where the body is longer than `maxBytes` or breaks off. */
+export async function readText(body: AsyncIterable<Buffer>, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
+  for await (const chunk of body) {
     bytes += chunk.length;
-    if (bytes > maxBytes) throw new Error(`answer is longer than ${maxBytes} bytes`);
+    if (bytes > maxBytes) throw new Error(`the answer is longer than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
 }
 
 /** Yields each line that is not empty, without its newline. An unfinished last line is dropped: its end never came. */
-export async function* readLines(body: Readable, maxBytes: number): AsyncGenerator<string, void, undefined> {
+export async function* readLines(
+  body: AsyncIterable<Buffer>,
+  maxBytes: number,
+): AsyncGenerator<string, void, undefined> {
   let pending: Buffer[] = [];
   let pendingBytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
+  for await (const chunk of body) {
     let start = 0;
     for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
       pending.push(chunk.subarray(start, end));
@@ -28,7 +29,7 @@ export async function* readLines(body: Readable, maxBytes: number): AsyncGenerat
     }
     const rest = chunk.subarray(start);
     pendingBytes += rest.length;
-    if (pendingBytes > maxBytes) throw new Error(`line is longer than ${maxBytes} bytes`);
+    if (pendingBytes > maxBytes) throw new Error(`a line is longer than ${maxBytes} bytes`);
     if (rest.length > 0) pending.push(rest);
   }
 }

@@ -1,0 +1,55 @@
+export interface TurnLimits {
+  /** At the same time. */
+  readonly max: number;
+  /** Waiting for a turn; more are refused at once. */
+  readonly maxWaiting: number;
+}
+
+/** Bounds how many callers do something at the same time, and how many wait for it. */
+export class Turns {
+  readonly #limits: TurnLimits;
+  readonly #waiting = new Set<() => void>();
+  #underWay = 0;
+
+  constructor(limits: TurnLimits) {
+    this.#limits = limits;
+  }
+
+  /** Resolves, first come first served, with the function that ends the turn. Rejects where too many wait, or with the signal's reason. */
+  async take(signal: AbortSignal): Promise<() => void> {
+    signal.throwIfAborted();
+    const { max, maxWaiting } = this.#limits;
+    if (this.#underWay < max) this.#underWay++;
+    else if (this.#waiting.size >= maxWaiting) throw new Error(`More than ${maxWaiting} calls are waiting`);
+    else await this.#wait(signal);
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      this.#passOn();
+    };
+  }
+
+  /** A turn that ends goes to the next caller as it is, so nobody can come between. */
+  #passOn(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) this.#underWay--;
+    else next();
+  }
+
+  #wait(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        this.#waiting.delete(go);
+        reject(signal.reason);
+      };
+      const go = () => {
+        this.#waiting.delete(go);
+        signal.removeEventListener('abort', leave);
+        resolve();
+      };
+      this.#waiting.add(go);
+      signal.addEventListener('abort', leave, { once: true });
+    });
+  }
+}
