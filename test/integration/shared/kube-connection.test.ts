@@ -178,12 +178,8 @@ describe('a connection to the Kubernetes API', { concurrency: 4 }, () => {
     const here = await scene(t);
     await here.get('/before');
     here.proxy.network.silence();
-    for (let call = 0; call < 2; call++)
-      await assert.rejects(here.get('/lost'), /no (answer|connection) within \d{4} ms/);
-    const began = performance.now();
-    const lost = assert.rejects(here.get('/lost'), /no connection within/);
-    await lost;
-    assert.ok(performance.now() - began >= 1900);
+    for (let call = 0; call < 3; call++)
+      await assert.rejects(here.get('/lost'), /no (answer|connection) within [2-5]000 ms/);
     here.proxy.network.restore();
     assert.equal((await here.get('/after')).status, 200);
   });
