@@ -1,5 +1,5 @@
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
-import type { PortRange, PortRequest } from '../settings/parse-setting.ts';
+import { type PortRange, type PortRequest, singlePorts } from '../settings/parse-setting.ts';
 import type { LeasedPort, PortLease, PortLeases } from './port-lease.ts';
 import type { Probe } from './probe-port.ts';
 
@@ -32,15 +32,18 @@ export async function leasePorts(options: LeasePortsOptions): Promise<LeasedPort
     // Pinned ones first, so that no other request takes them by chance.
     const pinned = new Map<PortRequest, number>();
     for (const request of requests)
-      if (request.pinned !== undefined) pinned.set(request, await takePinned(request, request.pinned, options, held));
+      if (request.pinned !== undefined) {
+        for (const single of singlePorts(request)) await takePinned(single, options, held);
+        pinned.set(request, request.pinned);
+      }
     // All others at the same time: the game waits for them. Each is settled before an error gives all of them back.
     const others = requests.filter((request) => !pinned.has(request));
     const taken = await Promise.allSettled(others.map((request) => takeAny(request, options, held)));
-    const ports = requests.map((request): LeasedPort => {
-      const { name, protocol } = request;
+    const ports = requests.flatMap((request): readonly LeasedPort[] => {
       const result = taken[others.indexOf(request)];
       if (result?.status === 'rejected') throw result.reason;
-      return { name, protocol, port: result?.value ?? pinned.get(request) ?? 0 };
+      const first = result?.value ?? pinned.get(request) ?? 0;
+      return singlePorts(request).map(({ name, protocol }, index) => ({ name, protocol, port: first + index }));
     });
     return { ports, release };
   } catch (error) {
@@ -49,41 +52,62 @@ export async function leasePorts(options: LeasePortsOptions): Promise<LeasedPort
   }
 }
 
+/** Takes the ports of one request, which follow each other: all or none. Resolves with the first of them. */
 async function takeAny(
-  { name }: PortRequest,
+  { name, count }: PortRequest,
   options: LeasePortsOptions,
   held: Map<number, PortLease>,
 ): Promise<number> {
-  const { range, leases, probe, random } = options;
+  const { range, random } = options;
   const size = range.last - range.first + 1;
   // Wrappers that start together should not queue up behind each other.
   const start = Math.floor(random() * size);
   let leased = 0;
   for (let step = 0; step < size; step++) {
-    const port = range.first + ((start + step) % size);
-    const lease = held.has(port) ? undefined : await leases.take(port);
-    if (lease === undefined) {
-      leased++;
-      continue;
-    }
-    if ((await probe(port, 'udp+tcp')) === 'free') {
-      held.set(port, lease);
-      return port;
-    }
-    await lease.release();
+    const first = range.first + ((start + step) % size);
+    if (first + count - 1 > range.last) continue;
+    const outcome = await takeRun(first, count, options, held);
+    if (outcome.kind === 'taken') return first;
+    if (outcome.kind === 'leased') leased++;
+    // No run that begins before the port that is not to be had can hold.
+    step += outcome.index;
   }
+  const where = `${range.first}-${range.last}`;
   throw new FatalError(
-    `Cannot lease a port for ${name}: all ${size} ports of ${range.first}-${range.last} are taken (${leased} leased, ${size - leased} in use)`,
+    count > 1
+      ? `Cannot lease ports for ${name}: no ${count} in a row are free in ${where}`
+      : `Cannot lease a port for ${name}: all ${size} ports of ${where} are taken (${leased} leased, ${size - leased} in use)`,
     { status: exitStatus.unavailable },
   );
 }
 
+type RunOutcome = { readonly kind: 'taken' } | { readonly kind: 'leased' | 'in-use'; readonly index: number };
+
+async function takeRun(
+  first: number,
+  count: number,
+  { leases, probe }: LeasePortsOptions,
+  held: Map<number, PortLease>,
+): Promise<RunOutcome> {
+  const run: PortLease[] = [];
+  const giveBack = () => Promise.all(run.map((lease) => lease.release()));
+  for (let index = 0; index < count; index++) {
+    const port = first + index;
+    const lease = held.has(port) ? undefined : await leases.take(port);
+    if (lease !== undefined) run.push(lease);
+    if (lease !== undefined && (await probe(port, 'udp+tcp')) === 'free') continue;
+    await giveBack();
+    return { kind: lease === undefined ? 'leased' : 'in-use', index };
+  }
+  for (const lease of run) held.set(lease.port, lease);
+  return { kind: 'taken' };
+}
+
 async function takePinned(
-  { name, protocol }: PortRequest,
-  port: number,
+  { name, protocol, pinned: port = 0 }: PortRequest,
   options: LeasePortsOptions,
   held: Map<number, PortLease>,
-): Promise<number> {
+): Promise<void> {
   // UDP and TCP of one number may carry two names: the lease is one.
   const lease = held.get(port) ?? (await options.leases.take(port));
   if (lease === undefined)
@@ -92,7 +116,7 @@ async function takePinned(
     });
   held.set(port, lease);
   const found = await options.probe(port, protocol);
-  if (found === 'free') return port;
+  if (found === 'free') return;
   const isForbidden = found === 'forbidden';
   throw new FatalError(
     `Cannot lease port ${port} for ${name}: ${isForbidden ? 'this user may not bind it' : `its ${protocol} is in use`}`,

@@ -1,5 +1,13 @@
 import type { Counter, List } from '../agones/model/sdk-model.ts';
-import type { Action, PortRange, PortRequest, Property, ReadyRule, Template } from './parse-setting.ts';
+import {
+  type Action,
+  type PortRange,
+  type PortRequest,
+  type Property,
+  type ReadyRule,
+  singlePorts,
+  type Template,
+} from './parse-setting.ts';
 
 /** What a wrapper is told to do. Times are in milliseconds; undefined means off, or not known. */
 export interface WrapperConfig {
@@ -55,12 +63,13 @@ export function contradictions(config: WrapperConfig, command: readonly string[]
   if (command[0] === undefined || command[0] === '')
     found.push('Missing the game: expected spotable-wrapper [flags] -- GAME [ARG...]');
   if (config.ports.length === 0) found.push('Missing --port: expected at least one');
-  found.push(...portContradictions(config.ports));
-  const names = config.ports.map(({ name }) => name);
+  const ports = config.ports.flatMap(singlePorts);
+  found.push(...portContradictions(ports));
+  const names = ports.map(({ name }) => name);
   for (const name of readyNames(config.ready))
     if (!names.includes(name))
       found.push(`Invalid --ready ${config.ready.kind}:${name}: expected one of the ports ${names.join(', ')}`);
-  if (config.ready.kind === 'tcp' && tcpPort(config.ports, config.ready.name) === undefined)
+  if (config.ready.kind === 'tcp' && tcpPort(ports, config.ready.name) === undefined)
     found.push('Invalid --ready tcp: expected a port with tcp among --port');
   if (config.sdk === undefined && config.ready.kind !== 'sdk')
     for (const [flag, count] of [

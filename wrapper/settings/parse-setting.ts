@@ -3,10 +3,12 @@ import type { PortProtocol } from '../../shared/events/event.ts';
 import type { Parse } from '../../shared/settings/setting.ts';
 import { type ForwardedSignal, isForwardedSignal } from '../signal-numbers.ts';
 
-/** `SERVER_PORT=udp`, or with a fixed number `SERVER_PORT=udp:27015`. */
+/** `SERVER_PORT=udp`, with a fixed number `SERVER_PORT=udp:27015`, and of three adjacent ports `GAME=udp*3`. */
 export interface PortRequest {
   readonly name: string;
   readonly protocol: PortProtocol;
+  /** So many ports in a row. */
+  readonly count: number;
   /** undefined: any free one of the range. */
   readonly pinned: number | undefined;
 }
@@ -47,17 +49,34 @@ export interface Property {
   readonly value: string;
 }
 
+/** The requests for each single port: `GAME`, `GAME_2`, `GAME_3`. */
+export function singlePorts({ name, protocol, count, pinned }: PortRequest): readonly PortRequest[] {
+  return Array.from({ length: count }, (_, index) => ({
+    name: index === 0 ? name : `${name}_${index + 1}`,
+    protocol,
+    count: 1,
+    pinned: pinned === undefined ? undefined : pinned + index,
+  }));
+}
+
+/** More than any game takes of its own accord. */
+const maxAdjacentPorts = 16;
+
 const portName = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 
 export const portRequest: Parse<PortRequest> = (text) => {
-  const expected = 'NAME=udp, tcp or udp+tcp, with :PORT to pin it (SERVER_PORT=udp:27015)';
-  const match = /^([^=]+)=(udp|tcp|udp\+tcp)(?::(\d{1,5}))?$/.exec(text);
-  const [, name = '', protocol, digits] = match ?? [];
+  const expected =
+    'NAME=udp, tcp or udp+tcp, with *COUNT for adjacent ports (GAME=udp*3), with :PORT to pin it (SERVER_PORT=udp:27015)';
+  const match = /^([^=]+)=(udp|tcp|udp\+tcp)(?:\*(\d{1,2}))?(?::(\d{1,5}))?$/.exec(text);
+  const [, name = '', protocol, times = '1', digits] = match ?? [];
   if (match === null || !portName.test(name)) return { expected };
+  const count = Number(times);
+  if (count < 1 || count > maxAdjacentPorts) return { expected: `${expected}; a count is 1 to ${maxAdjacentPorts}` };
   const pinned = digits === undefined ? undefined : Number(digits);
-  if (pinned !== undefined && !isPort(pinned)) return { expected: `${expected}; a port is 1 to 65535` };
+  if (pinned !== undefined && !(isPort(pinned) && isPort(pinned + count - 1)))
+    return { expected: `${expected}; a port is 1 to 65535` };
   if (name.startsWith('SPOTABLE_')) return { expected: `${expected}; names in SPOTABLE_ are taken` };
-  return { value: { name, protocol: protocol as PortProtocol, pinned } };
+  return { value: { name, protocol: protocol as PortProtocol, count, pinned } };
 };
 
 export const portRange: Parse<PortRange> = (text) => {

@@ -38,8 +38,8 @@ function orNone<T>(parse: Parse<T>): Parse<T | undefined> {
 }
 
 const seedPorts: readonly PortRequest[] = [
-  { name: 'SERVER_PORT', protocol: 'udp+tcp', pinned: undefined },
-  { name: 'RCON_PORT', protocol: 'tcp', pinned: undefined },
+  { name: 'SERVER_PORT', protocol: 'udp+tcp', count: 1, pinned: undefined },
+  { name: 'RCON_PORT', protocol: 'tcp', count: 1, pinned: undefined },
 ];
 
 const queueUrl: Parse<string> = (value) => {
@@ -58,7 +58,7 @@ export const wrapperSettings: WrapperSettings = {
     {
       flag: 'port',
       env: 'SPOTABLE_PORTS',
-      placeholder: 'NAME=udp|tcp|udp+tcp[:PORT]',
+      placeholder: 'NAME=udp|tcp|udp+tcp[*COUNT][:PORT]',
       help: 'a port to lease; the first one is what players connect to',
     },
     portRequest,

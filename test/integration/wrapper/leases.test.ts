@@ -8,7 +8,7 @@ import { abstractLeases } from '../../../wrapper/ports/abstract-leases.ts';
 import { leaseDirectory } from '../../../wrapper/ports/lease-directory.ts';
 import { leasePorts } from '../../../wrapper/ports/lease-ports.ts';
 import { probePort } from '../../../wrapper/ports/probe-port.ts';
-import { type Afterwards, temporaryFolder, WrapperProcess } from './wrapper-process.ts';
+import { type Afterwards, eventually, fixture, temporaryFolder, WrapperProcess } from './wrapper-process.ts';
 
 /** Below the ports that the kernel gives to connections, and below our own default range: other tests do not come here. */
 async function someFreePort(): Promise<number> {
@@ -55,6 +55,17 @@ suite('A port', () => {
     const port = await occupyTcp(t, '127.0.0.1');
     assert.deepEqual([await probePort(port, 'udp+tcp'), await probePort(port, 'udp')], ['busy', 'free']);
   });
+});
+
+test('Games that take the next ports unasked run side by side, each in a run of its own', async (t) => {
+  const first = await someFreePort();
+  // Room for three of them where they lie without a gap; two find theirs wherever the first one lies.
+  const flags = ['--port', 'GAME=udp*3', '--port-range', `${first}-${first + 8}`];
+  const wrappers = [1, 2].map(() => new WrapperProcess(t, flags, fixture('adjacent-game.ts', '3')));
+  for (const wrapper of wrappers) {
+    await eventually('the game has all three', () => wrapper.output.filter((line) => /^bound/.test(line)).length === 3);
+    await wrapper.said('Game ready');
+  }
 });
 
 for (const kind of ['an abstract socket', 'a lease directory'] as const)
@@ -105,7 +116,7 @@ test('A lease directory gives away what a wrapper that was killed has left, and 
 test('A port that a stranger has taken is passed over, whatever protocol he speaks', async (t) => {
   const first = await occupyUdp(t, 'udp4', '127.0.0.1');
   const range = { first, last: first + 1 };
-  const requests = [{ name: 'GAME', protocol: 'tcp' as const, pinned: undefined }];
+  const requests = [{ name: 'GAME', protocol: 'tcp' as const, count: 1, pinned: undefined }];
   if ((await probePort(first + 1, 'udp+tcp')) !== 'free') return t.skip('the next port is not free');
   const leased = await leasePorts({ requests, range, leases: abstractLeases, probe: probePort, random: () => 0 });
   assert.equal(leased.ports[0]?.port, first + 1);

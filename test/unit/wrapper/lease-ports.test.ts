@@ -10,7 +10,7 @@ import type { PortRequest } from '../../../wrapper/settings/parse-setting.ts';
 
 const range = { first: 20_000, last: 20_009 };
 const free: Probe = async () => 'free';
-const anyPort = (name: string): PortRequest => ({ name, protocol: 'udp+tcp', pinned: undefined });
+const anyPort = (name: string): PortRequest => ({ name, protocol: 'udp+tcp', count: 1, pinned: undefined });
 
 /** The leases of one network namespace, in memory. */
 class MemoryLeases implements PortLeases {
@@ -78,8 +78,73 @@ suite('Leasing ports', () => {
     assert.equal(leases.held.size, 4);
   });
 
+  test('gives adjacent ports in one run, all or none, whoever else looks for some at the same time', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), { minLength: 3, maxLength: 3 }),
+        fc.integer({ min: 20_000, max: 20_029 }),
+        async (starts, busy) => {
+          const leases = new MemoryLeases();
+          const probe: Probe = async (port) => (port === busy ? 'busy' : 'free');
+          const wide = { first: 20_000, last: 20_029 };
+          const requests: PortRequest[] = [
+            { name: 'GAME', protocol: 'udp', count: 3, pinned: undefined },
+            anyPort('R'),
+          ];
+          const all = await Promise.all(
+            starts.map((start) => leasePorts({ requests, range: wide, leases, probe, random: () => start })),
+          );
+          for (const { ports } of all) {
+            assert.deepEqual(
+              ports.map(({ name }) => name),
+              ['GAME', 'GAME_2', 'GAME_3', 'R'],
+            );
+            const [first = 0, second, third] = ports.map(({ port }) => port);
+            assert.deepEqual([second, third], [first + 1, first + 2]);
+          }
+          const taken = all.flatMap((leased) => leased.ports.map(({ port }) => port));
+          assert.equal(new Set(taken).size, 12);
+          assert.ok(!taken.includes(busy));
+          assert.equal(leases.held.size, 12, 'a lease of a run that came to nothing was kept');
+          for (const leased of all) await leased.release();
+          assert.equal(leases.held.size, 0);
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  test('says so where the free ports do not follow each other', async () => {
+    const leases = new MemoryLeases();
+    const probe: Probe = async (port) => (port % 3 === 0 ? 'busy' : 'free');
+    const requests: PortRequest[] = [{ name: 'GAME', protocol: 'udp', count: 3, pinned: undefined }];
+    await assert.rejects(leasePorts({ requests, range, leases, probe, random: () => 0.5 }), {
+      message: 'Cannot lease ports for GAME: no 3 in a row are free in 20000-20009',
+    });
+    assert.equal(leases.held.size, 0);
+  });
+
+  test('pins adjacent ports as one', async () => {
+    const leases = new MemoryLeases();
+    const requests: PortRequest[] = [{ name: 'GAME', protocol: 'udp', count: 2, pinned: 2456 }];
+    const { ports } = await leasePorts({ requests, range, leases, probe: free, random: () => 0 });
+    assert.deepEqual(
+      ports.map(({ name, port }) => [name, port]),
+      [
+        ['GAME', 2456],
+        ['GAME_2', 2457],
+      ],
+    );
+    leases.held.delete(2456);
+    await assert.rejects(
+      leasePorts({ requests, range, leases, probe: free, random: () => 0 }),
+      /2457 for GAME_2: another/,
+    );
+    assert.deepEqual([...leases.held], [2457], 'the first one stayed leased');
+  });
+
   test('keeps a pinned port out of reach of the other requests', async () => {
-    const pinned: PortRequest = { name: 'B', protocol: 'udp', pinned: 20_000 };
+    const pinned: PortRequest = { name: 'B', protocol: 'udp', count: 1, pinned: 20_000 };
     const { ports } = await leasePorts({
       requests: [anyPort('A'), pinned],
       range,
@@ -97,7 +162,7 @@ suite('Leasing ports', () => {
     const probe: Probe = async (_, protocol) => (protocol === 'udp' ? 'free' : 'busy');
     const lease = (protocol: 'udp' | 'tcp') =>
       leasePorts({
-        requests: [{ name: 'A', protocol, pinned: 27_015 }],
+        requests: [{ name: 'A', protocol, count: 1, pinned: 27_015 }],
         range,
         leases: new MemoryLeases(),
         probe,
@@ -110,8 +175,8 @@ suite('Leasing ports', () => {
   test('shares one number between its UDP and its TCP name', async () => {
     const leases = new MemoryLeases();
     const requests: PortRequest[] = [
-      { name: 'A', protocol: 'udp', pinned: 27_015 },
-      { name: 'B', protocol: 'tcp', pinned: 27_015 },
+      { name: 'A', protocol: 'udp', count: 1, pinned: 27_015 },
+      { name: 'B', protocol: 'tcp', count: 1, pinned: 27_015 },
     ];
     const leased = await leasePorts({ requests, range, leases, probe: free, random: () => 0 });
     assert.deepEqual(
@@ -125,7 +190,13 @@ suite('Leasing ports', () => {
   test('says when another game server has the pinned port, or when this user may not bind it', async () => {
     const leases = new MemoryLeases();
     const lease = (probe: Probe) =>
-      leasePorts({ requests: [{ name: 'A', protocol: 'udp', pinned: 53 }], range, leases, probe, random: () => 0 });
+      leasePorts({
+        requests: [{ name: 'A', protocol: 'udp', count: 1, pinned: 53 }],
+        range,
+        leases,
+        probe,
+        random: () => 0,
+      });
     await assert.rejects(
       lease(async () => 'forbidden'),
       { status: exitStatus.noPermission, message: /may not bind it/ },

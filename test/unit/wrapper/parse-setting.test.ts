@@ -24,11 +24,29 @@ suite('A wrapper setting', () => {
     assert.deepEqual(parsedValue(portRequest('SERVER_PORT=udp')), {
       name: 'SERVER_PORT',
       protocol: 'udp',
+      count: 1,
       pinned: undefined,
     });
-    assert.deepEqual(parsedValue(portRequest('P=udp+tcp:27015')), { name: 'P', protocol: 'udp+tcp', pinned: 27_015 });
+    assert.deepEqual(parsedValue(portRequest('P=udp+tcp:27015')), {
+      name: 'P',
+      protocol: 'udp+tcp',
+      count: 1,
+      pinned: 27_015,
+    });
+    assert.deepEqual(parsedValue(portRequest('GAME=udp*3')), {
+      ...{ name: 'GAME', protocol: 'udp' },
+      ...{ count: 3, pinned: undefined },
+    });
+    assert.deepEqual(parsedValue(portRequest('GAME=udp+tcp*2:2456')), {
+      ...{ name: 'GAME', protocol: 'udp+tcp' },
+      ...{ count: 2, pinned: 2456 },
+    });
     for (const wrong of [
       '',
+      'P=udp*',
+      'P=udp*0',
+      'P=udp*17',
+      'P=udp*2:65535',
       'P',
       'P=',
       'P=sctp',
@@ -93,13 +111,23 @@ function configOf(...argv: string[]): WrapperConfig {
 suite('The wrapper as a whole', () => {
   test("has the seed's two ports where none is named", () => {
     assert.deepEqual(configOf().ports, [
-      { name: 'SERVER_PORT', protocol: 'udp+tcp', pinned: undefined },
-      { name: 'RCON_PORT', protocol: 'tcp', pinned: undefined },
+      { name: 'SERVER_PORT', protocol: 'udp+tcp', count: 1, pinned: undefined },
+      { name: 'RCON_PORT', protocol: 'tcp', count: 1, pinned: undefined },
     ]);
   });
 
   const wrong: readonly [string, string[], RegExp][] = [
     ['a port named twice', ['--port', 'A=udp', '--port', 'A=tcp'], /--port A=tcp: expected each name once/],
+    [
+      'a name that adjacent ports have',
+      ['--port', 'A=udp*2', '--port', 'A_2=tcp'],
+      /--port A_2=tcp: expected each name once/,
+    ],
+    [
+      'a number that adjacent ports have',
+      ['--port', 'A=udp*3:9', '--port', 'B=udp:11'],
+      /--port B=udp:11: A_3 has that port/,
+    ],
     ['a number pinned twice', ['--port', 'A=udp:9', '--port', 'B=udp+tcp:9'], /--port B=udp\+tcp:9: A has that port/],
     [
       'readiness of a port that is not there',
