@@ -17,7 +17,7 @@ import {
 import { createGameFiles, type GameFiles } from './game/game-files.ts';
 import { unsaidStatus } from './game/status-file.ts';
 import { SupervisedGame } from './game/supervised-game.ts';
-import type { EndCause } from './life/end-plan.ts';
+import { type EndCause, killAtMs } from './life/end-plan.ts';
 import type { LifeEvents } from './life/life-events.ts';
 import { type Effect, endOf, exitStatusOf, initialLife, type Life, statusOf } from './life/lifecycle.ts';
 import type { AgentSide } from './link/agent-side.ts';
@@ -141,6 +141,7 @@ export class GameServer {
       sdk: this.#sdk,
       env: gameEnvironment(this.#facts()),
       placeholders: () => placeholders(this.#facts(), context.clock.now()),
+      killAtMs: () => (this.#life.phase === 'ending' ? killAtMs(this.#life) : undefined),
     });
     this.#sdk?.supervise(this.#game);
     this.#inBackground(this.#reporter.run(signal));

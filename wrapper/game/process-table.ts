@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { hasCode } from '../../shared/system-error.ts';
 
 export interface ProcessEntry {
   readonly pid: number;
+  /** As the kernel cuts it: 15 characters at most. */
+  readonly name: string;
   readonly state: string;
   readonly parent: number;
   readonly group: number;
@@ -17,6 +20,7 @@ export function parseProcessStat(stat: string): ProcessEntry | undefined {
   const [state = '', parent, group, session] = fields;
   const entry = {
     pid: Number.parseInt(stat, 10),
+    name: stat.slice(stat.indexOf('(') + 1, nameEnd),
     state,
     parent: Number(parent),
     group: Number(group),
@@ -47,45 +51,119 @@ export function selectTree(
   return [...tree.values()];
 }
 
-/** The game's living processes. Empty where there is no /proc. */
-export function findGameProcesses(root: number, mark: string): readonly ProcessEntry[] {
+export interface GameProcessList {
+  readonly entries: readonly ProcessEntry[];
+  /** False: the game may have processes that we are not allowed to see, or to recognise. */
+  readonly isComplete: boolean;
+}
+
+/** The game's living processes. None where there is no /proc. */
+export function findGameProcesses(root: number, mark: string): GameProcessList {
   const entries = readProcesses();
   const own = entries.find(({ pid }) => pid === process.pid);
-  // Older processes than ourselves are not worth the look into their environment.
-  const isCandidate = ({ pid, startTime }: ProcessEntry) => pid !== process.pid && startTime >= (own?.startTime ?? 0);
-  return selectTree(entries, root, (entry) => isCandidate(entry) && hasEnvironmentEntry(entry.pid, mark));
+  const ancestors = ancestorsOf(process.pid, entries);
+  // With `hidepid` not even the game's first process is listed once it has changed its user.
+  let isComplete = entries.some(({ pid }) => pid === root) || !isRunning(root);
+  const isMarked = ({ pid, parent, startTime }: ProcessEntry) => {
+    // Older processes than ourselves are not worth the look into their environment.
+    if (pid === process.pid || startTime < (own?.startTime ?? 0)) return false;
+    const isGame = hasEnvironmentEntry(pid, mark);
+    // An orphan belongs to the init of its container, or to whoever takes orphans in its place.
+    if (isGame === undefined && ancestors.has(parent)) isComplete = false;
+    return isGame ?? false;
+  };
+  return { entries: selectTree(entries, root, isMarked), isComplete };
+}
+
+/** The processes above `pid`, PID 1 included. */
+function ancestorsOf(pid: number, entries: readonly ProcessEntry[]): ReadonlySet<number> {
+  const parents = new Map(entries.map((entry) => [entry.pid, entry.parent]));
+  const found = new Set([1]);
+  for (let above = parents.get(pid); above !== undefined && above > 0; above = parents.get(above)) found.add(above);
+  return found;
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return hasCode(error, 'EPERM');
+  }
+}
+
+/** Whether /proc leaves out processes of other users (`hidepid`). */
+export function hidesProcesses(): boolean {
+  const mounts = readText('/proc/self/mounts')?.split('\n') ?? [];
+  return mounts.some((line) => /^\S+ \/proc proc \S*hidepid=(?!0|off)/.test(line));
 }
 
 function readProcesses(): ProcessEntry[] {
   const entries: ProcessEntry[] = [];
   for (const name of listDirectory('/proc')) {
     if (!/^\d+$/.test(name)) continue;
-    const stat = readText(`/proc/${name}/stat`);
-    const entry = stat === undefined ? undefined : parseProcessStat(stat);
+    const entry = readProcess(Number(name));
     if (entry !== undefined) entries.push(entry);
   }
   return entries;
 }
 
-function hasEnvironmentEntry(pid: number, mark: string): boolean {
-  return readText(`/proc/${pid}/environ`)?.split('\0').includes(mark) ?? false;
+/** undefined: we may not look. */
+function hasEnvironmentEntry(pid: number, entry: string): boolean | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(entry);
+  } catch (error) {
+    return isForbidden(error) ? undefined : false;
+  }
 }
 
-/** The sockets that a process has open, by inode number; undefined where we may not look. */
+/**
+ * The sockets that a process has open, by inode number; undefined where we may not look. Root without CAP_SYS_PTRACE may list another
+ * user's descriptors, but not read where they lead.
+ */
 export function socketInodes(pid: number): ReadonlySet<number> | undefined {
   const folder = `/proc/${pid}/fd`;
   const inodes = new Set<number>();
   try {
     for (const descriptor of readdirSync(folder)) {
-      const target = readLink(`${folder}/${descriptor}`);
-      const inode = /^socket:\[(\d+)\]$/.exec(target ?? '')?.[1];
-      if (inode !== undefined) inodes.add(Number(inode));
+      const inode = socketInode(`${folder}/${descriptor}`);
+      if (inode !== undefined) inodes.add(inode);
     }
-  } catch {
-    // Gone meanwhile, or of another user.
-    return undefined;
+  } catch (error) {
+    return isForbidden(error) ? undefined : inodes;
   }
   return inodes;
+}
+
+/** undefined: no socket, or closed meanwhile. Throws where we may not look. */
+export function socketInode(descriptor: string): number | undefined {
+  try {
+    const digits = /^socket:\[(\d+)\]$/.exec(readlinkSync(descriptor))?.[1];
+    return digits === undefined ? undefined : Number(digits);
+  } catch (error) {
+    if (isForbidden(error)) throw error;
+    return undefined;
+  }
+}
+
+export function isForbidden(error: unknown): boolean {
+  return hasCode(error, 'EACCES', 'EPERM');
+}
+
+/** What a process does with a signal; undefined: we may not look, or it has ended. `number` as the kernel counts. */
+export function reactionOf(pid: number, number: number): 'caught' | 'ignored' | 'default' | undefined {
+  const status = readText(`/proc/${pid}/status`);
+  if (status === undefined) return undefined;
+  const isIn = (set: 'SigCgt' | 'SigIgn') => {
+    const mask = new RegExp(`^${set}:\\s*([0-9a-f]+)`, 'm').exec(status)?.[1];
+    return mask !== undefined && (BigInt(`0x${mask}`) & (1n << BigInt(number - 1))) !== 0n;
+  };
+  if (isIn('SigCgt')) return 'caught';
+  return isIn('SigIgn') ? 'ignored' : 'default';
+}
+
+export function readProcess(pid: number): ProcessEntry | undefined {
+  const stat = readText(`/proc/${pid}/stat`);
+  return stat === undefined ? undefined : parseProcessStat(stat);
 }
 
 function listDirectory(path: string): readonly string[] {
@@ -99,14 +177,6 @@ function listDirectory(path: string): readonly string[] {
 function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
-function readLink(path: string): string | undefined {
-  try {
-    return readlinkSync(path);
   } catch {
     return undefined;
   }

@@ -4,7 +4,7 @@ import type { PortProtocol } from '../../shared/events/event.ts';
 import type { LeasedPort } from '../ports/port-lease.ts';
 import { tcpPort } from '../settings/config.ts';
 import type { ReadyRule } from '../settings/parse-setting.ts';
-import { socketInodes } from './process-table.ts';
+import type { PortHolders } from './port-holders.ts';
 import { type BoundSocket, readBoundSockets, readListeningHosts } from './socket-table.ts';
 
 /** undefined: all is well. Otherwise what is missing, for a person to read. */
@@ -15,8 +15,7 @@ export interface ReadyCheckOptions {
   readonly startedAtMs: number;
   /** How long the game has been running, by a clock that nobody sets. */
   readonly ageMs: () => number;
-  /** The game's living processes. */
-  readonly processes: () => readonly number[];
+  readonly holders: Pick<PortHolders, 'isOwn'>;
   /** Resolved once the game has written the line of `log:`. */
   readonly hasLogged: () => boolean;
   /** The game has said Ready() to the SDK server. */
@@ -24,23 +23,40 @@ export interface ReadyCheckOptions {
 }
 
 export function readyCheck(rule: ReadyRule, options: ReadyCheckOptions): ReadyCheck {
-  const { ports, startedAtMs, ageMs, processes, hasLogged, hasSaidReady } = options;
+  const { ports, startedAtMs, ageMs, holders, hasLogged, hasSaidReady } = options;
+  const andKeepsPort = (check: () => string | undefined) =>
+    keepingPort(check, boundCheck(wantedPorts([], ports), holders));
   switch (rule.kind) {
     case 'bound':
-      return boundCheck(wantedPorts(rule.names, ports), processes);
+      return boundCheck(wantedPorts(rule.names, ports), holders);
     case 'tcp': {
       const port = tcpPort(ports, rule.name)?.port ?? 0;
       return async () => ((await isAccepting(port)) ? undefined : `nothing accepts on TCP port ${port}`);
     }
     case 'log':
-      return async () => (hasLogged() ? undefined : `no output line matches ${rule.pattern.source}`);
+      return andKeepsPort(() => (hasLogged() ? undefined : `no output line matches ${rule.pattern.source}`));
     case 'file':
-      return async () => (isWrittenSince(rule.path, startedAtMs) ? undefined : `${rule.path} is not there`);
+      return andKeepsPort(() => (isWrittenSince(rule.path, startedAtMs) ? undefined : `${rule.path} is not there`));
     case 'delay':
-      return async () => (ageMs() >= rule.ms ? undefined : 'still too young');
+      return andKeepsPort(() => (ageMs() >= rule.ms ? undefined : 'still too young'));
     case 'sdk':
-      return async () => (hasSaidReady() ? undefined : 'the game has not said Ready()');
+      return andKeepsPort(() => (hasSaidReady() ? undefined : 'the game has not said Ready()'));
   }
+}
+
+/**
+ * Some rules hold for good once they do. A game that has had its port then, or since, has to keep it: a server that has closed it takes no
+ * players, whatever else lives on in its process.
+ */
+function keepingPort(check: () => string | undefined, boundCheck: ReadyCheck): ReadyCheck {
+  let hasBeenBound = false;
+  return async () => {
+    const missing = check();
+    if (missing !== undefined) return missing;
+    const problem = await boundCheck();
+    hasBeenBound ||= problem === undefined;
+    return hasBeenBound ? problem : undefined;
+  };
 }
 
 interface WantedPort extends LeasedPort {
@@ -55,17 +71,22 @@ function wantedPorts(names: readonly string[], ports: readonly LeasedPort[]): re
 }
 
 /** Looks at the ports one by one; the first that is missing is the answer. */
-function boundCheck(wanted: readonly WantedPort[], processes: () => readonly number[]): ReadyCheck {
-  const isOwn = new Map(wanted.map(({ port }) => [port, ownershipCheck(processes)]));
+function boundCheck(wanted: readonly WantedPort[], holders: Pick<PortHolders, 'isOwn'>): ReadyCheck {
   return async () => {
     for (const port of wanted) {
       const name = `${port.name} (${port.protocol} ${port.port})`;
       const sockets = findBound(port);
       if (sockets === undefined) return `${name} is not bound`;
-      if (isOwn.get(port.port)?.(sockets) === false) return `${name} is bound by another program`;
+      if (holders.isOwn(sockets) === false) return `${name} is bound by another program`;
     }
     return undefined;
   };
+}
+
+/** Whether the port is bound, and on addresses of this machine alone: nobody else can come. */
+export function isOnLoopbackAlone(port: LeasedPort): boolean {
+  const sockets = protocolsOf(port.protocol).flatMap((one) => readBoundSockets(one, new Set([port.port])));
+  return sockets.length > 0 && sockets.every(({ isLoopback }) => isLoopback);
 }
 
 function findBound({ port, protocol, needsAll }: WantedPort): readonly BoundSocket[] | undefined {
@@ -82,23 +103,6 @@ function findBound({ port, protocol, needsAll }: WantedPort): readonly BoundSock
 
 function protocolsOf(protocol: PortProtocol): readonly ('udp' | 'tcp')[] {
   return protocol === 'udp+tcp' ? ['udp', 'tcp'] : [protocol];
-}
-
-/** Asks whether one of the sockets is the game's. Whoever had it last is asked first: looking through all of /proc costs milliseconds. */
-function ownershipCheck(processes: () => readonly number[]): (sockets: readonly BoundSocket[]) => boolean {
-  let owners: readonly number[] = [];
-  return (sockets) => {
-    if (owners.some((pid) => hasOneOf(pid, sockets) === true)) return true;
-    const answers = processes().map((pid) => ({ pid, has: hasOneOf(pid, sockets) }));
-    owners = answers.filter(({ has }) => has === true).map(({ pid }) => pid);
-    // A game that has changed its user cannot be looked into; the lease alone then says that the port is its own.
-    return owners.length > 0 || answers.some(({ has }) => has === undefined);
-  };
-}
-
-function hasOneOf(pid: number, sockets: readonly BoundSocket[]): boolean | undefined {
-  const inodes = socketInodes(pid);
-  return inodes === undefined ? undefined : sockets.some(({ inode }) => inodes.has(inode));
 }
 
 const connectLimitMs = 1000;

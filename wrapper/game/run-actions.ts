@@ -6,15 +6,19 @@ import { fillIn, type Placeholders } from './placeholders.ts';
 import type { Game } from './start-game.ts';
 
 export interface ActionContext {
-  readonly game: Pick<Game, 'signal' | 'console' | 'pid'>;
+  readonly game: Pick<Game, 'console' | 'pid'>;
+  /** Returns the processes that it has reached. */
+  readonly send: (signal: NodeJS.Signals) => readonly number[];
   readonly clock: Clock;
   readonly log: Log;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly placeholders: () => Placeholders;
+  /** Until the game is killed. It may move. */
+  readonly leftMs: () => number;
   /** Aborts when nothing is to be waited for any more. */
   readonly hurry: AbortSignal;
-  /** Hears of each action that was done. */
-  readonly onDone: (how: string) => void;
+  /** Hears of each action that was done, and of the processes that a signal has reached. */
+  readonly onDone: (how: string, pids?: readonly number[]) => void;
 }
 
 /** Runs the actions one after the other, until the signal aborts. What fails is said in the log, and the next one follows. */
@@ -23,14 +27,29 @@ export async function runActions(
   context: ActionContext,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const action of actions) {
+  for (const [index, action] of actions.entries()) {
     if (signal.aborted) return;
     try {
-      await runAction(action, context, signal);
+      await runAction(action, actions.slice(index + 1), context, signal);
     } catch (err) {
       if (!signal.aborted) context.log.error({ action: describeAction(action), err }, 'Action failed');
     }
   }
+}
+
+/** A wait leaves this to what follows it, or half of the time. */
+const minRestMs = 5000;
+
+/**
+ * How long an action may take, so that one that hangs does not keep the next ones from the game: what is left, less the waits to come,
+ * in equal parts for it and each that follows. The last one has all that is left.
+ */
+export function shareMs(action: Action, following: readonly Action[], leftMs: number): number {
+  const others = following.filter(({ kind }) => kind !== 'wait').length;
+  if (others === 0) return leftMs;
+  if (action.kind === 'wait') return Math.max(leftMs / 2, leftMs - minRestMs);
+  const waitsMs = following.reduce((sum, other) => sum + (other.kind === 'wait' ? other.ms : 0), 0);
+  return (waitsMs < leftMs ? leftMs - waitsMs : leftMs) / (others + 1);
 }
 
 export function describeAction(action: Action): string {
@@ -46,44 +65,92 @@ export function describeAction(action: Action): string {
   }
 }
 
-async function runAction(action: Action, context: ActionContext, signal: AbortSignal): Promise<void> {
-  const { game, clock, hurry, onDone, placeholders } = context;
+async function runAction(
+  action: Action,
+  following: readonly Action[],
+  context: ActionContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const { game, send, clock, hurry, onDone, placeholders } = context;
   switch (action.kind) {
-    case 'signal':
-      if (game.signal(action.signal)) onDone(describeAction(action));
+    case 'signal': {
+      const pids = send(action.signal);
+      if (pids.length > 0) onDone(describeAction(action), pids);
       return;
+    }
     case 'stdin':
       await game.console.writeLine(fillIn(action.text, placeholders()));
       onDone(describeAction(action));
       return;
     case 'exec':
-      await runCommand(fillIn(action.command, placeholders()), context, signal);
+      await runCommand(fillIn(action.command, placeholders()), following, context, signal);
       onDone(describeAction(action));
       return;
-    case 'wait':
-      await clock.sleep(action.ms, AbortSignal.any([signal, hurry])).catch(() => {});
+    case 'wait': {
+      const ms = Math.min(action.ms, shareMs(action, following, context.leftMs()));
+      await clock.sleep(ms, AbortSignal.any([signal, hurry])).catch(() => {});
       return;
+    }
   }
 }
 
-/** Throws where the command cannot run or fails. */
-async function runCommand(command: string, { game, env, log }: ActionContext, signal: AbortSignal): Promise<void> {
+/** Throws where the command cannot run, fails, or takes longer than its share of the time. */
+async function runCommand(
+  command: string,
+  following: readonly Action[],
+  context: ActionContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const { game, env, log } = context;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const shell = spawn('/bin/sh', ['-c', command], {
     env: { ...env, SPOTABLE_GAME_PID: String(game.pid) },
     stdio: ['ignore', 'inherit', 'inherit'],
     detached: true,
   });
-  const onAbort = () => {
+  const end = () => {
     // Its whole group: `sh -c` may have forked the command.
     if (shell.pid !== undefined && shell.exitCode === null) killGroup(shell.pid, log);
   };
-  signal.addEventListener('abort', onAbort, { once: true });
+  const over = new AbortController();
+  const isOver = AbortSignal.any([signal, over.signal]);
+  signal.addEventListener('abort', end, { once: true });
   shell.once('error', reject);
   shell.once('exit', (code, by) =>
     code === 0 ? resolve() : reject(new Error(by === null ? `exit status ${code}` : `ended by ${by}`)),
   );
-  await promise.finally(() => signal.removeEventListener('abort', onAbort));
+  if (following.some(({ kind }) => kind !== 'wait'))
+    void shareOver(following, context, isOver).then((tookMs) => {
+      if (tookMs === undefined) return;
+      reject(new Error(`no end after ${Math.round(tookMs)} ms, its share of the time that is left`));
+      end();
+    });
+  await promise.finally(() => {
+    over.abort();
+    signal.removeEventListener('abort', end);
+  });
+}
+
+/** A share grows and shrinks with the time that is left: it is looked at this often. */
+const shareCheckMs = 250;
+
+/** Resolves when a command has used up its share, with the time that it took; undefined: the signal has aborted. */
+async function shareOver(
+  following: readonly Action[],
+  { clock, leftMs }: ActionContext,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const begunMs = clock.now();
+  for (;;) {
+    const tookMs = clock.now() - begunMs;
+    const overMs = tookMs - shareMs({ kind: 'exec', command: '' }, following, tookMs + leftMs());
+    if (overMs >= 0) return tookMs;
+    const isOver = await clock.sleep(Math.min(Math.ceil(-overMs), shareCheckMs), signal).then(
+      () => false,
+      () => true,
+    );
+    if (isOver) return undefined;
+  }
 }
 
 function killGroup(pid: number, log: Log): void {

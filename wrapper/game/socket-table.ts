@@ -4,6 +4,8 @@ export interface BoundSocket {
   readonly protocol: 'udp' | 'tcp';
   readonly port: number;
   readonly inode: number;
+  /** Bound to an address that only this machine reaches. */
+  readonly isLoopback: boolean;
 }
 
 /** As the kernel numbers TCP states in /proc/net/tcp: only a listening socket takes players. */
@@ -24,7 +26,7 @@ export function parseSocketTable(
     const [, local = '', , state] = fields;
     const port = Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16);
     if (!ports.has(port) || (protocol === 'tcp' && state !== listening)) continue;
-    found.push({ protocol, port, inode: Number(fields[9]) });
+    found.push({ protocol, port, inode: Number(fields[9]), isLoopback: isLoopback(local) });
   }
   return found;
 }
@@ -62,6 +64,15 @@ function hostOf(hexWords: string): string {
 }
 
 const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/**
+ * Whether an end (`ADDRESS:PORT`) is in 127.0.0.0/8, ::1 or IPv4 in IPv6, as the kernel writes them: words of 32 bits in the machine's byte
+ * order, which is little-endian.
+ */
+export function isLoopback(end: string): boolean {
+  const address = end.slice(0, end.indexOf(':'));
+  return /^(?:0{16}FFFF0{4})?.{6}7F$/.test(address) || address === '00000000000000000000000001000000';
+}
 
 function readTable(path: string): string {
   try {

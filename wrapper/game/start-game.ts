@@ -33,8 +33,8 @@ export interface Game {
   /** A line of output has matched. */
   hasLogged(): boolean;
   readonly console: GameConsole;
-  /** To the whole process group. False: nobody is left in it. */
-  signal(signal: NodeJS.Signals): boolean;
+  /** It is about to be killed: its last output is not waited for as long. */
+  hurryOutput(): void;
 }
 
 const notFound = 127;
@@ -47,15 +47,14 @@ export async function startGame(options: GameCommand): Promise<Game> {
   const exited = exitOf(child);
   if (child.stdin !== null) connectInput(child.stdin);
   const output = options.logPattern === undefined ? undefined : watchOutput(child, options.logPattern, options);
-  let isKilled = false;
+  let isHurried = false;
   return {
     pid,
-    exited: output === undefined ? exited : exited.then((exit) => output.drained(isKilled).then(() => exit)),
+    exited: output === undefined ? exited : exited.then((exit) => output.drained(isHurried).then(() => exit)),
     hasLogged: () => output?.hasMatched() ?? false,
     console: new GameConsole(child.stdin, options.clock),
-    signal: (signal) => {
-      isKilled ||= signal === 'SIGKILL';
-      return signalGroup(pid, signal);
+    hurryOutput: () => {
+      isHurried = true;
     },
   };
 }
@@ -91,16 +90,6 @@ function exitOf(child: ChildProcess): Promise<GameExit> {
   const { promise, resolve } = Promise.withResolvers<GameExit>();
   child.once('exit', (code, signal) => resolve(signal === null ? { code: code ?? 0 } : { signal }));
   return promise;
-}
-
-/** False: nobody is left in the group. */
-function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
-  try {
-    return process.kill(-pid, signal);
-  } catch (error) {
-    if (hasCode(error, 'ESRCH')) return false;
-    throw new Error(`Cannot send ${signal} to process group ${pid}`, { cause: error });
-  }
 }
 
 /** Device number of /dev/null, what a container without `stdin: true` has as its input. */

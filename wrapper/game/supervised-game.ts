@@ -1,4 +1,3 @@
-import { hasCode } from '../../shared/system-error.ts';
 import type { GameSdk } from '../agones/game-sdk.ts';
 import { keepChecking } from '../keep-checking.ts';
 import type { LifeEvents } from '../life/life-events.ts';
@@ -6,13 +5,12 @@ import type { LeasedPort } from '../ports/port-lease.ts';
 import type { WrapperConfig } from '../settings/config.ts';
 import type { Action } from '../settings/parse-setting.ts';
 import type { WrapperContext } from '../wrapper-context.ts';
+import { GameTree } from './game-tree.ts';
 import { fillIn, type Placeholders } from './placeholders.ts';
-import { findGameProcesses, type ProcessEntry } from './process-table.ts';
-import { readyCheck } from './ready-check.ts';
+import { isOnLoopbackAlone, readyCheck } from './ready-check.ts';
 import { type ActionContext, runActions } from './run-actions.ts';
-import { readBoundSockets } from './socket-table.ts';
 import { type Game, startGame } from './start-game.ts';
-import { type GameTree, waitForTree } from './wait-for-tree.ts';
+import { waitForTree } from './wait-for-tree.ts';
 import { endsItsContainer, guardGroup, type Watchdog } from './watchdog.ts';
 import { writeConfigFiles } from './write-config-files.ts';
 
@@ -26,19 +24,28 @@ export interface SupervisedGameOptions {
   /** What the game's environment has besides ours. */
   readonly env: Readonly<Record<string, string>>;
   readonly placeholders: () => Placeholders;
+  /** When the game will be killed, in epoch milliseconds, as far as an end is known. */
+  readonly killAtMs: () => number | undefined;
   readonly signal: AbortSignal;
 }
 
+/** When this part of the time is left, those are told who should have heard it from somebody else. */
+const lateShare = 4;
+const maxLateCheckMs = 1000;
+
 /** The running game with everything that watches it. */
-export class SupervisedGame implements GameTree {
+export class SupervisedGame {
   readonly #options: SupervisedGameOptions;
   readonly #game: Game;
-  readonly #mark: string;
+  readonly #tree: GameTree;
   readonly #watchdog: Watchdog | undefined;
   readonly #actions: ActionContext;
   readonly #hurry = new AbortController();
   /** Actions that run, or whose commands are not gone yet. */
   readonly #running = new Set<Promise<void>>();
+  /** Have heard a stop signal, and which one was the last. */
+  readonly #told = new Set<number>();
+  #stopSignal: NodeJS.Signals | undefined;
   #isReady = false;
   #isEnding = false;
   #isKilled = false;
@@ -49,11 +56,16 @@ export class SupervisedGame implements GameTree {
     const { clock, log } = context;
     this.#options = options;
     this.#game = game;
-    this.#mark = mark;
+    this.#tree = new GameTree({ root: game.pid, mark, ports: options.ports });
     this.#watchdog = watchdog;
     const env = environmentOf(options);
     const { signal: hurry } = this.#hurry;
-    this.#actions = { game, clock, log, env, hurry, placeholders, onDone: (how) => this.noteTold(how) };
+    this.#actions = {
+      ...{ game, clock, log, env, hurry, placeholders },
+      send: (name) => this.#sendStop(name),
+      leftMs: () => this.#leftMs(),
+      onDone: (how, pids) => this.noteTold(how, pids),
+    };
   }
 
   /** Throws a FatalError where the game cannot be started. */
@@ -93,7 +105,8 @@ export class SupervisedGame implements GameTree {
   /** From now on the game is not expected to stay; tells the players. */
   warn(): void {
     this.#isEnding = true;
-    this.#run(this.#options.config.warn);
+    const { warn, signalScope } = this.#options.config;
+    this.#run(warn, { ...this.#actions, send: (name) => this.#tree.stop(name, signalScope) });
   }
 
   resume(): void {
@@ -102,8 +115,10 @@ export class SupervisedGame implements GameTree {
 
   stop(signal: 'SIGTERM' | 'SIGINT'): void {
     this.#isEnding = true;
-    const { config } = this.#options;
-    this.#run(config.stop.length > 0 ? config.stop : [{ kind: 'signal', signal }]);
+    const { stop } = this.#options.config;
+    // What is no signal needs a game that is awake as well.
+    if (stop.some(({ kind }) => kind !== 'signal')) this.#tree.wake();
+    this.#run(stop.length > 0 ? stop : [{ kind: 'signal', signal }], this.#actions);
   }
 
   /** What waits among the actions waits no longer. */
@@ -112,12 +127,13 @@ export class SupervisedGame implements GameTree {
   }
 
   forward(signal: NodeJS.Signals): void {
-    this.#signalGroup(signal);
+    this.#tree.forward(signal);
   }
 
   kill(): void {
     this.#isKilled = true;
-    this.signalAll('SIGKILL');
+    this.#game.hurryOutput();
+    this.#tree.sendToAll('SIGKILL');
     this.#options.context.log.warn({}, 'Game killed');
   }
 
@@ -132,40 +148,51 @@ export class SupervisedGame implements GameTree {
   }
 
   processes(): readonly number[] {
-    return this.#tree().map(({ pid }) => pid);
+    return this.#tree.list().entries.map(({ pid }) => pid);
   }
 
-  holdsPort(): boolean {
-    const ports = new Set(this.#options.ports.map(({ port }) => port));
-    return (['udp', 'tcp'] as const).some((protocol) => readBoundSockets(protocol, ports).length > 0);
-  }
-
-  signalAll(signal: 'SIGTERM' | 'SIGKILL'): void {
-    // The group in one step, which no fork escapes; then whoever has left it.
-    if (signal === 'SIGKILL') this.#signalGroup(signal);
-    for (const { pid } of this.#tree()) signalProcess(pid, signal);
-  }
-
-  signalStrays(signal: 'SIGTERM'): void {
-    for (const { pid, group } of this.#tree()) if (group !== this.#game.pid) signalProcess(pid, signal);
-  }
-
-  #run(actions: readonly Action[]): void {
-    const done = runActions(actions, this.#actions, this.#options.signal).finally(() => this.#running.delete(done));
+  #run(actions: readonly Action[], context: ActionContext): void {
+    const done = runActions(actions, context, this.#options.signal).finally(() => this.#running.delete(done));
     this.#running.add(done);
   }
 
-  /** A game that has become another user's is beyond our reach, and no reason to leave it alone. */
-  #signalGroup(signal: NodeJS.Signals): void {
-    try {
-      this.#game.signal(signal);
-    } catch (err) {
-      this.#options.context.log.error({ err }, 'Cannot signal the game');
-    }
+  #leftMs(): number {
+    return (this.#options.killAtMs() ?? Number.POSITIVE_INFINITY) - this.#options.context.clock.now();
   }
 
-  #tree(): readonly ProcessEntry[] {
-    return findGameProcesses(this.#game.pid, this.#mark);
+  #sendStop(signal: NodeJS.Signals): readonly number[] {
+    if (signal === 'SIGKILL') {
+      const pids = this.processes();
+      this.#game.hurryOutput();
+      this.#tree.sendToAll(signal);
+      return pids;
+    }
+    this.#stopSignal = signal;
+    const { signalScope } = this.#options.config;
+    const reached = this.#tree.stop(signal, signalScope);
+    for (const pid of reached) this.#told.add(pid);
+    const isGameTold = reached.some((pid) => this.#tree.holders.known.has(pid));
+    if (signalScope === 'auto' && !isGameTold) void this.#tellOthersLater(signal);
+    return reached;
+  }
+
+  /** A launcher that catches the signal and passes nothing on would leave its game to the kill: it is told itself while there is time. */
+  async #tellOthersLater(signal: NodeJS.Signals): Promise<void> {
+    const { context, signal: over } = this.#options;
+    const lateMs = this.#leftMs() / lateShare;
+    try {
+      while (this.#leftMs() > lateMs)
+        await context.clock.sleep(Math.min(this.#leftMs() - lateMs, maxLateCheckMs), over);
+    } catch {
+      return;
+    }
+    if (!this.#isKilled) this.#tellOthers(signal);
+  }
+
+  #tellOthers(signal: NodeJS.Signals): void {
+    const pids = this.#tree.stopOthers(signal, this.#told);
+    for (const pid of pids) this.#told.add(pid);
+    if (pids.length > 0) this.noteTold(`signal:${signal}`, pids);
   }
 
   #watch(startedAtMs: number): void {
@@ -176,7 +203,7 @@ export class SupervisedGame implements GameTree {
       ports,
       startedAtMs,
       ageMs: () => upMs() - startedUpMs,
-      processes: () => this.processes(),
+      holders: this.#tree.holders,
       hasLogged: () => this.#game.hasLogged(),
       hasSaidReady: () => sdk?.view.isReady ?? false,
     });
@@ -184,6 +211,7 @@ export class SupervisedGame implements GameTree {
       if (lifeEvent.kind === 'game-ready') this.#isReady = true;
       if (lifeEvent.kind === 'game-not-ready') log.warn({ missing: lifeEvent.missing }, 'Game not ready in time');
       lifeEvents.push(sdk?.withHealth(lifeEvent) ?? lifeEvent);
+      if (lifeEvent.kind === 'game-ready') this.#warnOfLoopback();
     };
     const checking = new AbortController();
     keepChecking(check, config, { clock, random, upMs, push }, AbortSignal.any([signal, checking.signal])).catch(
@@ -192,7 +220,7 @@ export class SupervisedGame implements GameTree {
       },
     );
     const watch = {
-      tree: this,
+      tree: this.#tree,
       isEnding: () => this.#isEnding,
       isReady: () => this.#isReady,
       wasKilled: () => this.#isKilled,
@@ -201,7 +229,11 @@ export class SupervisedGame implements GameTree {
       log,
     };
     void this.#game.exited
-      .then((first) => waitForTree(first, watch))
+      .then((first) => {
+        // A launcher that has died of the signal has told nobody.
+        if ('signal' in first && first.signal === this.#stopSignal) this.#tellOthers(first.signal);
+        return waitForTree(first, watch);
+      })
       .then((exit) => {
         checking.abort();
         lifeEvents.push({ kind: 'game-exited', exit });
@@ -209,9 +241,17 @@ export class SupervisedGame implements GameTree {
   }
 
   /** Writes down that the game has been told of its end, and how. */
-  noteTold(how: string): void {
-    this.#options.context.log.info({ how, ...(this.#isTold ? {} : { first: true }) }, 'Game told');
+  noteTold(how: string, pids?: readonly number[]): void {
+    const first = this.#isTold ? {} : { first: true };
+    this.#options.context.log.info({ how, ...(pids === undefined ? {} : { pids }), ...first }, 'Game told');
     this.#isTold = true;
+  }
+
+  #warnOfLoopback(): void {
+    const { config, ports, context } = this.#options;
+    const [port] = ports;
+    if (port === undefined || isLoopbackName(config.advertise) || !isOnLoopbackAlone(port)) return;
+    context.log.warn({ ports: { [port.name]: port.port } }, 'Game listens on loopback alone: no player can reach it');
   }
 }
 
@@ -220,17 +260,12 @@ function watchdogOf(pid: number, context: WrapperContext): Watchdog | undefined 
   return guardGroup(pid, (err) => context.log.warn({ err }, 'No watchdog: the game outlives a wrapper that is killed'));
 }
 
+function isLoopbackName(host: string | undefined): boolean {
+  return host !== undefined && /^(?:127\.|localhost$|::1$)/.test(host);
+}
+
 function environmentOf({ config, context, env }: SupervisedGameOptions): Record<string, string | undefined> {
   const inherited = { ...context.env };
   for (const name of config.hideEnv) delete inherited[name];
   return { ...inherited, ...env };
-}
-
-function signalProcess(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    // Gone already, or a process of another user, which the container's end takes.
-    if (!hasCode(error, 'ESRCH', 'EPERM')) throw error;
-  }
 }

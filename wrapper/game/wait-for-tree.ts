@@ -1,20 +1,11 @@
 import type { Clock } from '../../shared/clock.ts';
 import type { Log } from '../../shared/log.ts';
 import type { GameExit } from '../life/lifecycle.ts';
-
-export interface GameTree {
-  /** The game's living processes. */
-  processes(): readonly number[];
-  /** One of the leased ports is bound. */
-  holdsPort(): boolean;
-  /** Its descendants too, wherever they went. */
-  signalAll(signal: 'SIGTERM' | 'SIGKILL'): void;
-  /** Only those that have left the process group, which no other signal has reached. */
-  signalStrays(signal: 'SIGTERM'): void;
-}
+import type { GameTree } from './game-tree.ts';
+import type { GameProcessList } from './process-table.ts';
 
 export interface TreeWatch {
-  readonly tree: GameTree;
+  readonly tree: Pick<GameTree, 'list' | 'isPortBound' | 'includesGame' | 'sendToAll'>;
   /** The end is under way: what is left may take until the kill. */
   readonly isEnding: () => boolean;
   readonly isReady: () => boolean;
@@ -34,7 +25,8 @@ const killedLimitMs = 2000;
 
 /**
  * The first process has ended; waits for the rest of the game. A launcher that exits 0 may have put the game into the background: then its
- * descendants are the game as long as they hold a port, or until it is ready. Others are leftovers and go.
+ * descendants are the game as long as they hold a port, or until it is ready. Others are leftovers and go. While the end is under way the
+ * game may take until the kill: it has heard the stop itself, or from its launcher.
  */
 export async function waitForTree(
   first: GameExit,
@@ -44,30 +36,28 @@ export async function waitForTree(
   let wasBackground = false;
   let leftoverSinceMs: number | undefined;
   let killedSinceMs: number | undefined;
-  let areStraysTold = false;
+  const isGame = ({ entries }: GameProcessList): boolean =>
+    isEnding() ? tree.includesGame(entries) !== false : isLauncher && (tree.isPortBound() || !isReady());
   for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.5, maxPollMs)) {
-    const processes = tree.processes();
-    if (processes.length === 0) break;
+    const list = tree.list();
+    // A game in the background that we are not allowed to see shows by its port alone.
+    if (list.entries.length === 0 && (list.isComplete || !isLauncher || !tree.isPortBound())) break;
     if (wasKilled()) {
       killedSinceMs ??= upMs();
       if (upMs() - killedSinceMs > killedLimitMs) break;
-    } else if (!isEnding()) {
-      const isBackground = isLauncher && leftoverSinceMs === undefined && (tree.holdsPort() || !isReady());
-      if (isBackground && !wasBackground) log.info({ processes }, 'Game went into the background');
-      wasBackground ||= isBackground;
-      if (!isBackground) leftoverSinceMs = endLeftovers(tree, leftoverSinceMs, upMs());
-    } else if (!areStraysTold) {
-      // The group has heard the stop itself, and may be saving: a second SIGTERM makes some games drop everything.
-      tree.signalStrays('SIGTERM');
-      areStraysTold = true;
+    } else if (leftoverSinceMs !== undefined || !isGame(list))
+      leftoverSinceMs = endLeftovers(tree, leftoverSinceMs, upMs());
+    else if (!isEnding() && !wasBackground) {
+      log.info({ processes: list.entries.map(({ pid }) => pid) }, 'Game went into the background');
+      wasBackground = true;
     }
     await clock.sleep(pollMs);
   }
   return wasBackground && wasKilled() ? { signal: 'SIGKILL' } : first;
 }
 
-function endLeftovers(tree: GameTree, sinceMs: number | undefined, nowMs: number): number {
-  if (sinceMs === undefined) tree.signalAll('SIGTERM');
-  else if (nowMs - sinceMs > leftoverGraceMs) tree.signalAll('SIGKILL');
+function endLeftovers(tree: TreeWatch['tree'], sinceMs: number | undefined, nowMs: number): number {
+  if (sinceMs === undefined) tree.sendToAll('SIGTERM');
+  else if (nowMs - sinceMs > leftoverGraceMs) tree.sendToAll('SIGKILL');
   return sinceMs ?? nowMs;
 }

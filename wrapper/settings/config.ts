@@ -1,4 +1,5 @@
 import type { Counter, List } from '../agones/model/sdk-model.ts';
+import type { SignalScope } from '../game/addressees.ts';
 import {
   type Action,
   type PortRange,
@@ -23,6 +24,8 @@ export interface WrapperConfig {
   readonly warn: readonly Action[];
   /** None: SIGTERM, or the signal that was sent to us. */
   readonly stop: readonly Action[];
+  /** Who gets the signals of `warn` and `stop`. */
+  readonly signalScope: SignalScope;
   readonly stopAtMs: number | undefined;
   readonly gracePeriodMs: number;
   readonly safetyMarginMs: number;

@@ -139,6 +139,16 @@ export const wrapperSettings: WrapperSettings = {
     [],
     'signal:SIGTERM',
   ),
+  signalScope: setting(
+    {
+      flag: 'signal-scope',
+      env: 'SPOTABLE_SIGNAL_SCOPE',
+      placeholder: 'SCOPE',
+      help: 'who gets signals: auto, the first process, the game (holds a port), its group',
+    },
+    oneOf(['auto', 'first', 'game', 'group']),
+    'auto',
+  ),
   stopAtMs: optional(
     {
       flag: 'stop-at',

@@ -48,7 +48,9 @@ suite('Signals', parallel, () => {
     const all = Object.keys(forwardedSignals).map((name) => name.slice(3));
     // Two children of a launcher that lives through everything. In a pipe, because what a shell starts with & ignores SIGINT and SIGQUIT.
     const launcher = `trap : ${Object.values(forwardedSignals).join(' ')}; "${script}" >&2 | "${script}"`;
-    const wrapper = new WrapperProcess(t, ['--grace-period', '1h'], ['sh', '-c', launcher]);
+    // By default the two that stop a game go to a launcher that catches them, and not past it.
+    const flags = ['--grace-period', '1h', '--signal-scope', 'group'];
+    const wrapper = new WrapperProcess(t, flags, ['sh', '-c', launcher]);
     const both = (word: string) =>
       eventually(`both print ${word}`, () => wrapper.output.includes(word) && wrapper.plain.includes(word));
     await both('listening');

@@ -11,6 +11,7 @@ suite('A line of /proc/PID/stat', () => {
     test(`is read past the name ${JSON.stringify(name)}`, () =>
       assert.deepEqual(parseProcessStat(stat(name)), {
         pid: 4242,
+        name,
         state: 'S',
         parent: 4000,
         group: 4242,
@@ -25,6 +26,7 @@ suite('A line of /proc/PID/stat', () => {
 
 const entry = (pid: number, parent: number, group: number, session: number, state = 'S'): ProcessEntry => ({
   pid,
+  name: 'game',
   parent,
   group,
   session,
@@ -74,13 +76,13 @@ const tcp6 = `  sl  local_address                         remote_address        
 suite('A socket table of the kernel', () => {
   test('tells who is bound to a UDP port', () => {
     assert.deepEqual(parseSocketTable(udp, 'udp', new Set([20_000])), [
-      { protocol: 'udp', port: 20_000, inode: 55_501 },
+      { protocol: 'udp', port: 20_000, inode: 55_501, isLoopback: true },
     ]);
   });
 
   test('tells who listens on a TCP port, and not who talks on it', () => {
     assert.deepEqual(parseSocketTable(tcp6, 'tcp', new Set([20_000])), [
-      { protocol: 'tcp', port: 20_000, inode: 71_001 },
+      { protocol: 'tcp', port: 20_000, inode: 71_001, isLoopback: false },
     ]);
   });
 

@@ -1,4 +1,5 @@
 import { close, open, read } from 'node:fs';
+import { isLoopback } from '../../game/socket-table.ts';
 
 /** The other end of a connection to us, on this machine. */
 export interface Peer {
@@ -79,12 +80,6 @@ function readRows(path: string, isEnough: (rows: string) => boolean): Promise<vo
     readOn();
   });
   return promise;
-}
-
-/** 127.0.0.0/8, ::1 and IPv4 in IPv6, as the kernel writes them: words of 32 bits in the machine's byte order, which is little-endian. */
-function isLoopback(end: string): boolean {
-  const address = end.slice(0, end.indexOf(':'));
-  return /^(?:0{16}FFFF0{4})?.{6}7F$/.test(address) || address === '00000000000000000000000001000000';
 }
 
 function portOf(end: string): number {

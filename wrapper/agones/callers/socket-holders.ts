@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { parseProcessStat } from '../../game/process-table.ts';
+import { readdirSync } from 'node:fs';
+import { isForbidden, readProcess, socketInode } from '../../game/process-table.ts';
 
 /**
  * Which of the wanted sockets the process has open. Stops as soon as all are found: a game may have thousands of connections of its own.
@@ -11,30 +11,17 @@ export function socketsOf(pid: number, wanted: ReadonlySet<number>): ReadonlySet
   try {
     // The youngest descriptors last: a connection that was just made is most likely among them.
     for (const descriptor of readdirSync(folder).reverse()) {
-      const inode = Number(/^socket:\[(\d+)\]$/.exec(linkTarget(`${folder}/${descriptor}`))?.[1]);
-      if (wanted.has(inode)) found.add(inode);
+      const inode = socketInode(`${folder}/${descriptor}`);
+      if (inode !== undefined && wanted.has(inode)) found.add(inode);
       if (found.size === wanted.size) break;
     }
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EACCES' ? 'hidden' : 'gone';
+    return isForbidden(error) ? 'hidden' : 'gone';
   }
   return found;
 }
 
 /** Tells a process from a later one of the same number; undefined: there is none. */
 export function startTimeOf(pid: number): number | undefined {
-  try {
-    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.startTime;
-  } catch {
-    return undefined;
-  }
-}
-
-function linkTarget(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    // Closed meanwhile.
-    return '';
-  }
+  return readProcess(pid)?.startTime;
 }
