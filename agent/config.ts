@@ -8,6 +8,7 @@ import {
   oneOf,
   optional,
   type Parse,
+  plainHttpUrl,
   required,
   type Setting,
   setting,
@@ -61,7 +62,7 @@ export const agentSettings: SettingsFor<AgentConfig> = {
   ),
   metadataEndpoint: setting(
     { flag: 'metadata-endpoint', env: 'METADATA_ENDPOINT', placeholder: 'URL', help: 'the instance metadata service' },
-    httpUrl,
+    plainHttpUrl,
     new URL(ec2MetadataEndpoint),
     ec2MetadataEndpoint,
   ),

@@ -1,23 +1,36 @@
 import { type Backoff, backoffMs } from '../shared/backoff.ts';
 import type { Clock } from '../shared/clock.ts';
 import { errorText, type Log } from '../shared/log.ts';
-import { type Instance, readInstance, unknownInstance } from '../shared/metadata/instance.ts';
+import {
+  type Instance,
+  type InstanceFact,
+  instanceFacts,
+  readInstance,
+  unknownInstance,
+} from '../shared/metadata/instance.ts';
 import type { MetadataClient } from '../shared/metadata/metadata-client.ts';
 import { NewCauses } from '../shared/new-causes.ts';
+import type { Ec2Place } from './interruption/ec2/ec2-place.ts';
 
 export interface InstanceFactsParts {
   readonly metadata: MetadataClient;
+  /** Which instance this is by the node's own word, as far as the node is known. */
+  readonly placeOfNode: () => Ec2Place | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly random?: () => number;
 }
 
-const backoff: Backoff = { firstMs: 500, maxMs: 10_000 };
+const whileUnanswered: Backoff = { firstMs: 500, maxMs: 10_000 };
+/** A mock that answers one path with nonsense does so for ever. */
+const whileOnlyNonsense: Backoff = { firstMs: 500, maxMs: 60_000 };
+/** A notice does not wait for its name any longer. */
+const maxIdentityMs = 500;
 
-/** What is known of the EC2 instance: nothing at first, everything once the metadata service has answered. */
+/** What is known of the EC2 instance: what its node says at first, everything once the metadata service has answered. */
 export class InstanceFacts {
   readonly #parts: InstanceFactsParts;
-  #known: Instance = unknownInstance;
+  #learned: Partial<Instance> = {};
   #asked: Promise<string | undefined> | undefined;
 
   constructor(parts: InstanceFactsParts) {
@@ -25,7 +38,9 @@ export class InstanceFacts {
   }
 
   get known(): Instance {
-    return this.#known;
+    const place = this.#parts.placeOfNode();
+    const { instanceId = place?.instanceId, region = place?.region } = this.#learned;
+    return { ...unknownInstance, ...this.#learned, instanceId, region };
   }
 
   /**
@@ -33,40 +48,45 @@ export class InstanceFacts {
    * it: it is asked only once here, because a notice that is there must not wait for its name.
    */
   async identity(fallback: () => string, signal: AbortSignal): Promise<string> {
+    const { clock } = this.#parts;
+    if (this.known.instanceId !== undefined) return this.known.instanceId;
     this.#asked ??= this.#askForId(signal);
-    const asked = this.#known.instanceId ?? (await this.#asked);
-    return this.#known.instanceId ?? asked ?? fallback();
+    const inTime = new AbortController();
+    const limit = clock.sleep(maxIdentityMs, AbortSignal.any([signal, inTime.signal])).catch(() => {});
+    const asked = await Promise.race([this.#asked, limit]);
+    inTime.abort();
+    return this.known.instanceId ?? asked ?? fallback();
   }
 
   async #askForId(signal: AbortSignal): Promise<string | undefined> {
     const { metadata, log } = this.#parts;
-    try {
-      const answer = await metadata.get('/latest/meta-data/instance-id', signal);
-      if (answer.kind === 'found' && /^[\w-]{1,64}$/.test(answer.body.trim())) return answer.body.trim();
-      throw new Error(answer.kind === 'found' ? 'it is no instance id' : 'the metadata service knows none');
-    } catch (error) {
-      if (!signal.aborted)
-        log.warn({ err: errorText(error) }, 'Cannot read instance id: notices are named after the node');
-      return undefined;
-    }
+    const { facts, problems } = await readInstance(metadata, ['instanceId'], signal).catch(() => nothing);
+    if (facts.instanceId === undefined && !signal.aborted)
+      log.warn({ err: problems.map(errorText).join() }, 'Cannot read instance id: notices are named after the node');
+    return facts.instanceId;
   }
 
-  /** Asks until it is answered or the signal aborts. Nothing waits for it. */
+  /** Asks until everything is answered or the signal aborts. Nothing waits for it. */
   async learn(signal: AbortSignal): Promise<void> {
     const { metadata, clock, log, random = Math.random } = this.#parts;
+    let missing = instanceFacts;
     const causes = new NewCauses();
-    for (let failures = 0; !signal.aborted; ) {
-      try {
-        this.#known = await readInstance(metadata, signal);
-        log.info({ instance: this.#known }, 'Instance known');
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        failures++;
-        const err = errorText(error);
-        if (causes.isNew(err)) log.warn({ err }, 'Cannot read instance facts');
-        await clock.sleep(backoffMs(backoff, failures, random), signal).catch(() => {});
-      }
+    for (let failures = 1; !signal.aborted; failures++) {
+      const reading = await readInstance(metadata, missing, signal).catch(() => undefined);
+      if (reading === undefined) return;
+      missing = reading.missing;
+      const isNews = Object.keys(reading.facts).length > 0;
+      this.#learned = { ...this.#learned, ...reading.facts };
+      if (isNews) log.info({ instance: this.known, missing }, 'Instance known');
+      if (missing.length === 0) return;
+      const problems = reading.problems.map(errorText).sort().join('; ');
+      if (causes.isNew(problems)) log.warn({ err: problems, missing }, 'Cannot read instance facts');
+      const isAnswered = reading.problems.every(({ failure }) => failure === 'garbage');
+      await clock
+        .sleep(backoffMs(isAnswered ? whileOnlyNonsense : whileUnanswered, failures, random), signal)
+        .catch(() => {});
     }
   }
 }
+
+const nothing = { facts: {} as Partial<Record<InstanceFact, string | undefined>>, problems: [] };

@@ -1,6 +1,7 @@
 import { uptime } from 'node:os';
 import { pino } from 'pino';
 import packageFile from '../package.json' with { type: 'json' };
+import { CheckedClock } from '../shared/checked-clock.ts';
 import { systemClock } from '../shared/clock.ts';
 import { type InventoryEvent, nodeEvent } from '../shared/events/event.ts';
 import { Outbox } from '../shared/events/outbox.ts';
@@ -8,7 +9,7 @@ import { SqsInventory } from '../shared/events/sqs-inventory.ts';
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { spotNoticePath } from '../shared/interruption/parse-spot-notice.ts';
 import { findCredentials } from '../shared/kubernetes/find-credentials.ts';
-import { KubeConnection } from '../shared/kubernetes/kube-connection.ts';
+import { type CallListener, KubeConnection } from '../shared/kubernetes/kube-connection.ts';
 import { errorText, type Log } from '../shared/log.ts';
 import { MetadataClient } from '../shared/metadata/metadata-client.ts';
 import { type ProgramText, startUp } from '../shared/settings/start-up.ts';
@@ -28,6 +29,7 @@ import { Ec2Source } from './interruption/ec2/ec2-source.ts';
 import type { NoticeSource } from './interruption/notice-source.ts';
 import { metadataSources } from './interruption/notices/metadata-sources.ts';
 import { pollNotices, type ReadingOutcome } from './interruption/poll-notices.ts';
+import { linkInWallTime } from './link/link-in-wall-time.ts';
 import { type LinkListener, LinkServer } from './link/link-server.ts';
 import { verifyHello } from './link/verify-hello.ts';
 import { nodeData } from './node-data.ts';
@@ -41,7 +43,7 @@ import { finishDrain, untilAborted } from './shut-down.ts';
 
 /** Under the 2 s that a container runtime may leave us at worst. */
 const maxFlushMs = 2000;
-const clock = systemClock;
+const clock = new CheckedClock({ wall: systemClock, monotonicMs: () => performance.now() });
 const write = stderrWriter('agent');
 
 const program: ProgramText = {
@@ -111,7 +113,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
   const rights = new RightsReviewer({ connection, clock, log, mustWait });
   const actors = dryRun
     ? dryRunActors(cluster, log)
-    : { cluster, link, publishNode, events, tell: webhookOf(config, log, signal) };
+    : { cluster, link: linkInWallTime(link, clock), publishNode, events, tell: webhookOf(config, log, signal) };
   const keeper = new NodeKeeper({ cluster: actors.cluster, clock, log });
   const agent: Agent = new Agent({
     ...actors,
@@ -129,6 +131,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     linkedWrappers: () => link.wrappers,
     inventoryWaiting: () => outbox?.size ?? 0,
     missingRights: () => rights.latest.missing.length,
+    clockSkewSeconds: () => (clock.skewMs ?? 0) / 1000,
   });
   const healthInputs = () => healthInputsOf(config, { pollMonitor, link, cluster, rights });
   await Promise.all([
@@ -149,7 +152,8 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
 async function connectToCluster({ nodeName }: AgentConfig, log: Log, metrics: AgentMetrics): Promise<ClusterParts> {
   try {
     const credentials = await findCredentials(process.env);
-    const connection = new KubeConnection(credentials, (method, status, ms) => metrics.called(method, status, ms));
+    const onCall: CallListener = (method, status, ms) => metrics.called(method, status, ms);
+    const connection = new KubeConnection(credentials, onCall, clock.listen('kubernetes', log));
     const onGarbage = () => metrics.garbage('kubernetes');
     return { connection, cluster: new KubeCluster({ connection, nodeName, clock, log, onGarbage }) };
   } catch (error) {
@@ -175,15 +179,20 @@ interface NoticeParts {
 
 /** Everything that announces interruptions. */
 function createNoticeSources({ config, log, metrics, pollMonitor, cluster }: NoticeParts) {
-  const metadata = new MetadataClient({ endpoint: config.metadataEndpoint, clock });
-  const instance = new InstanceFacts({ metadata, clock, log });
+  const metadata = new MetadataClient({
+    endpoint: config.metadataEndpoint,
+    clock,
+    onDate: clock.listen('metadata', log),
+    onRequest: (ms) => metrics.metadataAsked(ms),
+  });
   const placeOfNode = () => placeOfProviderId(cluster.node()?.providerId);
-  const identity = (until: AbortSignal) => instance.identity(() => placeOfNode()?.instanceId ?? config.nodeName, until);
+  const instance = new InstanceFacts({ metadata, placeOfNode, clock, log });
+  const identity = (until: AbortSignal) => instance.identity(() => config.nodeName, until);
   const bootedAtMs = () => clock.now() - uptime() * 1000;
   const ec2 = new Ec2Source({
     ...{ clock, log, identity, bootedAtMs },
     metadataSilentMs: () => pollMonitor.silentMs,
-    place: () => placeOf(instance.known) ?? placeOfNode(),
+    place: () => placeOf(instance.known),
   });
   const sources = [
     ...metadataSources({ metadata, clock, identity, bootedAtMs, rebalanceTtlMs: config.rebalanceTtlMs }),
@@ -192,11 +201,16 @@ function createNoticeSources({ config, log, metrics, pollMonitor, cluster }: Not
   const onReading = ({ name, kinds }: NoticeSource, outcome: ReadingOutcome) => {
     metrics.reading(name, outcome);
     if (outcome === 'garbage') metrics.garbage('metadata');
-    if (outcome === 'read' && kinds.length > 0) pollMonitor.read(name === spotNoticePath);
+    const isRead = outcome === 'read' || outcome === 'partial';
+    if (isRead && kinds.length > 0) pollMonitor.read(name === spotNoticePath);
   };
   const observe = (until: AbortSignal) =>
     pollNotices(
-      { sources, clock, log, intervalMs: config.pollIntervalMs, onReading, onLook: () => pollMonitor.looked() },
+      {
+        ...{ sources, clock, log, intervalMs: config.pollIntervalMs, onReading },
+        onRemark: () => metrics.garbage('metadata'),
+        onLook: () => pollMonitor.looked(),
+      },
       until,
     );
   return { metadata, instance, ec2, observe };

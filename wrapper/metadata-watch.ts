@@ -1,9 +1,12 @@
+import { CheckedClock } from '../shared/checked-clock.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Notice } from '../shared/interruption/interruption.ts';
 import { parseSpotNotice, spotNoticePath } from '../shared/interruption/parse-spot-notice.ts';
+import { spotDeadline, spotNoticeMs } from '../shared/interruption/spot-deadline.ts';
 import { errorText, type Log } from '../shared/log.ts';
-import { type Instance, readInstance, unknownInstance } from '../shared/metadata/instance.ts';
+import { type Instance, instanceFacts, readInstance, unknownInstance } from '../shared/metadata/instance.ts';
 import { MetadataClient } from '../shared/metadata/metadata-client.ts';
+import { NewCauses } from '../shared/new-causes.ts';
 
 /*
  * The wrapper's own look at the metadata service, for where no agent tells it. Loaded by a dynamic import after the game has started: a
@@ -12,6 +15,8 @@ import { MetadataClient } from '../shared/metadata/metadata-client.ts';
 
 /** AWS advises five seconds; an agent would be faster, and asks once for the whole node. */
 const pollMs = 5000;
+/** A deadline that moved by less says nothing new. */
+const minMoveMs = 1000;
 
 export interface MetadataWatchOptions {
   readonly endpoint: URL;
@@ -20,57 +25,94 @@ export interface MetadataWatchOptions {
   readonly random: () => number;
 }
 
+/** A notice whose deadline is known: epoch milliseconds as the wall clock of this machine counts them. */
+export interface SpotInterruption extends Notice {
+  readonly deadlineMs: number;
+}
+
 export class MetadataWatch {
   readonly #options: MetadataWatchOptions;
   readonly #client: MetadataClient;
+  readonly #time: CheckedClock;
+  readonly #remarks = new NewCauses();
   #instanceId: string | undefined;
   #isFailing = false;
+  #firstSeenMs: number | undefined;
+  /** The soonest one so far: EC2 never gives more time than it first said. */
+  #deadlineMs = Number.POSITIVE_INFINITY;
 
   constructor(options: MetadataWatchOptions) {
+    const { endpoint, clock, log } = options;
     this.#options = options;
-    this.#client = new MetadataClient({ endpoint: options.endpoint, clock: options.clock });
+    this.#time = new CheckedClock({ wall: clock, monotonicMs: () => performance.now() });
+    this.#client = new MetadataClient({ endpoint, clock, onDate: this.#time.listen('metadata', log) });
   }
 
   /** What the service knows of the instance; nothing where it does not answer, after one more try. */
   async readInstance(signal: AbortSignal): Promise<Instance> {
-    for (let attempt = 1; attempt <= 2; attempt++) {
-      try {
-        const instance = await readInstance(this.#client, signal);
-        this.#instanceId = instance.instanceId;
-        return instance;
-      } catch (error) {
-        this.#fail(error);
-      }
+    let instance = unknownInstance;
+    let missing = instanceFacts;
+    for (let attempt = 1; attempt <= 2 && missing.length > 0; attempt++) {
+      const reading = await readInstance(this.#client, missing, signal).catch(() => undefined);
+      if (reading === undefined) break;
+      instance = { ...instance, ...reading.facts };
+      missing = reading.missing;
+      const [problem] = reading.problems;
+      if (problem !== undefined && missing.length === instanceFacts.length) this.#fail(problem);
+      else if (problem !== undefined && attempt === 2)
+        this.#options.log.warn({ err: errorText(problem), missing }, 'Cannot read instance facts');
     }
-    return unknownInstance;
+    this.#instanceId = instance.instanceId;
+    return instance;
   }
 
   /** Reports each notice that says something new, until the signal aborts. Does not ask while `isNeeded` says no. */
-  async watch(isNeeded: () => boolean, onNotice: (notice: Notice) => void, signal: AbortSignal): Promise<void> {
+  async watch(
+    isNeeded: () => boolean,
+    onNotice: (interruption: SpotInterruption) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { clock, random } = this.#options;
-    for (let last = ''; !signal.aborted; await clock.sleep(pollMs * (0.9 + 0.2 * random()), signal)) {
+    let last: SpotInterruption | undefined;
+    for (; !signal.aborted; await clock.sleep(pollMs * (0.9 + 0.2 * random()), signal)) {
       const notice = isNeeded() ? await this.#readNotice(signal) : undefined;
-      const said = JSON.stringify(notice);
-      if (notice !== undefined && said !== last) onNotice(notice);
-      if (notice !== undefined) last = said;
+      if (notice === undefined || (last !== undefined && isAlike(notice, last))) continue;
+      last = notice;
+      onNotice(notice);
     }
   }
 
-  async #readNotice(signal: AbortSignal): Promise<Notice | undefined> {
+  async #readNotice(signal: AbortSignal): Promise<SpotInterruption | undefined> {
     const { log } = this.#options;
     try {
       const answer = await this.#client.get(spotNoticePath, signal);
-      const parsed =
-        answer.kind === 'absent' ? undefined : parseSpotNotice(answer.body, this.#instanceId ?? 'instance');
-      if (parsed !== undefined && 'garbage' in parsed)
-        throw new Error(`Cannot read the interruption notice: ${parsed.garbage}`);
+      const parsed = answer.kind === 'found' ? parseSpotNotice(answer.body, this.#instanceId ?? 'instance') : nothing;
+      if ('garbage' in parsed) throw new Error(`Cannot read the interruption notice: ${parsed.garbage}`);
       if (this.#isFailing) log.info({}, 'Instance metadata answers again');
       this.#isFailing = false;
-      return parsed?.notice;
+      this.#say(parsed.remarks);
+      const [notice] = parsed.notices;
+      return notice && { ...notice, deadlineMs: this.#deadlineOf(notice) };
     } catch (error) {
       if (!signal.aborted) this.#fail(error);
     }
     return undefined;
+  }
+
+  #deadlineOf({ action, deadlineMs: announcedMs }: Notice): number {
+    this.#firstSeenMs ??= this.#time.now();
+    const firstSeenMs = this.#firstSeenMs;
+    // Hibernation begins with its notice.
+    const deadlineMs = action === 'hibernate' ? firstSeenMs : spotDeadline(announcedMs, firstSeenMs, spotNoticeMs);
+    this.#deadlineMs = Math.min(this.#deadlineMs, deadlineMs);
+    return this.#time.toWall(this.#deadlineMs);
+  }
+
+  #say(remarks: readonly string[]): void {
+    const { log } = this.#options;
+    for (const remark of remarks) {
+      if (this.#remarks.isNew(remark)) log.warn({ remark }, 'Interruption notice partly unreadable');
+    }
   }
 
   /** Said once an outage: off EC2 nobody ever answers. */
@@ -78,4 +120,10 @@ export class MetadataWatch {
     if (!this.#isFailing) this.#options.log.warn({ err: errorText(error) }, 'Instance metadata unavailable');
     this.#isFailing = true;
   }
+}
+
+const nothing = { notices: [], remarks: [] };
+
+function isAlike(a: SpotInterruption, b: SpotInterruption): boolean {
+  return a.id === b.id && a.action === b.action && Math.abs(a.deadlineMs - b.deadlineMs) < minMoveMs;
 }

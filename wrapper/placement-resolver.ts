@@ -1,7 +1,6 @@
-import type { Notice } from '../shared/interruption/interruption.ts';
 import { type Instance, unknownInstance } from '../shared/metadata/instance.ts';
 import type { AgentSide } from './link/agent-side.ts';
-import type { MetadataWatch } from './metadata-watch.ts';
+import type { MetadataWatch, SpotInterruption } from './metadata-watch.ts';
 import { advertisedAddress, type Placement } from './publishing/event-writer.ts';
 import type { WrapperConfig } from './settings/config.ts';
 import type { WrapperContext } from './wrapper-context.ts';
@@ -32,7 +31,7 @@ export class PlacementResolver {
   }
 
   /** Reports interruption notices as long as no agent does. */
-  async watchNotices(onNotice: (notice: Notice) => void, signal: AbortSignal): Promise<void> {
+  async watchNotices(onNotice: (interruption: SpotInterruption) => void, signal: AbortSignal): Promise<void> {
     const { clock } = this.#context;
     const isNeeded = () => this.#agent.welcome === undefined;
     // node:http is not loaded as long as an agent is there.

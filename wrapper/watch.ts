@@ -50,7 +50,6 @@ export async function watchNotices(
   signal: AbortSignal,
 ): Promise<void> {
   await placementResolver.watchNotices(({ id, kind, deadlineMs }) => {
-    if (deadlineMs === undefined) return;
     const endByMs = deadlineMs - safetyMarginMs;
     lifeEvents.push({ kind: 'end-announced', cause: { id, via: 'metadata', reason: kind, deadlineMs, endByMs } });
   }, signal);

@@ -1,4 +1,5 @@
 import type { Interruption, InterruptionKind, Notice } from '../../shared/interruption/interruption.ts';
+import { spotDeadline } from '../../shared/interruption/spot-deadline.ts';
 
 /**
  * What the agent does about an interruption. `drain`: tell the games, cordon, move every pod. `hold`: tell them of the risk and
@@ -42,14 +43,17 @@ function responseTo({ kind, deadlineMs }: Notice, policy: Policy, nowMs: number)
 }
 
 function deadlineOf(
-  { action, deadlineMs }: Notice,
+  { kind, action, deadlineMs }: Notice,
   response: ResponseKind,
   firstSeenMs: number,
   { assumedNoticeMs }: Policy,
 ): number | undefined {
   // Hibernation begins with its notice: the two minutes that the notice names are not there.
-  if (action === 'hibernate') return Math.min(deadlineMs ?? firstSeenMs, firstSeenMs);
-  return deadlineMs ?? (response === 'drain' ? firstSeenMs + assumedNoticeMs : undefined);
+  if (action === 'hibernate') return firstSeenMs;
+  if (kind === 'spot-termination') return spotDeadline(deadlineMs, firstSeenMs, assumedNoticeMs);
+  // The instance has outlived the start of a maintenance that was past when it was first seen: its pods get time to end.
+  const isUsable = deadlineMs !== undefined && (kind !== 'maintenance' || deadlineMs > firstSeenMs);
+  return isUsable || response !== 'drain' ? deadlineMs : firstSeenMs + assumedNoticeMs;
 }
 
 /** A real interruption wins over a rehearsal, then the stricter response, then the sooner deadline. */

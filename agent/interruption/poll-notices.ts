@@ -2,11 +2,12 @@ import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { InterruptionKind, Notice } from '../../shared/interruption/interruption.ts';
 import { errorText, type Log } from '../../shared/log.ts';
+import { NewCauses } from '../../shared/new-causes.ts';
 import { GarbageError, type NoticeSource } from './notice-source.ts';
 import type { Observation } from './track-interruption.ts';
 
-/** How one reading of one source went. */
-export type ReadingOutcome = 'read' | 'failed' | 'garbage';
+/** How one reading of one source went. `partial`: it could be read, with remarks. */
+export type ReadingOutcome = 'read' | 'partial' | 'failed' | 'garbage';
 
 export interface PollNoticesOptions {
   readonly sources: readonly NoticeSource[];
@@ -14,60 +15,75 @@ export interface PollNoticesOptions {
   readonly log: Log;
   readonly intervalMs: number;
   readonly onReading?: (source: NoticeSource, outcome: ReadingOutcome) => void;
-  /** A look at all sources has ended, well or not. */
+  /** A source announced something that could not be read, for the first time. */
+  readonly onRemark?: (source: NoticeSource) => void;
+  /** A reading has ended, well or not. */
   readonly onLook?: () => void;
   readonly random?: () => number;
 }
 
-/** A look that failed is repeated soon: a spot node has at most two minutes. */
+/** A reading that failed is repeated soon: a spot node has at most two minutes. */
 const afterFailure: Backoff = { firstMs: 200, maxMs: 2000 };
 
-/** Looks at every source for ever, until the signal aborts. No failure ends it; changes of health are logged once a source. */
+/**
+ * Reads every source for ever, each at its own pace, until the signal aborts: a source that is slow or hangs keeps no notice of another one
+ * waiting. Yields what is announced after each reading. No failure ends it; changes of health are logged once a source.
+ */
 export async function* pollNotices(
   options: PollNoticesOptions,
   signal: AbortSignal,
 ): AsyncGenerator<Observation, void> {
-  const { sources, clock, log, intervalMs, random = Math.random } = options;
-  const readings = sources.map((source) => new Reading(source, log, options.onReading));
-  let failures = 0;
-  for (let look = 0; !signal.aborted; look++) {
-    await Promise.all(readings.map((reading) => reading.renew(look, signal)));
-    if (signal.aborted) return;
-    options.onLook?.();
-    failures = readings.some(({ isFailing }) => isFailing) ? failures + 1 : 0;
-    yield observe(readings);
-    // While one source fails the others are read as often as ever; the failing one sets a pace of its own where it is quicker.
-    const pauseMs = intervalMs * (0.9 + 0.2 * random());
-    const retryMs = failures > 0 ? backoffMs(afterFailure, failures, random) : pauseMs;
-    await clock.sleep(Math.min(pauseMs, retryMs), signal).catch(() => {});
+  const readings = options.sources.map((source) => new Reading(source, options));
+  // All of them once: what an agent before us did is not judged by some of the sources.
+  await Promise.all(readings.map((reading) => reading.renew(signal)));
+  const fresh = new Set(readings);
+  let change = Promise.withResolvers<void>();
+  const stopped = new AbortController();
+  const until = AbortSignal.any([signal, stopped.signal]);
+  const onRenewed = (reading: Reading) => {
+    fresh.add(reading);
+    change.resolve();
+  };
+  for (const reading of readings) void reading.keepRenewing(onRenewed, until);
+  until.addEventListener('abort', () => change.resolve(), { once: true });
+  try {
+    while (!signal.aborted) {
+      const observation = observe(readings, fresh);
+      fresh.clear();
+      yield observation;
+      await change.promise;
+      change = Promise.withResolvers();
+    }
+  } finally {
+    stopped.abort();
   }
 }
 
-/** A notice that two sources announce is taken from the first one. A kind is seen where the first source that names it was read. */
-function observe(readings: readonly Reading[]): Observation {
+/** A notice that two sources announce is taken from the first one. */
+function observe(readings: readonly Reading[], fresh: ReadonlySet<Reading>): Observation {
   const notices = new Map<string, Notice>();
+  const seen = new Set<InterruptionKind>();
   const blindTo = new Set<InterruptionKind>();
-  for (const { source, notices: found, isSeeing } of readings) {
-    for (const notice of found) if (!notices.has(notice.id)) notices.set(notice.id, notice);
-    if (!isSeeing) for (const kind of source.kinds) blindTo.add(kind);
+  for (const reading of readings) {
+    for (const notice of reading.notices) if (!notices.has(notice.id)) notices.set(notice.id, notice);
+    const kinds = reading.isFailing ? blindTo : seen;
+    if (reading.isFailing || fresh.has(reading)) for (const kind of reading.source.kinds) kinds.add(kind);
   }
-  return { notices: [...notices.values()], blindTo };
+  return { notices: [...notices.values()], seen, blindTo };
 }
 
 /** What one source said when it was last read. */
 class Reading {
   readonly source: NoticeSource;
-  readonly #log: Log;
-  readonly #onReading: PollNoticesOptions['onReading'];
+  readonly #options: PollNoticesOptions;
   #notices: readonly Notice[] = [];
+  readonly #said = new NewCauses();
+  readonly #causes = new NewCauses();
   #failures = 0;
-  /** Read in this very look, and with success: only then what is missing is absent. */
-  isSeeing = false;
 
-  constructor(source: NoticeSource, log: Log, onReading: PollNoticesOptions['onReading']) {
+  constructor(source: NoticeSource, options: PollNoticesOptions) {
     this.source = source;
-    this.#log = log;
-    this.#onReading = onReading;
+    this.#options = options;
   }
 
   get notices(): readonly Notice[] {
@@ -78,23 +94,47 @@ class Reading {
     return this.#failures > 0;
   }
 
-  async renew(look: number, signal: AbortSignal): Promise<void> {
-    const { name, everyLooks } = this.source;
-    this.isSeeing = false;
-    if (this.#failures === 0 && look % everyLooks !== 0) return;
+  async keepRenewing(onRenewed: (reading: Reading) => void, signal: AbortSignal): Promise<void> {
+    const { clock, intervalMs, random = Math.random } = this.#options;
+    for (;;) {
+      const pauseMs = intervalMs * (0.9 + 0.2 * random());
+      const retryMs = Math.min(pauseMs, backoffMs(afterFailure, this.#failures, random));
+      await clock.sleep(this.isFailing ? retryMs : pauseMs * this.source.everyLooks, signal).catch(() => {});
+      if (signal.aborted) return;
+      await this.renew(signal);
+      onRenewed(this);
+    }
+  }
+
+  async renew(signal: AbortSignal): Promise<void> {
+    const { log, onReading, onLook } = this.#options;
+    const { name } = this.source;
     try {
-      this.#notices = await this.source.look(signal);
-      if (this.#failures > 0)
-        this.#log.info({ source: name, failures: this.#failures }, 'Interruption notices are readable again');
+      const { notices, remarks } = await this.source.look(signal);
+      this.#notices = notices;
+      this.#note(remarks);
+      if (this.isFailing)
+        log.info({ source: name, failures: this.#failures }, 'Interruption notices are readable again');
       this.#failures = 0;
-      this.isSeeing = true;
-      this.#onReading?.(this.source, 'read');
+      this.#causes.clear();
+      onReading?.(this.source, remarks.length === 0 ? 'read' : 'partial');
     } catch (error) {
       if (signal.aborted) return;
       this.#failures++;
-      if (this.#failures === 1)
-        this.#log.warn({ source: name, err: errorText(error) }, 'Cannot read interruption notices');
-      this.#onReading?.(this.source, error instanceof GarbageError ? 'garbage' : 'failed');
+      const err = errorText(error);
+      if (this.#causes.isNew(err)) log.warn({ source: name, err }, 'Cannot read interruption notices');
+      onReading?.(this.source, error instanceof GarbageError ? 'garbage' : 'failed');
+    }
+    onLook?.();
+  }
+
+  #note(remarks: readonly string[]): void {
+    const { log, onRemark } = this.#options;
+    for (const remark of remarks) {
+      // A document that changes at every reading does not fill the log.
+      if (!this.#said.isNew(remark)) continue;
+      log.warn({ source: this.source.name, remark }, 'Interruption notice partly unreadable');
+      onRemark?.(this.source);
     }
   }
 }

@@ -26,21 +26,19 @@ export function withRehearsal(
   const current = tracked.state === 'quiet' ? undefined : tracked.interruption;
   if (current?.kind === 'rehearsal') {
     const { id, kind, action, deadlineMs } = current;
-    if (deadlineMs === undefined || nowMs >= deadlineMs) return { observation, refusal: undefined };
     if (node === undefined) return { observation: blind(observation), refusal: undefined };
-    const isAsked = node.rehearse !== undefined;
-    return {
-      observation: isAsked ? add(observation, { id, kind, action, deadlineMs }) : observation,
-      refusal: undefined,
-    };
+    const isAsked = node.rehearse !== undefined && deadlineMs !== undefined && nowMs < deadlineMs;
+    const notices = isAsked ? [{ id, kind, action, deadlineMs }] : [];
+    return { observation: see(observation, notices), refusal: undefined };
   }
-  if (node?.rehearse === undefined) return { observation, refusal: undefined };
+  if (node?.rehearse === undefined) return { observation: see(observation, []), refusal: undefined };
   const refusal = current === undefined ? refusalOf(node.rehearse) : `${current.id} is pending`;
-  if (refusal !== undefined) return { observation, refusal };
+  if (refusal !== undefined) return { observation: see(observation, []), refusal };
   const deadlineMs = nowMs + (parseDuration(node.rehearse) ?? 0);
   // The state of the node in which it was asked for tells two rehearsals apart.
   const id = `${node.uid}/rehearsal/${node.resourceVersion}`;
-  return { observation: add(observation, { id, kind: 'rehearsal', action: 'none', deadlineMs }), refusal: undefined };
+  const notice = { id, kind: 'rehearsal', action: 'none', deadlineMs } as const;
+  return { observation: see(observation, [notice]), refusal: undefined };
 }
 
 function refusalOf(text: string): string | undefined {
@@ -50,10 +48,10 @@ function refusalOf(text: string): string | undefined {
   return `expected a duration from ${formatDuration(minRehearsalMs)} to ${formatDuration(maxRehearsalMs)}`;
 }
 
-function add({ notices, blindTo }: Observation, notice: Observation['notices'][number]): Observation {
-  return { notices: [...notices, notice], blindTo };
+function see({ notices, seen, blindTo }: Observation, rehearsals: Observation['notices']): Observation {
+  return { notices: [...notices, ...rehearsals], seen: new Set([...seen, 'rehearsal'] as const), blindTo };
 }
 
-function blind({ notices, blindTo }: Observation): Observation {
-  return { notices, blindTo: new Set([...blindTo, 'rehearsal'] as const) };
+function blind({ notices, seen, blindTo }: Observation): Observation {
+  return { notices, seen, blindTo: new Set([...blindTo, 'rehearsal'] as const) };
 }

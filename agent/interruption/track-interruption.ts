@@ -5,7 +5,9 @@ import { outranks, type PlannedInterruption, type Policy, planInterruption } fro
 export interface Observation {
   /** Everything that is announced now. */
   readonly notices: readonly Notice[];
-  /** Kinds that could not be seen in this look: a notice of theirs that is missing may only have been out of sight. */
+  /** Kinds whose sources were read in this look: only a notice of theirs that is missing is absent. */
+  readonly seen: ReadonlySet<InterruptionKind>;
+  /** Kinds whose sources could not be read when they were last tried. */
   readonly blindTo: ReadonlySet<InterruptionKind>;
 }
 
@@ -69,10 +71,23 @@ function planAll(
   const known = tracked.state === 'quiet' ? undefined : tracked.interruption;
   const planned = notices.map((notice) =>
     known !== undefined && isSame(notice, known)
-      ? planInterruption(withKnown(notice, known, nowMs), known.firstSeenMs, policy, nowMs)
+      ? planInterruption(
+          withKnown(notice, known, nowMs),
+          isAnother(notice, known, nowMs) ? nowMs : known.firstSeenMs,
+          policy,
+          nowMs,
+        )
       : planInterruption(notice, nowMs, policy, nowMs),
   );
   return planned.filter(({ response }) => response !== 'ignore');
+}
+
+/** The mark of an interruption that ended so long ago may still stand on the node: an instance that was stopped can be started, and taken again. */
+const maxOverMs = 600_000;
+
+function isAnother(notice: Notice, { deadlineMs: knownMs }: PlannedInterruption, nowMs: number): boolean {
+  const isOver = knownMs !== undefined && knownMs < nowMs - maxOverMs;
+  return notice.kind === 'spot-termination' && isOver && (notice.deadlineMs ?? 0) > nowMs;
 }
 
 /** EC2 never gives a spot instance more time than it first said: while that time runs, a later instant is somebody's mistake. */
@@ -81,7 +96,7 @@ function withKnown(notice: Notice, { id, deadlineMs: knownMs }: PlannedInterrupt
     notice.kind === 'spot-termination' &&
     knownMs !== undefined &&
     knownMs > nowMs &&
-    knownMs < (notice.deadlineMs ?? 0);
+    knownMs < (notice.deadlineMs ?? Number.POSITIVE_INFINITY);
   return { ...notice, id, deadlineMs: isReprieve ? knownMs : notice.deadlineMs };
 }
 
@@ -108,13 +123,14 @@ function mostPressing<Current extends PlannedInterruption | undefined>(
 function countAbsence(
   tracked: Exclude<Tracked, { state: 'quiet' }>,
   announced: readonly PlannedInterruption[],
-  { blindTo }: Observation,
+  { seen, blindTo }: Observation,
   nowMs: number,
 ): Tracking {
   const { interruption } = tracked;
-  if (blindTo.has(interruption.kind)) {
+  if (!seen.has(interruption.kind)) {
     const isAhead = (interruption.deadlineMs ?? Number.POSITIVE_INFINITY) > nowMs;
-    const mustAct = tracked.state === 'remembered' && tracked.absences === 0 && isAhead;
+    const isBlind = blindTo.has(interruption.kind);
+    const mustAct = tracked.state === 'remembered' && tracked.absences === 0 && isBlind && isAhead;
     return mustAct ? begun(interruption, true) : unchanged(tracked);
   }
   const absences = tracked.absences + 1;

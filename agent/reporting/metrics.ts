@@ -9,6 +9,7 @@ export interface Gauges {
   readonly linkedWrappers: () => number;
   readonly inventoryWaiting: () => number;
   readonly missingRights: () => number;
+  readonly clockSkewSeconds: () => number;
 }
 
 /** Who sent something that made no sense. */
@@ -17,6 +18,7 @@ export type GarbageSource = 'metadata' | 'link' | 'kubernetes';
 const toldBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const drainBuckets = [0.5, 1, 2, 5, 10, 20, 30, 60, 90, 110, 120, 180];
 const leftBuckets = [-5, 0, 1, 2, 5, 10, 20, 30, 60, 90, 110];
+const metadataBuckets = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5];
 const callBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
 /** prom-client's own default, 10 ms, wakes an idle process a hundred times a second. */
@@ -41,6 +43,7 @@ export class AgentMetrics {
   readonly #readings: Counter<'source' | 'outcome'>;
   readonly #garbage: Counter<'source'>;
   readonly #calls: Histogram<'method' | 'status'>;
+  readonly #metadataRequests: Histogram;
   readonly #published: Counter<'outcome'>;
   readonly #lost: Counter;
 
@@ -78,6 +81,7 @@ export class AgentMetrics {
     this.#readings = count('notice_readings', 'Readings of the sources of notices', ['source', 'outcome']);
     this.#garbage = count('garbage', 'Input that made no sense, by where it came from', ['source']);
     this.#calls = seconds('kubernetes_request', 'Calls to the Kubernetes API', ['method', 'status'], callBuckets);
+    this.#metadataRequests = seconds('metadata_request', 'Requests to the metadata service', [], metadataBuckets);
     this.#published = count('inventory_events', 'Inventory events, by what the queue did with them', ['outcome']);
     this.#lost = count('game_servers_lost', 'Game servers whose wrapper went without a word', []);
     new Gauge({ name: 'spotable_agent_info', help: 'Version', labelNames: ['version'], registers }).set({ version }, 1);
@@ -85,7 +89,8 @@ export class AgentMetrics {
   }
 
   /** Takes the values that are read at each scrape. */
-  watch({ lastGoodPollAgeSeconds, linkedWrappers, inventoryWaiting, missingRights }: Gauges): void {
+  watch(gauges: Gauges): void {
+    const { lastGoodPollAgeSeconds, linkedWrappers, inventoryWaiting, missingRights, clockSkewSeconds } = gauges;
     const gauge = (name: string, help: string, read: () => number) =>
       new Gauge({
         name: `spotable_${name}`,
@@ -98,6 +103,7 @@ export class AgentMetrics {
     gauge('last_good_poll_age_seconds', 'Since the spot notice could last be read', lastGoodPollAgeSeconds);
     gauge('linked_wrappers', 'Wrappers connected to this agent', linkedWrappers);
     gauge('inventory_events_waiting', 'Inventory events that the queue has not taken yet', inventoryWaiting);
+    gauge('clock_skew_seconds', 'How far the clock of the node is ahead of the other clocks', clockSkewSeconds);
     gauge('missing_rights', 'Kubernetes rights that the agent needs and does not have', missingRights);
   }
 
@@ -145,6 +151,10 @@ export class AgentMetrics {
   /** `status`: the answer's, `none` without one. */
   called(method: string, status: number | undefined, ms: number): void {
     this.#calls.observe({ method, status: status === undefined ? 'none' : `${Math.floor(status / 100)}xx` }, ms / 1000);
+  }
+
+  metadataAsked(ms: number): void {
+    this.#metadataRequests.observe(ms / 1000);
   }
 
   published(outcome: 'published' | 'refused', events: number): void {

@@ -1,33 +1,34 @@
-import { type Notice, parseInstant } from './interruption.ts';
-
-/** A body that makes no sense is told apart from "nothing announced": it is counted and asked again, never acted upon. */
-export type ParsedNotice = { readonly notice: Notice } | { readonly garbage: string };
+import type { InterruptionAction } from './interruption.ts';
+import { parseObject, quote } from './parse-document.ts';
+import type { ParsedNotices } from './parsed-notices.ts';
+import { readInstant } from './read-instant.ts';
 
 /** Path of the notice that a spot instance is being taken; 404 until then. */
 export const spotNoticePath = '/latest/meta-data/spot/instance-action';
 
 const actions = ['terminate', 'stop', 'hibernate'] as const;
 
-/** Reads the body of {@link spotNoticePath}: `{"action":"terminate","time":"2026-04-24T17:11:44Z"}`. */
-export function parseSpotNotice(body: string, instanceId: string): ParsedNotice {
-  let document: unknown;
-  try {
-    // trim() also takes a byte order mark, which is no JSON.
-    document = JSON.parse(body.trim());
-  } catch {
-    return { garbage: `not JSON: ${quote(body)}` };
-  }
-  if (typeof document !== 'object' || document === null) return { garbage: `not an object: ${quote(body)}` };
-  const { action: word, time } = document as { action?: unknown; time?: unknown };
-  const action = actions.find((candidate) => candidate === word);
-  if (action === undefined) return { garbage: `unknown action ${quote(word)}` };
-  const deadlineMs = parseInstant(time);
-  if (deadlineMs === undefined) return { garbage: `time is no instant: ${quote(time)}` };
-  return { notice: { id: `${instanceId}/spot-termination`, kind: 'spot-termination', action, deadlineMs } };
+/**
+ * Reads the body of {@link spotNoticePath}: `{"action":"terminate","time":"2026-04-24T17:11:44Z"}`. An object that names an action or a time is a
+ * notice, because EC2 answers 404 while there is none: an action that is new counts as terminate, and a time that cannot be read leaves the
+ * notice without an instant. HTML, text, lists and objects without either field come from something else.
+ */
+export function parseSpotNotice(body: string, instanceId: string): ParsedNotices {
+  const document = parseObject(body);
+  if ('garbage' in document) return document;
+  const { action: word, time } = document.fields;
+  if (word === undefined && time === undefined) return { garbage: `neither action nor time: ${quote(body)}` };
+  const action = readAction(word);
+  const deadlineMs = readInstant(time);
+  const remarks = [
+    ...(action === undefined ? [`unknown action ${quote(word)}: terminate assumed`] : []),
+    ...(deadlineMs === undefined ? [`time is no instant: ${quote(time)}: two minutes assumed`] : []),
+  ];
+  const id = `${instanceId}/spot-termination`;
+  return { notices: [{ id, kind: 'spot-termination', action: action ?? 'terminate', deadlineMs }], remarks };
 }
 
-const maxQuote = 120;
-
-function quote(value: unknown): string {
-  return (JSON.stringify(value) ?? 'undefined').slice(0, maxQuote);
+function readAction(word: unknown): InterruptionAction | undefined {
+  const text = typeof word === 'string' ? word.trim().toLowerCase() : undefined;
+  return actions.find((candidate) => candidate === text);
 }

@@ -1,13 +1,14 @@
 import { type Agent, type ClientRequest, type IncomingMessage, request as sendHttp } from 'node:http';
 import { request as sendHttps } from 'node:https';
 import type { Socket } from 'node:net';
+import type { DateListener } from '../checked-clock.ts';
 import { errorText } from '../log.ts';
+import { TimeLimit } from '../time-limit.ts';
 import { Turns } from '../turns.ts';
 import { abandon, dropIdle, keptConnections } from './connections.ts';
 import { describeRefusal, type KubeAnswer, KubeError } from './kube-answer.ts';
 import type { Authorization, KubeCredentials, TlsIdentity } from './kube-credentials.ts';
 import { readLines, readText } from './read-body.ts';
-import { TimeLimit } from './time-limits.ts';
 
 export interface KubeRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -48,6 +49,7 @@ const tlsTrouble = /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_|ERR_SSL
 export class KubeConnection {
   readonly #credentials: KubeCredentials;
   readonly #onCall: CallListener | undefined;
+  readonly #onDate: DateListener | undefined;
   readonly #calls = new Turns(callLimits);
   readonly #limits = {
     read: new TimeLimit(answerRange),
@@ -57,9 +59,10 @@ export class KubeConnection {
   #kept: { readonly tls: TlsIdentity; readonly agent: Agent } | undefined;
   #lastSignOfLifeMs = 0;
 
-  constructor(credentials: KubeCredentials, onCall?: CallListener) {
+  constructor(credentials: KubeCredentials, onCall?: CallListener, onDate?: DateListener) {
     this.#credentials = credentials;
     this.#onCall = onCall;
+    this.#onDate = onDate;
   }
 
   /** One call. Throws a {@link KubeError} without an answer in time; any HTTP status is an answer. */
@@ -177,8 +180,10 @@ export class KubeConnection {
     outgoing.once('socket', (socket) => {
       if (!outgoing.reusedSocket) this.#limitConnect(outgoing, socket, giveUp);
     });
+    const askedMs = performance.now();
     outgoing.once('response', (response) => {
       this.#lastSignOfLifeMs = performance.now();
+      this.#onDate?.(response.headers.date, askedMs);
       resolve(response);
     });
     outgoing.end(body);

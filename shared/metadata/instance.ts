@@ -15,6 +15,8 @@ export interface Instance {
   readonly ipv6: string | undefined;
 }
 
+export type InstanceFact = keyof Instance;
+
 export const unknownInstance: Instance = {
   instanceId: undefined,
   instanceType: undefined,
@@ -27,7 +29,16 @@ export const unknownInstance: Instance = {
   ipv6: undefined,
 };
 
-const paths: { readonly [K in keyof Instance]: string } = {
+/** What could be read, and why the rest could not. */
+export interface InstanceReading {
+  readonly facts: Partial<Instance>;
+  /** Facts that are still to be had, in the order in which to ask for them next. */
+  readonly missing: readonly InstanceFact[];
+  /** One for each fact whose answer was no fact, or that was not answered. */
+  readonly problems: readonly MetadataError[];
+}
+
+const paths: { readonly [K in InstanceFact]: string } = {
   instanceId: 'instance-id',
   instanceType: 'instance-type',
   region: 'placement/region',
@@ -39,15 +50,46 @@ const paths: { readonly [K in keyof Instance]: string } = {
   ipv6: 'ipv6',
 };
 
-/** Names, addresses and ids: what is none of them is an error page, and belongs in no event. */
+export const instanceFacts: readonly InstanceFact[] = Object.keys(paths) as InstanceFact[];
+
+/** Names, addresses and ids: what is none of them is an error page or a directory, and belongs in no event. */
 const fact = /^[\w.:-]{1,253}$/;
 
-/** Reads the instance's facts, all at once. Throws a MetadataError where the service does not answer, or with nonsense. */
-export async function readInstance(metadata: MetadataClient, signal?: AbortSignal): Promise<Instance> {
-  const entries = await Promise.all(
-    Object.entries(paths).map(async ([name, path]) => [name, await readFact(metadata, path, signal)] as const),
-  );
-  return { ...unknownInstance, ...Object.fromEntries(entries) };
+/** Half of the connections that a client opens: on a slow service a notice does not wait behind nine facts. */
+const maxAtOnce = 2;
+
+/**
+ * Reads the named facts, each by itself: one that makes no sense is missing, and no other one with it. Where nothing is answered at all the
+ * reading ends with the first failure, because the others would only wait in vain as well. Rejects with the signal's reason.
+ */
+export async function readInstance(
+  metadata: MetadataClient,
+  names: readonly InstanceFact[] = instanceFacts,
+  signal?: AbortSignal,
+): Promise<InstanceReading> {
+  const facts: Partial<Record<InstanceFact, string | undefined>> = {};
+  const failed: InstanceFact[] = [];
+  const problems: MetadataError[] = [];
+  const waiting = [...names];
+  let isAnswered = false;
+  const readOn = async (): Promise<void> => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      try {
+        facts[name] = await readFact(metadata, paths[name], signal);
+        isAnswered = true;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!(error instanceof MetadataError)) throw error;
+        failed.push(name);
+        problems.push(error);
+        isAnswered ||= error.failure === 'garbage' || error.failure === 'status';
+        if (!isAnswered) return;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: maxAtOnce }, readOn));
+  // One that hangs shall not keep the others from being asked for next time.
+  return { facts, missing: [...waiting, ...failed], problems };
 }
 
 async function readFact(metadata: MetadataClient, path: string, signal?: AbortSignal): Promise<string | undefined> {

@@ -1,5 +1,7 @@
 import { Agent, type IncomingMessage, request } from 'node:http';
+import type { DateListener } from '../checked-clock.ts';
 import type { Clock } from '../clock.ts';
+import { TimeLimit } from '../time-limit.ts';
 import { untilAborted } from '../until-aborted.ts';
 
 /** The link-local address where every EC2 instance finds its metadata service. */
@@ -34,9 +36,16 @@ export interface MetadataClientOptions {
   /** `http:` only, as EC2 has it. */
   readonly endpoint: URL;
   readonly clock: Clock;
-  /** One request: from its start to the end of its body, a hanging connect included. A token may be asked for before it. */
+  /**
+   * One request: from when it gets a connection to the end of its body, a hanging connect included. A token may be asked for before it. For a
+   * service that is slower the limit grows up to `maxTimeoutMs`.
+   */
   readonly timeoutMs?: number;
+  readonly maxTimeoutMs?: number;
   readonly tokenTtlSeconds?: number;
+  readonly onDate?: DateListener;
+  /** How long a request took, answered or not: milliseconds. */
+  readonly onRequest?: (ms: number) => void;
 }
 
 interface Token {
@@ -69,16 +78,21 @@ const tokenText = /^[!-~]{1,1024}$/;
 export class MetadataClient {
   readonly #endpoint: URL;
   readonly #clock: Clock;
-  readonly #timeoutMs: number;
+  readonly #limit: TimeLimit;
+  readonly #onDate: DateListener | undefined;
+  readonly #onRequest: MetadataClientOptions['onRequest'];
   readonly #tokenTtlSeconds: number;
   readonly #connections = new Agent({ keepAlive: false, maxSockets: maxConnections });
   #token: Token | undefined;
   #tokenRequest: Promise<Token> | undefined;
 
-  constructor({ endpoint, clock, timeoutMs = 1000, tokenTtlSeconds = maxTokenTtlSeconds }: MetadataClientOptions) {
+  constructor(options: MetadataClientOptions) {
+    const { endpoint, clock, timeoutMs = 1000, maxTimeoutMs = 5000, tokenTtlSeconds = maxTokenTtlSeconds } = options;
     this.#endpoint = endpoint;
     this.#clock = clock;
-    this.#timeoutMs = timeoutMs;
+    this.#limit = new TimeLimit({ min: timeoutMs, max: maxTimeoutMs });
+    this.#onDate = options.onDate;
+    this.#onRequest = options.onRequest;
     this.#tokenTtlSeconds = tokenTtlSeconds;
   }
 
@@ -136,20 +150,33 @@ export class MetadataClient {
     // An agent with a limit would hand this connection on to a request that waits for its turn.
     outgoing.shouldKeepAlive = false;
     const onAbort = () => reject(signal?.reason);
-    const timer = setTimeout(
-      () => reject(metadataError('timeout', path, `no answer within ${this.#timeoutMs} ms`)),
-      this.#timeoutMs,
-    );
+    const limitMs = this.#limit.ms;
+    let timer: NodeJS.Timeout | undefined;
+    let askedMs = performance.now();
+    // Not before: a request that waits for its turn is not the service's fault.
+    outgoing.once('socket', (socket) => {
+      if (outgoing.destroyed) return;
+      askedMs = performance.now();
+      timer = setTimeout(() => {
+        // A service that cannot be reached gets no more time: new attempts find out sooner that it is back.
+        if (!socket.connecting) this.#limit.exceeded(limitMs);
+        reject(metadataError('timeout', path, `no answer within ${limitMs} ms`));
+      }, limitMs);
+    });
     signal?.addEventListener('abort', onAbort, { once: true });
     // Stays for good: what destroy() below makes of a request under way is an error once more.
     outgoing.on('error', (error) => reject(connectionError(path, error)));
     outgoing.once('response', (response) => {
+      this.#onDate?.(response.headers.date, askedMs);
       collectBody(path, response).then(resolve, reject);
     });
     outgoing.end();
     try {
-      return await promise;
+      const answer = await promise;
+      this.#limit.answered(performance.now() - askedMs);
+      return answer;
     } finally {
+      this.#onRequest?.(performance.now() - askedMs);
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
       outgoing.destroy();

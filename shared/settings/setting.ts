@@ -141,6 +141,12 @@ export function oneOf<const T extends string>(words: readonly T[]): Parse<T> {
   };
 }
 
+/** The instance metadata service speaks no TLS. */
+export const plainHttpUrl: Parse<URL> = (value) => {
+  const url = URL.parse(value);
+  return url?.protocol === 'http:' ? { value: url } : { expected: 'an http:// address, without TLS' };
+};
+
 export const httpUrl: Parse<URL> = (value) => {
   const url = URL.parse(value);
   const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:';

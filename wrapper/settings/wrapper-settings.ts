@@ -7,6 +7,7 @@ import {
   optional,
   type Parse,
   path,
+  plainHttpUrl,
   repeated,
   type Setting,
   setting,
@@ -197,7 +198,7 @@ export const wrapperSettings: WrapperSettings = {
   ),
   metadataEndpoint: setting(
     { flag: 'metadata-endpoint', env: 'METADATA_ENDPOINT', placeholder: 'URL|none', help: 'the EC2 metadata service' },
-    orNone(httpUrl),
+    orNone(plainHttpUrl),
     new URL('http://169.254.169.254'),
     'http://169.254.169.254',
   ),

@@ -1,4 +1,7 @@
 import type { InterruptionAction, Notice } from '../../../shared/interruption/interruption.ts';
+import { quote } from '../../../shared/interruption/parse-document.ts';
+import { spotNoticeMs } from '../../../shared/interruption/spot-deadline.ts';
+import type { Sighting } from '../notice-source.ts';
 import { maintenanceAction } from '../notices/parse-maintenance.ts';
 
 /** The parts of EC2's answers that announce interruptions, as its SDK names them. */
@@ -13,34 +16,45 @@ export interface ScheduledEventView {
   readonly NotBefore?: Date | undefined;
 }
 
-/** A spot instance is taken two minutes after its request was marked. */
-const spotNoticeMs = 120_000;
-
-const spotActions: ReadonlyMap<string | undefined, InterruptionAction> = new Map([
-  ['marked-for-termination', 'terminate'],
-  ['marked-for-stop', 'stop'],
-]);
+/** `marked-for-termination`, `marked-for-stop`, `marked-for-stop-by-experiment`; one that is new counts as termination. */
+function spotAction(code: string): InterruptionAction | undefined {
+  if (!code.startsWith('marked-for-')) return undefined;
+  return code.startsWith('marked-for-stop') ? 'stop' : 'terminate';
+}
 
 /** The same notice as the metadata service would show, under the same identity, so that both together are one interruption. */
-export function spotNotices(requests: readonly SpotRequestView[], identity: string): readonly Notice[] {
-  return requests.flatMap(({ Status: status }) => {
-    const action = spotActions.get(status?.Code);
-    const markedMs = status?.UpdateTime?.getTime();
-    if (action === undefined || markedMs === undefined || Number.isNaN(markedMs)) return [];
-    return [
-      { id: `${identity}/spot-termination`, kind: 'spot-termination', action, deadlineMs: markedMs + spotNoticeMs },
-    ];
-  });
+export function spotNotices(requests: readonly SpotRequestView[], identity: string): Sighting {
+  const notices: Notice[] = [];
+  const remarks: string[] = [];
+  for (const { Status: status } of requests) {
+    const action = spotAction(status?.Code ?? '');
+    if (action === undefined) continue;
+    const markedMs = epochMs(status?.UpdateTime);
+    if (markedMs === undefined) remarks.push(`spot request ${quote(status?.Code)} has no time: two minutes assumed`);
+    // A spot instance is taken two minutes after its request was marked.
+    const deadlineMs = markedMs === undefined ? undefined : markedMs + spotNoticeMs;
+    notices.push({ id: `${identity}/spot-termination`, kind: 'spot-termination', action, deadlineMs });
+  }
+  return { notices, remarks };
 }
 
 /** EC2 goes on listing an event that is over, with a word in brackets in front of its description. */
-export function eventNotices(events: readonly ScheduledEventView[], bootedAtMs: number): readonly Notice[] {
-  return events.flatMap(({ InstanceEventId: id, Code: code, Description: description, NotBefore: notBefore }) => {
+export function eventNotices(events: readonly ScheduledEventView[], bootedAtMs: number): Sighting {
+  const notices: Notice[] = [];
+  const remarks: string[] = [];
+  for (const { InstanceEventId: id, Code: code, Description: description, NotBefore: notBefore } of events) {
+    if (/^\[(completed|canceled)\]/i.test(description ?? '')) continue;
     const action = maintenanceAction(code);
-    const deadlineMs = notBefore?.getTime();
-    if (id === undefined || action === undefined || deadlineMs === undefined) return [];
-    if (/^\[(completed|canceled)\]/i.test(description ?? '')) return [];
-    if (action === 'reboot' && deadlineMs <= bootedAtMs) return [];
-    return [{ id, kind: 'maintenance', action, deadlineMs }];
-  });
+    const deadlineMs = epochMs(notBefore);
+    if (id === undefined || action === undefined || deadlineMs === undefined)
+      remarks.push(`event ${quote(id)} left out: Code ${quote(code)}, NotBefore ${quote(notBefore)}`);
+    else if (action !== 'reboot' || deadlineMs > bootedAtMs)
+      notices.push({ id, kind: 'maintenance', action, deadlineMs });
+  }
+  return { notices, remarks };
+}
+
+function epochMs(date: Date | undefined): number | undefined {
+  const ms = date?.getTime();
+  return ms === undefined || Number.isNaN(ms) ? undefined : ms;
 }

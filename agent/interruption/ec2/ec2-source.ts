@@ -1,9 +1,8 @@
 import { type Backoff, backoffMs } from '../../../shared/backoff.ts';
 import type { Clock } from '../../../shared/clock.ts';
-import type { Notice } from '../../../shared/interruption/interruption.ts';
 import { errorText, type Log } from '../../../shared/log.ts';
 import { NewCauses } from '../../../shared/new-causes.ts';
-import type { NoticeSource } from '../notice-source.ts';
+import type { NoticeSource, Sighting } from '../notice-source.ts';
 import { eventNotices, spotNotices } from './ec2-notices.ts';
 import type { Ec2Place } from './ec2-place.ts';
 
@@ -26,13 +25,15 @@ const patienceMs = 30_000;
 const everyMs = 15_000;
 const backoff: Backoff = { firstMs: 15_000, maxMs: 300_000 };
 
+const nothingFound: Sighting = { notices: [], remarks: [] };
+
 /**
  * EC2's API as the second source of notices, asked only while the metadata service has been silent for long. It announces, and never proves
  * that something was withdrawn.
  */
 export class Ec2Source {
   readonly #options: Ec2SourceOptions;
-  #notices: readonly Notice[] = [];
+  #found: Sighting = nothingFound;
   #isAsking = false;
   readonly #causes = new NewCauses();
 
@@ -42,7 +43,7 @@ export class Ec2Source {
 
   /** What was found last, at once: EC2 answers too slowly to be waited for. */
   get source(): NoticeSource {
-    return { name: 'ec2', kinds: [], everyLooks: 1, look: async () => this.#notices };
+    return { name: 'ec2', kinds: [], everyLooks: 1, look: async () => this.#found };
   }
 
   /** Asks while it is needed, until the signal aborts. Never rejects. */
@@ -53,7 +54,7 @@ export class Ec2Source {
       const waitMs = patienceMs - metadataSilentMs();
       if (waitMs > 0) {
         // Whatever EC2 said, the metadata service says it better.
-        this.#notices = [];
+        this.#found = nothingFound;
         this.#isAsking = false;
         this.#causes.clear();
         failures = 0;
@@ -74,9 +75,12 @@ export class Ec2Source {
     try {
       if (at === undefined) throw new Error('Cannot ask EC2: which instance this is, is not known');
       const { askEc2 } = await import('./ec2-client.ts');
-      const { requests, events } = await askEc2(at.region, at.instanceId, signal);
-      this.#notices = [...spotNotices(requests, await identity(signal)), ...eventNotices(events, bootedAtMs())];
+      const { requests, events, problems } = await askEc2(at.region, at.instanceId, signal);
+      const spot = spotNotices(requests, await identity(signal));
+      const scheduled = eventNotices(events, bootedAtMs());
+      const notices = [...spot.notices, ...scheduled.notices];
       this.#causes.clear();
+      this.#found = { notices, remarks: [...problems, ...spot.remarks, ...scheduled.remarks] };
       return true;
     } catch (error) {
       // Each cause once: an agent without rights on EC2 does without.

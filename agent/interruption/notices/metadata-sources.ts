@@ -1,12 +1,12 @@
 import type { Clock } from '../../../shared/clock.ts';
 import type { InterruptionKind } from '../../../shared/interruption/interruption.ts';
 import { parseSpotNotice, spotNoticePath } from '../../../shared/interruption/parse-spot-notice.ts';
+import type { ParsedNotices } from '../../../shared/interruption/parsed-notices.ts';
 import type { MetadataClient } from '../../../shared/metadata/metadata-client.ts';
 import { GarbageError, type NoticeSource } from '../notice-source.ts';
 import { lifecycleStatePath, parseLifecycleState } from './parse-lifecycle-state.ts';
 import { maintenancePath, parseMaintenance } from './parse-maintenance.ts';
 import { parseRebalance, rebalancePath } from './parse-rebalance.ts';
-import type { ParsedNotices } from './parsed-notices.ts';
 
 export interface MetadataSourcesOptions {
   readonly metadata: MetadataClient;
@@ -35,20 +35,22 @@ export function metadataSources(options: MetadataSourcesOptions): readonly Notic
     everyLooks,
     look: async (signal) => {
       const answer = await metadata.get(path, signal);
-      if (answer.kind === 'absent') return [];
+      if (answer.kind === 'absent') return { notices: [], remarks: [] };
       const parsed = parse(answer.body, await identity(signal));
       if ('garbage' in parsed) throw new GarbageError(`Cannot read notice ${path}: ${parsed.garbage}`);
-      return parsed.notices;
+      return parsed;
     },
   });
+  let rebalanceSeenMs: number | undefined;
   return [
-    source('spot-termination', spotNoticePath, 1, (body, instanceId) => {
-      const parsed = parseSpotNotice(body, instanceId);
-      return 'notice' in parsed ? { notices: [parsed.notice] } : parsed;
+    source('spot-termination', spotNoticePath, 1, parseSpotNotice),
+    source('rebalance', rebalancePath, slowEveryLooks, (body, instanceId) => {
+      const nowMs = clock.now();
+      const context = { instanceId, ttlMs: rebalanceTtlMs, nowMs, firstSeenMs: rebalanceSeenMs ?? nowMs };
+      const parsed = parseRebalance(body, context);
+      if (!('garbage' in parsed)) rebalanceSeenMs ??= nowMs;
+      return parsed;
     }),
-    source('rebalance', rebalancePath, slowEveryLooks, (body, instanceId) =>
-      parseRebalance(body, instanceId, rebalanceTtlMs, clock.now()),
-    ),
     source('maintenance', maintenancePath, slowEveryLooks, (body) => parseMaintenance(body, bootedAtMs())),
     source('asg-termination', lifecycleStatePath, slowEveryLooks, parseLifecycleState),
   ];

@@ -1,6 +1,7 @@
 import type { InterruptionAction, Notice } from '../../../shared/interruption/interruption.ts';
-import { parseArray, quote } from './parse-document.ts';
-import type { ParsedNotices } from './parsed-notices.ts';
+import { parseArray, quote } from '../../../shared/interruption/parse-document.ts';
+import type { ParsedNotices } from '../../../shared/interruption/parsed-notices.ts';
+import { readInstant } from '../../../shared/interruption/read-instant.ts';
 
 /** `[]` while nothing is scheduled; some mocks answer 404. */
 export const maintenancePath = '/latest/meta-data/events/maintenance/scheduled';
@@ -20,38 +21,34 @@ export function maintenanceAction(code: unknown): InterruptionAction | undefined
 }
 
 /**
- * Reads the scheduled events of an instance that booted at `bootedAtMs`. Completed and cancelled ones are none any more, and
- * neither is a reboot that lies before the boot: EC2 lists it as active for a while after it was done.
+ * Reads the scheduled events of an instance that booted at `bootedAtMs`, each by itself: one that makes no sense is left out with a remark and
+ * hides no other. Completed and cancelled ones are none any more, and neither is a reboot that lies before the boot: EC2 lists it as active for
+ * a while after it was done.
  */
 export function parseMaintenance(body: string, bootedAtMs: number): ParsedNotices {
   const document = parseArray(body);
   if ('garbage' in document) return document;
   const notices: Notice[] = [];
+  const remarks: string[] = [];
   for (const item of document.items) {
     const notice = readEvent(item, bootedAtMs);
-    if (typeof notice === 'string') return { garbage: notice };
-    if (notice !== undefined) notices.push(notice);
+    if (typeof notice === 'string') remarks.push(notice);
+    else if (notice !== undefined) notices.push(notice);
   }
-  return { notices };
+  return { notices, remarks };
 }
 
 function readEvent(item: unknown, bootedAtMs: number): Notice | string | undefined {
   const event = Object(item) as Readonly<Record<'EventId' | 'Code' | 'State' | 'NotBefore', unknown>>;
   const { EventId: eventId, Code: code, State: state } = event;
   if (state === 'completed' || state === 'canceled') return undefined;
-  if (state !== 'active') return `unknown State ${quote(state)}`;
-  if (typeof eventId !== 'string' || eventId === '') return `EventId is no name: ${quote(eventId)}`;
+  const rejected = (reason: string) => `event ${quote(eventId)} left out: ${reason}`;
+  if (state !== 'active') return rejected(`unknown State ${quote(state)}`);
+  if (typeof eventId !== 'string' || eventId === '') return rejected('EventId is no name');
   const action = maintenanceAction(code);
-  if (action === undefined) return `unknown Code ${quote(code)}`;
-  const deadlineMs = parseEventTime(event.NotBefore);
-  if (deadlineMs === undefined) return `NotBefore is no instant: ${quote(event.NotBefore)}`;
+  if (action === undefined) return rejected(`unknown Code ${quote(code)}`);
+  const deadlineMs = readInstant(event.NotBefore);
+  if (deadlineMs === undefined) return rejected(`NotBefore is no instant: ${quote(event.NotBefore)}`);
   if (action === 'reboot' && deadlineMs <= bootedAtMs) return undefined;
   return { id: eventId, kind: 'maintenance', action, deadlineMs };
-}
-
-/** `21 Jan 2026 09:00:43 GMT`, and nothing else that Date.parse would guess at. */
-function parseEventTime(value: unknown): number | undefined {
-  if (typeof value !== 'string' || !/^\d{1,2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(value)) return undefined;
-  const epochMs = Date.parse(value);
-  return Number.isNaN(epochMs) ? undefined : epochMs;
 }

@@ -1,26 +1,36 @@
-import { type Notice, parseInstant } from '../../../shared/interruption/interruption.ts';
-import { parseObject, quote } from './parse-document.ts';
-import type { ParsedNotices } from './parsed-notices.ts';
+import { parseObject, quote } from '../../../shared/interruption/parse-document.ts';
+import type { ParsedNotices } from '../../../shared/interruption/parsed-notices.ts';
+import { readInstant } from '../../../shared/interruption/read-instant.ts';
 
 /** 404 until EC2 sees an elevated risk; from then on it is listed as long as the instance lives. */
 export const rebalancePath = '/latest/meta-data/events/recommendations/rebalance';
+
+export interface RebalanceContext {
+  readonly instanceId: string;
+  /** How long a recommendation counts. */
+  readonly ttlMs: number;
+  readonly nowMs: number;
+  /** When a recommendation was first seen here: stands in for a time that it does not say. */
+  readonly firstSeenMs: number;
+}
+
+/** Clocks differ by less. */
+const maxAheadMs = 60_000;
 
 /**
  * Reads `{"noticeTime":"2026-07-16T19:18:24Z"}`. A recommendation counts for `ttlMs` from the time that it names, which is the same
  * for a restarted agent: a node must not stay cordoned for ever because of a risk that came to nothing.
  */
-export function parseRebalance(body: string, instanceId: string, ttlMs: number, nowMs: number): ParsedNotices {
+export function parseRebalance(body: string, context: RebalanceContext): ParsedNotices {
+  const { instanceId, ttlMs, nowMs, firstSeenMs } = context;
   const document = parseObject(body);
   if ('garbage' in document) return document;
-  const { noticeTime } = document.fields as { noticeTime?: unknown };
-  const noticedMs = parseInstant(noticeTime);
-  if (noticedMs === undefined) return { garbage: `noticeTime is no instant: ${quote(noticeTime)}` };
-  if (nowMs >= noticedMs + ttlMs) return { notices: [] };
-  const notice: Notice = {
-    id: `${instanceId}/rebalance`,
-    kind: 'rebalance',
-    action: 'none',
-    deadlineMs: undefined,
-  };
-  return { notices: [notice] };
+  const { noticeTime } = document.fields;
+  if (noticeTime === undefined) return { garbage: `no noticeTime: ${quote(body)}` };
+  const namedMs = readInstant(noticeTime);
+  const isUsable = namedMs !== undefined && namedMs <= nowMs + maxAheadMs;
+  const remarks = isUsable ? [] : [`noticeTime is no instant of the past: ${quote(noticeTime)}: first seen assumed`];
+  if (nowMs >= (isUsable ? namedMs : firstSeenMs) + ttlMs) return { notices: [], remarks };
+  const id = `${instanceId}/rebalance`;
+  return { notices: [{ id, kind: 'rebalance', action: 'none', deadlineMs: undefined }], remarks };
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { type MetadataService, startMetadataService } from '../../../sandbox/metadata/metadata-service.ts';
+import { isoSeconds } from '../../../sandbox/metadata/notices.ts';
 import { FakeAgent } from './fake-agent.ts';
 import { type Afterwards, eventually, fixture, WrapperProcess } from './wrapper-process.ts';
 
@@ -10,6 +12,12 @@ async function startMetadata(t: Afterwards): Promise<MetadataService> {
   const service = await startMetadataService();
   t.after(() => service.close());
   return service;
+}
+
+const skewedClock = join(import.meta.dirname, '../../fixtures/skewed-clock.cjs');
+
+function isoIn(ms: number): string {
+  return isoSeconds(Date.now() + ms);
 }
 
 function announce(service: MetadataService, inMs: number): number {
@@ -41,6 +49,65 @@ suite('A wrapper on EC2 without an agent', parallel, () => {
     announce(service, 100_000);
     assert.equal(await wrapper.status(), 3);
     assert.equal((await wrapper.said('Interruption learned'))['via'], 'metadata');
+  });
+
+  const odd = [
+    ['without a time', () => '{"action":"terminate"}', 120_000],
+    ['with a new action and no zone', () => `{"action":"relocate","time":"${isoIn(100_000).slice(0, -1)}"}`, 100_000],
+    ['ten minutes past', () => `{"action":"terminate","time":"${isoIn(-600_000)}"}`, 120_000],
+    ['five minutes ahead', () => `{"action":"terminate","time":"${isoIn(300_000)}"}`, 120_000],
+  ] as const;
+  for (const [name, body, leftMs] of odd)
+    test(`takes a notice ${name} for a notice, with the time that there really is`, async (t) => {
+      const service = await startMetadata(t);
+      service.faults.add({ path: 'instance-action', fault: { kind: 'garbage', body: '<html>' } });
+      const wrapper = new WrapperProcess(t, ['--metadata-endpoint', service.url], fixture('udp-game.ts'));
+      await wrapper.said('Game ready');
+      service.faults.clear();
+      service.faults.add({ path: 'instance-action', fault: { kind: 'garbage', body: body() } });
+      assert.equal(await wrapper.status(), 3);
+      const { deadline, time } = await wrapper.said('Interruption learned');
+      const isLeftMs = Date.parse(String(deadline)) - time;
+      assert.ok(isLeftMs <= leftMs + 2000 && isLeftMs > leftMs - 20_000, `${isLeftMs} ms`);
+    });
+
+  for (const skewMs of [180_000, -180_000])
+    test(`gives its game the time that there is where its clock is wrong by ${skewMs} ms`, async (t) => {
+      const service = await startMetadata(t);
+      const env = { NODE_OPTIONS: `--require ${skewedClock}`, CLOCK_SKEW_MS: String(skewMs) };
+      const wrapper = new WrapperProcess(t, ['--metadata-endpoint', service.url], fixture('udp-game.ts'), { env });
+      await wrapper.said('Game ready');
+      const deadlineMs = announce(service, 100_000);
+      assert.equal(await wrapper.status(), 3);
+      const { deadline } = await wrapper.said('Interruption learned');
+      // By the clock that the game sees.
+      assert.ok(Math.abs(Date.parse(String(deadline)) - skewMs - deadlineMs) < 2500, String(deadline));
+      await wrapper.said('Clock skew: deadlines are corrected');
+    });
+
+  test('hears a metadata service that takes 1.5 s to answer, and learns where it is', async (t) => {
+    const service = await startMetadata(t);
+    service.faults.add({ fault: { kind: 'delay', delayMs: 1500 } });
+    service.faults.add({ path: 'ipv6', fault: { kind: 'garbage', body: 'network/' } });
+    const wrapper = new WrapperProcess(
+      t,
+      ['--metadata-endpoint', service.url],
+      ['sh', '-c', 'echo at $SPOTABLE_ADDRESS; exec sleep 60'],
+    );
+    await wrapper.said('Instance metadata unavailable');
+    announce(service, 100_000);
+    assert.equal((await wrapper.said('Interruption learned'))['via'], 'metadata');
+    wrapper.signal('SIGTERM');
+    await wrapper.status();
+  });
+
+  test('refuses an https address at its start', async (t) => {
+    const wrapper = new WrapperProcess(t, ['--metadata-endpoint', 'https://169.254.169.254'], ['true']);
+    assert.equal(await wrapper.status(), 64);
+    assert.match(
+      wrapper.plain.join(),
+      /Invalid --metadata-endpoint .* expected none, or an http:\/\/ address, without TLS/,
+    );
   });
 
   test('knows its address before its game starts where an argument asks for it', async (t) => {

@@ -2,7 +2,7 @@ import type { PodView } from '../../../agent/drain/pod.ts';
 import type { PlannedInterruption, Policy } from '../../../agent/interruption/policy.ts';
 import type { Observation } from '../../../agent/interruption/track-interruption.ts';
 import type { NodeView } from '../../../agent/node-state/node-mark.ts';
-import type { InterruptionKind, Notice } from '../../../shared/interruption/interruption.ts';
+import { type InterruptionKind, interruptionKinds, type Notice } from '../../../shared/interruption/interruption.ts';
 
 export const noon: number = Date.parse('2026-04-24T12:00:00Z');
 
@@ -48,8 +48,10 @@ export const rehearsal: Notice = {
   deadlineMs: noon + 90_000,
 };
 
+/** A look at everything, but for what could not be read. */
 export function look(notices: readonly Notice[], blindTo: readonly InterruptionKind[] = []): Observation {
-  return { notices, blindTo: new Set(blindTo) };
+  const seen = interruptionKinds.filter((kind) => !blindTo.includes(kind));
+  return { notices, seen: new Set(seen), blindTo: new Set(blindTo) };
 }
 
 export function planned(notice: Notice, changes: Partial<PlannedInterruption> = {}): PlannedInterruption {

@@ -20,20 +20,31 @@ const notBeforeMs = Date.parse('2026-01-21T09:00:43Z');
 
 describe('a rebalance recommendation', () => {
   const body = '{"noticeTime":"2026-04-24T12:00:00Z"}';
+  const context = { instanceId: 'i-1', ttlMs: 60_000, nowMs: noon, firstSeenMs: noon };
+  const notice = { id: 'i-1/rebalance', kind: 'rebalance', action: 'none', deadlineMs: undefined };
 
   test('is a notice without an instant, named after the instance alone', () => {
-    assert.deepEqual(parseRebalance(body, 'i-1', 60_000, noon + 59_999), {
-      notices: [{ id: 'i-1/rebalance', kind: 'rebalance', action: 'none', deadlineMs: undefined }],
-    });
+    assert.deepEqual(parseRebalance(body, { ...context, nowMs: noon + 59_999 }), { notices: [notice], remarks: [] });
   });
 
   test('runs out after its time to live, counted from when EC2 gave it', () => {
-    assert.deepEqual(parseRebalance(body, 'i-1', 60_000, noon + 60_000), { notices: [] });
+    assert.deepEqual(parseRebalance(body, { ...context, nowMs: noon + 60_000 }), { notices: [], remarks: [] });
   });
 
-  for (const garbage of ['', '[]', 'null', '{}', '{"noticeTime":5}', '{"noticeTime":"yesterday"}', '<html>'])
+  for (const time of ['5', '"yesterday"', 'null', '"2027-04-24T12:00:00Z"'])
+    test(`whose time is ${time} counts from when it was first seen, and says so`, () => {
+      const undated = `{"noticeTime":${time}}`;
+      const parsed = parseRebalance(undated, { ...context, nowMs: noon + 59_999 });
+      assert.ok('notices' in parsed);
+      assert.deepEqual(parsed.notices, [notice]);
+      assert.match(parsed.remarks.join(), /^noticeTime is no instant of the past/);
+      const later = parseRebalance(undated, { ...context, nowMs: noon + 60_000 });
+      assert.deepEqual('notices' in later && later.notices, []);
+    });
+
+  for (const garbage of ['', '[]', 'null', '{}', '{"error":"no route"}', '<html>'])
     test(`is garbage, and no absence, where the body is ${JSON.stringify(garbage)}`, () => {
-      assert.ok('garbage' in parseRebalance(garbage, 'i-1', 60_000, noon));
+      assert.ok('garbage' in parseRebalance(garbage, context));
     });
 });
 
@@ -49,6 +60,7 @@ describe('scheduled maintenance', () => {
     test(`${code} means ${action}, under the identity that EC2 gave it`, () => {
       assert.deepEqual(parseMaintenance(JSON.stringify([{ ...event, Code: code }]), 0), {
         notices: [{ id: event.EventId, kind: 'maintenance', action, deadlineMs: notBeforeMs }],
+        remarks: [],
       });
     });
 
@@ -58,16 +70,17 @@ describe('scheduled maintenance', () => {
   });
 
   test('is nothing where the list is empty', () => {
-    assert.deepEqual(parseMaintenance('[]', 0), { notices: [] });
+    assert.deepEqual(parseMaintenance('[]', 0), { notices: [], remarks: [] });
   });
 
   for (const State of ['completed', 'canceled'])
     test(`that is ${State} is nothing any more`, () => {
-      assert.deepEqual(parseMaintenance(JSON.stringify([{ ...event, State }]), 0), { notices: [] });
+      assert.deepEqual(parseMaintenance(JSON.stringify([{ ...event, State }]), 0), { notices: [], remarks: [] });
     });
 
   test('a reboot that lies before the boot was done, though EC2 still lists it as active', () => {
-    assert.deepEqual(parseMaintenance(JSON.stringify([event]), notBeforeMs + 60_000), { notices: [] });
+    const parsed = parseMaintenance(JSON.stringify([event]), notBeforeMs + 60_000);
+    assert.deepEqual(parsed, { notices: [], remarks: [] });
   });
 
   test('a stop that lies before the boot is still to come: it moves with its event', () => {
@@ -75,18 +88,36 @@ describe('scheduled maintenance', () => {
     assert.ok('notices' in parsed && parsed.notices.length === 1);
   });
 
+  const retirement = { ...event, Code: 'instance-retirement', EventId: 'e-2' };
   const wrong = [
-    '{}',
-    '[5]',
-    '[{}]',
-    JSON.stringify([{ ...event, State: 'odd' }]),
-    JSON.stringify([{ ...event, Code: 'instance-party' }]),
-    JSON.stringify([{ ...event, Code: 'constructor' }]),
-    JSON.stringify([{ ...event, NotBefore: '2026-01-21' }]),
-    JSON.stringify([{ ...event, EventId: '' }]),
-  ];
-  for (const body of wrong)
-    test(`is garbage where the body is ${body}`, () => {
+    [5, /EventId|State/],
+    [{}, /State/],
+    [null, /State/],
+    [{ ...event, State: 'odd' }, /unknown State "odd"/],
+    [{ ...event, Code: 'instance-party' }, /unknown Code "instance-party"/],
+    [{ ...event, Code: 'constructor' }, /unknown Code "constructor"/],
+    [{ ...event, NotBefore: '2026-01-21' }, /NotBefore is no instant: "2026-01-21"/],
+    [{ ...event, EventId: '' }, /EventId is no name/],
+  ] as const;
+  for (const [item, reason] of wrong)
+    test(`of which one is ${JSON.stringify(item)} says so, and hides no other`, () => {
+      for (const list of [
+        [item, retirement],
+        [retirement, item],
+      ]) {
+        const parsed = parseMaintenance(JSON.stringify(list), 0);
+        assert.ok('notices' in parsed);
+        assert.deepEqual(
+          parsed.notices.map(({ id, action }) => [id, action]),
+          [['e-2', 'terminate']],
+        );
+        assert.equal(parsed.remarks.length, 1);
+        assert.match(parsed.remarks[0] ?? '', reason);
+      }
+    });
+
+  for (const body of ['{}', '', '<html>', '{"error":"no route"}'])
+    test(`is garbage where the body is ${JSON.stringify(body)}`, () => {
       assert.ok('garbage' in parseMaintenance(body, 0));
     });
 });
@@ -97,7 +128,6 @@ describe('the target lifecycle state', () => {
     ['Standby', undefined],
     ['Detached', undefined],
     ['Warmed:Running', undefined],
-    ['constructor', undefined],
     ['Terminated', 'terminate'],
     ['Warmed:Terminated', 'terminate'],
     ['Warmed:Stopped', 'stop'],
@@ -107,8 +137,22 @@ describe('the target lifecycle state', () => {
     test(`${state} announces ${action ?? 'nothing'}`, () => {
       const parsed = parseLifecycleState(`${state}\n`, 'i-1');
       const notice = { id: 'i-1/asg-termination', kind: 'asg-termination', action, deadlineMs: undefined };
-      assert.deepEqual(parsed, { notices: action === undefined ? [] : [notice] });
+      assert.deepEqual(parsed, { notices: action === undefined ? [] : [notice], remarks: [] });
     });
+
+  test('that is new announces a termination only where it speaks of one, and says so', () => {
+    for (const [state, notices] of [
+      ['constructor', 0],
+      ['Rotating', 0],
+      ['Terminating', 1],
+      ['Warmed:Terminating', 1],
+    ] as const) {
+      const parsed = parseLifecycleState(state, 'i-1');
+      assert.ok('notices' in parsed);
+      assert.equal(parsed.notices.length, notices);
+      assert.match(parsed.remarks.join(), /^unknown lifecycle state/);
+    }
+  });
 
   for (const body of ['', '<html></html>', 'a b', 'x'.repeat(100)])
     test(`is garbage where the body is ${JSON.stringify(body.slice(0, 20))}`, () => {
@@ -123,18 +167,39 @@ describe('EC2', () => {
       { Status: { Code: 'fulfilled', UpdateTime: new Date(noon) } },
       { Status: undefined },
     ];
-    assert.deepEqual(spotNotices(requests, 'i-1'), [
-      { id: 'i-1/spot-termination', kind: 'spot-termination', action: 'terminate', deadlineMs: noon + 120_000 },
-    ]);
+    assert.deepEqual(spotNotices(requests, 'i-1'), {
+      notices: [
+        { id: 'i-1/spot-termination', kind: 'spot-termination', action: 'terminate', deadlineMs: noon + 120_000 },
+      ],
+      remarks: [],
+    });
+  });
+
+  test('announces a request that is marked in a new way, or without a time', () => {
+    const requests = [
+      { Status: { Code: 'marked-for-stop-by-experiment', UpdateTime: new Date(noon) } },
+      { Status: { Code: 'marked-for-relocation' } },
+    ];
+    const { notices, remarks } = spotNotices(requests, 'i-1');
+    assert.deepEqual(
+      notices.map(({ action, deadlineMs }) => [action, deadlineMs]),
+      [
+        ['stop', noon + 120_000],
+        ['terminate', undefined],
+      ],
+    );
+    assert.match(remarks.join(), /"marked-for-relocation" has no time/);
   });
 
   test('announces scheduled events by their id, without those that are over', () => {
     const open = { InstanceEventId: 'e-1', Code: 'instance-stop', Description: 'stop', NotBefore: new Date(noon) };
     const over = ['[Completed] stop', '[Canceled] stop'].map((Description) => ({ ...open, Description }));
     const done = { ...open, Code: 'system-reboot' };
-    assert.deepEqual(eventNotices([open, ...over, done, {}], noon + 1), [
-      { id: 'e-1', kind: 'maintenance', action: 'stop', deadlineMs: noon },
-    ]);
+    const party = { ...open, InstanceEventId: 'e-2', Code: 'instance-party' };
+    const { notices, remarks } = eventNotices([party, open, ...over, done, {}], noon + 1);
+    assert.deepEqual(notices, [{ id: 'e-1', kind: 'maintenance', action: 'stop', deadlineMs: noon }]);
+    assert.equal(remarks.length, 2);
+    assert.match(remarks[0] ?? '', /^event "e-2" left out: Code "instance-party"/);
   });
 
   const providers = [
@@ -150,12 +215,33 @@ describe('EC2', () => {
     });
 });
 
-test('no body makes a parser throw', () => {
+/** Documents of the metadata service of which any part may be anything. */
+const odd = fc.oneof(fc.jsonValue(), fc.constantFrom('active', 'canceled', 'system-reboot', event.NotBefore, 'e-1'));
+const oddEvent = fc.record({ EventId: odd, Code: odd, State: odd, NotBefore: odd }, { requiredKeys: [] });
+const oddBody = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 200 }),
+  fc.json(),
+  fc.array(fc.oneof(odd, oddEvent), { maxLength: 10 }).map((list) => JSON.stringify(list)),
+  fc.record({ noticeTime: odd }).map((fields) => JSON.stringify(fields)),
+);
+
+test('no body makes a parser throw, and what it says of one is short', () => {
+  const context = { instanceId: 'i-1', ttlMs: 1000, nowMs: noon, firstSeenMs: noon };
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.json()), (body) => {
-      parseRebalance(body, 'i-1', 1000, noon);
-      parseMaintenance(body, 0);
-      parseLifecycleState(body, 'i-1');
+    fc.property(oddBody, (body) => {
+      const all = [parseRebalance(body, context), parseMaintenance(body, 0), parseLifecycleState(body, 'i-1')];
+      for (const parsed of all)
+        for (const said of 'garbage' in parsed ? [parsed.garbage] : parsed.remarks) assert.ok(said.length < 400);
+    }),
+  );
+});
+
+test('whatever stands beside it in the list, an event that makes sense is found', () => {
+  const good = { ...event, EventId: 'the-good-one', Code: 'instance-stop' };
+  fc.assert(
+    fc.property(fc.array(fc.oneof(odd, oddEvent), { maxLength: 8 }), fc.nat(8), (others, at) => {
+      const parsed = parseMaintenance(JSON.stringify(others.toSpliced(at, 0, good)), 0);
+      assert.ok('notices' in parsed && parsed.notices.some(({ id }) => id === 'the-good-one'));
     }),
   );
 });

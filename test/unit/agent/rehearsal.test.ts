@@ -36,8 +36,9 @@ describe('a rehearsal', () => {
   });
 
   test('is out of sight, not over, while the node cannot be seen', () => {
-    const { observation } = withRehearsal(look([]), undefined, running, noon + 1000);
-    assert.deepEqual(observation, look([], ['rehearsal']));
+    const seen = new Set(['spot-termination'] as const);
+    const { observation } = withRehearsal({ ...look([]), seen }, undefined, running, noon + 1000);
+    assert.deepEqual(observation, { notices: [], seen, blindTo: new Set(['rehearsal']) });
   });
 
   test('is refused while something real is pending', () => {

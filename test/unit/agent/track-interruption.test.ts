@@ -84,10 +84,34 @@ describe('a notice', () => {
       deadlineMs: noon,
     },
     {
-      name: 'a deadline that has passed stays the deadline',
+      name: 'a deadline that has just passed stays the deadline',
       notice: { ...spot, deadlineMs: noon - 60_000 },
       response: 'drain',
       deadlineMs: noon - 60_000,
+    },
+    {
+      name: 'a spot deadline ten minutes past was not true: two minutes are left from now',
+      notice: { ...spot, deadlineMs: noon - 600_000 },
+      response: 'drain',
+      deadlineMs: noon + 120_000,
+    },
+    {
+      name: 'a fresh spot notice gives two minutes at most',
+      notice: { ...spot, deadlineMs: noon + 300_000 },
+      response: 'drain',
+      deadlineMs: noon + 120_000,
+    },
+    {
+      name: 'a spot notice without an instant gives two minutes',
+      notice: { ...spot, deadlineMs: undefined },
+      response: 'drain',
+      deadlineMs: noon + 120_000,
+    },
+    {
+      name: 'a maintenance that has begun already leaves the assumed notice',
+      notice: { ...maintenance, deadlineMs: noon - 1000 },
+      response: 'drain',
+      deadlineMs: noon + 120_000,
     },
   ];
   for (const { name, notice, response, deadlineMs } of table)
@@ -137,11 +161,13 @@ describe('what is answered', () => {
 
   const reprieves = [
     { name: 'a spot termination is not put off', known: spot, before: noon + 5000, change: 'none' },
+    { name: 'nor when its instant has passed', known: spot, before: noon + 120_000, change: 'none' },
     {
-      name: 'a spot termination whose instant has passed can be another one',
-      known: spot,
-      before: noon + 120_000,
-      change: 'changed',
+      name: 'nor when it can no longer be read',
+      known: { ...spot, deadlineMs: noon + 60_000 },
+      before: noon + 5000,
+      change: 'none',
+      later: undefined,
     },
     {
       name: 'a maintenance can be put off',
@@ -150,12 +176,19 @@ describe('what is answered', () => {
       change: 'changed',
     },
   ];
-  for (const { name, known, before, change: expected } of reprieves)
+  for (const { name, known, before, change: expected, ...row } of reprieves)
     test(name, () => {
-      const later = { ...known, deadlineMs: noon + 150_000 };
+      const later = { ...known, deadlineMs: 'later' in row ? undefined : noon + 150_000 };
       const { change } = trackInterruption(answered(planned(known)), look([later]), policy, before);
       assert.equal(change.kind, expected);
     });
+
+  test('is another one where a new notice comes long after the first one was over, as after a stop and start', () => {
+    const nowMs = noon + 3_600_000;
+    const { change } = trackInterruption(remembered(), look([{ ...spot, deadlineMs: nowMs + 100_000 }]), policy, nowMs);
+    assert.ok(change.kind === 'begun');
+    assert.deepEqual([change.interruption.firstSeenMs, change.interruption.deadlineMs], [nowMs, nowMs + 100_000]);
+  });
 
   test('stays the same where the metadata service now names the instance otherwise', () => {
     const { change, tracked } = trackInterruption(
@@ -266,6 +299,13 @@ describe('what an agent before us began', () => {
   test('is undone, and nothing else, when its notice is gone', () => {
     const { changes } = fold(remembered(), Array(absencesUntilCancelled).fill(look([])));
     assert.deepEqual(changes, ['cancelled']);
+  });
+
+  test('waits for its source to be read: one that was not looked at is not out of sight', () => {
+    const notLooked = { notices: [], seen: new Set(['rebalance'] as const), blindTo: new Set<never>() };
+    const { last, changes } = fold(remembered(), [notLooked, notLooked, notLooked, notLooked]);
+    assert.deepEqual(changes, []);
+    assert.ok(last.tracked.state === 'remembered' && last.tracked.absences === 0);
   });
 
   test('is not taken up again in a look that skips its source, once a look has shown it gone', () => {

@@ -25,7 +25,13 @@ const expressions = [
 function agentMetrics(): ReadonlyMap<string, readonly string[]> {
   const metrics = new AgentMetrics('1');
   const zero = () => 0;
-  metrics.watch({ lastGoodPollAgeSeconds: zero, linkedWrappers: zero, inventoryWaiting: zero, missingRights: zero });
+  metrics.watch({
+    lastGoodPollAgeSeconds: zero,
+    linkedWrappers: zero,
+    inventoryWaiting: zero,
+    missingRights: zero,
+    clockSkewSeconds: zero,
+  });
   const all = metrics.registry.getMetricsAsArray() as unknown as { name: string; type: string; labelNames: string[] }[];
   return new Map(
     all.flatMap(({ name, type, labelNames }) => {

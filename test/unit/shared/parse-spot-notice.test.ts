@@ -16,13 +16,40 @@ const notices: readonly (readonly [name: string, body: string, action: string])[
   ['white space and another order', ` {\n "time": "${time}",\n "action": "stop" }`, 'stop'],
   ['fields of a later version', `{"action":"stop","time":"${time}","reason":{"code":1}}`, 'stop'],
   ['names that objects inherit', `{"__proto__":{"action":"x"},"action":"stop","time":"${time}"}`, 'stop'],
+  ['an action in capitals', `{"action":"TERMINATE","time":"${time}"}`, 'terminate'],
+  ['a time without a zone', '{"action":"stop","time":"2026-04-24T17:11:44"}', 'stop'],
+  ['a time with a space', '{"action":"stop","time":"2026-04-24 17:11:44Z"}', 'stop'],
+  ['a time of another zone', '{"action":"stop","time":"2026-04-24T19:11:44+0200"}', 'stop'],
+  ['epoch seconds', `{"action":"stop","time":${deadlineMs / 1000}}`, 'stop'],
+  ['epoch milliseconds as a text', `{"action":"stop","time":"${deadlineMs}"}`, 'stop'],
+  ['the time of a maintenance event', '{"action":"stop","time":"24 Apr 2026 17:11:44 GMT"}', 'stop'],
 ];
 
 for (const [name, body, action] of notices)
   test(`a spot notice with ${name} is understood`, () => {
     assert.deepEqual(parseSpotNotice(body, instanceId), {
-      notice: { id: `${instanceId}/spot-termination`, kind: 'spot-termination', action, deadlineMs },
+      notices: [{ id: `${instanceId}/spot-termination`, kind: 'spot-termination', action, deadlineMs }],
+      remarks: [],
     });
+  });
+
+const halfRead: readonly (readonly [name: string, body: string, deadlineMs: number | undefined, remark: RegExp])[] = [
+  ['no time', '{"action":"terminate"}', undefined, /^time is no instant: undefined/],
+  ['a day that does not exist', '{"action":"stop","time":"2026-02-30T00:00:00Z"}', undefined, /^time is no instant/],
+  ['a time that is nothing', '{"action":"stop","time":null}', undefined, /^time is no instant: null/],
+  ['no action', `{"time":"${time}"}`, deadlineMs, /^unknown action undefined: terminate assumed/],
+  ['a new action', `{"action":"relocate","time":"${time}"}`, deadlineMs, /^unknown action "relocate"/],
+  ['an inherited name as action', `{"action":"constructor","time":"${time}"}`, deadlineMs, /"constructor"/],
+  ['an action that is a list', `{"action":["stop"],"time":"${time}"}`, deadlineMs, /^unknown action \["stop"\]/],
+];
+
+for (const [name, body, expectedMs, remark] of halfRead)
+  test(`a spot notice with ${name} is a notice all the same, and says what was assumed`, () => {
+    const parsed = parseSpotNotice(body, instanceId);
+    assert.ok('notices' in parsed);
+    const [notice] = parsed.notices;
+    assert.deepEqual([notice?.kind, notice?.deadlineMs], ['spot-termination', expectedMs]);
+    assert.match(parsed.remarks.join(), remark);
   });
 
 const garbage: readonly (readonly [name: string, body: string, reason: RegExp])[] = [
@@ -31,16 +58,11 @@ const garbage: readonly (readonly [name: string, body: string, reason: RegExp])[
   ['a cut body', `{"action":"terminate","ti`, /^not JSON/],
   ['null', 'null', /^not an object/],
   ['a number', '7', /^not an object/],
-  ['a list', `[{"action":"terminate","time":"${time}"}]`, /^unknown action undefined$/],
-  ['an empty object', '{}', /^unknown action undefined$/],
-  ['an action in capitals', `{"action":"TERMINATE","time":"${time}"}`, /^unknown action "TERMINATE"$/],
-  ['an unknown action', `{"action":"explode","time":"${time}"}`, /^unknown action "explode"$/],
-  ['an action that is a list', `{"action":["terminate"],"time":"${time}"}`, /^unknown action \["terminate"\]$/],
-  ['an inherited name as action', `{"action":"constructor","time":"${time}"}`, /^unknown action "constructor"$/],
-  ['an action that only the prototype has', `{"__proto__":{"action":"stop","time":"${time}"}}`, /^unknown action/],
-  ['no time', '{"action":"terminate"}', /^time is no instant: undefined$/],
-  ['a time in seconds', '{"action":"terminate","time":1777050704}', /^time is no instant: 1777050704$/],
-  ['a day that does not exist', '{"action":"terminate","time":"2026-02-30T00:00:00Z"}', /^time is no instant/],
+  ['a list', `[{"action":"terminate","time":"${time}"}]`, /^not an object/],
+  ['an empty object', '{}', /^neither action nor time/],
+  ['an error of a proxy', '{"error":"no route","status":200}', /^neither action nor time/],
+  ['an action that only the prototype has', `{"__proto__":{"action":"stop"}}`, /^neither action nor time/],
+  ['the word of another path', 'none', /^not JSON/],
 ];
 
 for (const [name, body, reason] of garbage)
@@ -51,12 +73,12 @@ for (const [name, body, reason] of garbage)
   });
 
 test('the identity of a notice holds neither our clock nor the announced time', () => {
-  const [first, later] = ['17:11:44', '17:11:59'].map((at) =>
-    parseSpotNotice(`{"action":"terminate","time":"2026-04-24T${at}Z"}`, instanceId),
-  );
-  assert.ok(first !== undefined && 'notice' in first && later !== undefined && 'notice' in later);
-  assert.equal(first.notice.id, later.notice.id);
-  assert.notEqual(first.notice.deadlineMs, later.notice.deadlineMs);
+  const [first, later] = ['17:11:44', '17:11:59']
+    .map((at) => parseSpotNotice(`{"action":"terminate","time":"2026-04-24T${at}Z"}`, instanceId))
+    .map((parsed) => ('notices' in parsed ? parsed.notices[0] : undefined));
+  assert.ok(first !== undefined && later !== undefined);
+  assert.equal(first.id, later.id);
+  assert.notEqual(first.deadlineMs, later.deadlineMs);
 });
 
 test('no body makes the parser throw, and what it says of garbage is short', () => {
@@ -69,7 +91,12 @@ test('no body makes the parser throw, and what it says of garbage is short', () 
     fc.property(fc.oneof(fc.string({ unit: 'binary', maxLength: 1000 }), fc.json(), almost), (body) => {
       const parsed = parseSpotNotice(body, instanceId);
       if ('garbage' in parsed) assert.ok(parsed.garbage.length < 200);
-      else assert.ok(Number.isSafeInteger(parsed.notice.deadlineMs));
+      else {
+        assert.equal(parsed.notices.length, 1);
+        const { deadlineMs: atMs = 0 } = parsed.notices[0] ?? {};
+        assert.ok(Number.isSafeInteger(atMs));
+        for (const remark of parsed.remarks) assert.ok(remark.length < 200);
+      }
     }),
   );
 });

@@ -23,7 +23,8 @@ export function parseArray(body: string): { readonly items: readonly unknown[] }
 
 function parseJson(body: string): { readonly value?: unknown; readonly garbage?: string } {
   try {
-    return { value: JSON.parse(body) };
+    // trim() also takes a byte order mark, which is no JSON.
+    return { value: JSON.parse(body.trim()) };
   } catch {
     return { garbage: `not JSON: ${quote(body)}` };
   }
