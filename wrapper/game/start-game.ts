@@ -10,6 +10,7 @@ import { hasCode } from '../../shared/system-error.ts';
 import type { GameExit } from '../life/lifecycle.ts';
 import { GameConsole } from './game-console.ts';
 import { LineMatcher } from './line-matcher.ts';
+import { withOpenFiles } from './open-files.ts';
 
 export interface GameCommand {
   readonly command: string;
@@ -17,6 +18,8 @@ export interface GameCommand {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The game's input comes through us, because something will be written to it. */
   readonly needsStdin: boolean;
+  /** Its soft limit on open files; undefined: ours. */
+  readonly openFiles: number | undefined;
   /** Wait for an output line that matches; the output then passes through us. */
   readonly logPattern: RegExp | undefined;
   readonly clock: Clock;
@@ -59,10 +62,12 @@ export async function startGame(options: GameCommand): Promise<Game> {
   };
 }
 
-async function spawnGame({ command, args, env, needsStdin, logPattern, onSpawn }: GameCommand): Promise<ChildProcess> {
+async function spawnGame(options: GameCommand): Promise<ChildProcess> {
+  const { command, env, needsStdin, logPattern, onSpawn } = options;
   const output = logPattern === undefined ? 'inherit' : 'pipe';
+  const [program, args] = withOpenFiles(command, options.args, options.openFiles, env['PATH']);
   try {
-    const child = spawn(command, [...args], {
+    const child = spawn(program, [...args], {
       env: { ...env },
       detached: true,
       // Inherited descriptors cost nothing, lose nothing, and push back on the game as they always did.

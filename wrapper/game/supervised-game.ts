@@ -6,6 +6,7 @@ import type { WrapperConfig } from '../settings/config.ts';
 import type { Action } from '../settings/parse-setting.ts';
 import type { WrapperContext } from '../wrapper-context.ts';
 import { GameTree } from './game-tree.ts';
+import { givenOpenFiles } from './open-files.ts';
 import { fillIn, type Placeholders } from './placeholders.ts';
 import { isOnLoopbackAlone, readyCheck } from './ready-check.ts';
 import { type ActionContext, runActions } from './run-actions.ts';
@@ -90,6 +91,7 @@ export class SupervisedGame {
       onSpawn: (pid) => {
         watchdog = watchdogOf(pid, context);
       },
+      openFiles: givenOpenFiles(context.ppid),
       logPattern: config.ready.kind === 'log' ? config.ready.pattern : undefined,
     });
     log.info({ pid: game.pid, startMs: Math.round(upMs() * 10) / 10 }, 'Game started');

@@ -75,6 +75,22 @@ suite('A game in a wrapper', parallel, () => {
     assert.equal(readFileSync(join(folder, 'server.properties'), 'utf8'), `# mine\nserver-port=${GAME}\nmotd=hi\n`);
   });
 
+  test('has the limit on open files that its wrapper was given, though Node raises its own', async (t) => {
+    // A shell that waits for us, as tini does.
+    const before = ['sh', '-c', 'ulimit -Sn 700; "$@"; exit $?', 'sh'];
+    const [env, argv0] = [
+      { GREETING: 'a b' },
+      ['sh', '-c', 'echo "$(ulimit -Sn) $GREETING $1"; exit 7', 'game', 'c  d'],
+    ];
+    const wrapper = new WrapperProcess(t, [], argv0, { before, env });
+    assert.equal(await wrapper.status(), 7);
+    assert.deepEqual(wrapper.output, ['700 a b c  d']);
+    const missing = new WrapperProcess(t, [], ['no-such-game'], { before });
+    assert.equal(await missing.status(), 127);
+    const line = await eventually('it says so', () => missing.plain.join() || undefined);
+    assert.equal(line, 'spotable-wrapper: Cannot start game no-such-game: not found');
+  });
+
   test('that exits 0 in the middle ends its game server with 0', async (t) => {
     const wrapper = new WrapperProcess(t, [], ['sh', '-c', 'sleep 0.1; exit 0']);
     assert.equal(await wrapper.status(), 0);

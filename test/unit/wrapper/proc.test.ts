@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { parseOpenFiles, withOpenFiles } from '../../../wrapper/game/open-files.ts';
 import { type ProcessEntry, parseProcessStat, selectTree } from '../../../wrapper/game/process-table.ts';
 import { parseListeningHosts, parseSocketTable } from '../../../wrapper/game/socket-table.ts';
 
@@ -99,5 +100,23 @@ suite('A socket table of the kernel', () => {
 
   test('is empty where it cannot be read', () => {
     assert.deepEqual(parseSocketTable('', 'udp', new Set([20_000])), []);
+  });
+});
+
+suite('A limit on open files', () => {
+  const limits = (soft: string, hard: string) =>
+    `Limit                     Soft Limit           Hard Limit           Units     \nMax processes  5  6  processes \nMax open files            ${soft}                 ${hard}               files     \n`;
+
+  test('is read as the kernel writes it', () => {
+    assert.deepEqual(parseOpenFiles(limits('1024', '524288')), { soft: 1024, hard: 524_288 });
+    assert.deepEqual(parseOpenFiles(limits('1024', 'unlimited')), { soft: 1024, hard: Number.POSITIVE_INFINITY });
+    assert.equal(parseOpenFiles(''), undefined);
+  });
+
+  test('is set by a shell that becomes the program, where there is such a program', () => {
+    assert.deepEqual(withOpenFiles('sh', ['-c', 'x'], 9, '/nowhere:/bin')[1].slice(-4), ['9', 'sh', '-c', 'x']);
+    assert.deepEqual(withOpenFiles('sh', ['x'], undefined, '/bin'), ['sh', ['x']]);
+    assert.deepEqual(withOpenFiles('no-such-game', ['x'], 9, '/bin'), ['no-such-game', ['x']]);
+    assert.deepEqual(withOpenFiles('/etc', [], 9, ''), ['/etc', []]);
   });
 });
