@@ -88,7 +88,7 @@ suite('A game in a wrapper', parallel, () => {
     const missing = new WrapperProcess(t, [], ['no-such-game'], { before });
     assert.equal(await missing.status(), 127);
     const line = await eventually('it says so', () => missing.plain.join() || undefined);
-    assert.equal(line, 'spotable-wrapper: Cannot start game no-such-game: not found');
+    assert.match(line, /^spotable-wrapper: Cannot start game no-such-game: not found/);
   });
 
   test('that exits 0 in the middle ends its game server with 0', async (t) => {
