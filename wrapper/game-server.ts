@@ -17,7 +17,7 @@ import {
 import { createGameFiles, type GameFiles } from './game/game-files.ts';
 import { unsaidStatus } from './game/status-file.ts';
 import { SupervisedGame } from './game/supervised-game.ts';
-import { type EndCause, killAtMs } from './life/end-plan.ts';
+import { type EndCause, flushLimitMs, killAtMs } from './life/end-plan.ts';
 import type { LifeEvents } from './life/life-events.ts';
 import { type Effect, endOf, exitStatusOf, initialLife, type Life, statusOf } from './life/lifecycle.ts';
 import type { AgentSide } from './link/agent-side.ts';
@@ -108,14 +108,16 @@ export class GameServer {
     }
   }
 
-  /** The last events, within their time limit. */
-  async finish(life: Extract<Life, { phase: 'ended' }>): Promise<void> {
-    const { log } = this.#options.context;
+  /** The last events, as long as there is time, or until `hurry` aborts. */
+  async finish(life: Extract<Life, { phase: 'ended' }>, hurry: AbortSignal): Promise<void> {
+    const { log, clock } = this.#options.context;
     const { exit, reason } = life;
     this.#game?.dismiss();
     if (exit === undefined) return log.info({ reason }, 'Game was never started');
     log.info('code' in exit ? { exitCode: exit.code, signal: null } : { exitCode: null, ...exit }, 'Game ended');
-    const unsentEvents = await this.#reporter.finish();
+    this.#agent.comeBackSoon();
+    const limit = AbortSignal.timeout(flushLimitMs(life, clock.now()));
+    const unsentEvents = await this.#reporter.finish(AbortSignal.any([limit, hurry]));
     log.info({ exitCode: exitStatusOf(life), unsentEvents }, 'Game server ended');
   }
 

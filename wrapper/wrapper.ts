@@ -20,9 +20,10 @@ export interface GameServerEnd {
 
 /**
  * The agent is on the same machine: where there is none the connection is refused at once, and one that is there answers in a millisecond
- * or two. Only a node whose cores are all busy takes longer, and there a game that starts in vain hurts most.
+ * or two. On a node whose cores are all busy it takes longer, and there a game that starts in vain hurts most: after an interruption whose
+ * pods could not be deleted the kubelet starts all of a node's containers again at the same time. Only an agent that hangs costs all of it.
  */
-const welcomeLimitMs = 250;
+const welcomeLimitMs = 5000;
 
 /** One game server's life, from its ports to its last event. Throws a FatalError where it cannot begin. */
 export async function serveGame(
@@ -58,11 +59,11 @@ async function live(options: GameServerOptions): Promise<GameServerEnd> {
   const rules: LifeRules = { ...config, stopLeadMs: config.stopAtMs };
   // What does not need the agent's answer is done while it is on its way.
   const answered = agent.join(ports, welcomeLimitMs);
-  context.onSignal((signal) => lifeEvents.push({ kind: 'signal', signal }));
+  const signals = watchSignals(options);
   context.log.info({ ports: Object.fromEntries(ports.map(({ name, port }) => [name, port])) }, 'Ports leased');
   const gameServer = new GameServer(options);
   try {
-    await answered;
+    await Promise.race([answered, signals.toEnd]);
     lifeEvents.push({ kind: 'prepared' });
     let life: Life = initialLife;
     let { clock } = context;
@@ -75,10 +76,38 @@ async function live(options: GameServerOptions): Promise<GameServerEnd> {
       life = step.life;
       for (const effect of step.effects) await gameServer.perform(effect, life);
     }
-    await gameServer.finish(life);
+    await gameServer.finish(life, signals.hurry());
     const restarts = config.whenUnhealthy === 'restart' && life.reason === 'unhealthy';
     return { life, restarts, left: () => gameServer.left() };
   } finally {
     gameServer.close();
   }
+}
+
+interface SignalWatch {
+  /** Resolves with the first signal to end. */
+  readonly toEnd: Promise<void>;
+  /** From now on nobody acts on signals any more: aborts when somebody presses, by SIGINT or a second SIGTERM. */
+  hurry(): AbortSignal;
+}
+
+function watchSignals({ context, lifeEvents }: GameServerOptions): SignalWatch {
+  const toEnd = Promise.withResolvers<void>();
+  const pressing = new AbortController();
+  let isOver = false;
+  let lateSigterms = 0;
+  context.onSignal((signal) => {
+    lifeEvents.push({ kind: 'signal', signal });
+    if (signal === 'SIGTERM' || signal === 'SIGINT') toEnd.resolve();
+    // The first SIGTERM may be the kubelet's, which follows from what we know already.
+    if (isOver && signal === 'SIGTERM') lateSigterms++;
+    if (isOver && (signal === 'SIGINT' || lateSigterms > 1)) pressing.abort();
+  });
+  return {
+    toEnd: toEnd.promise,
+    hurry: () => {
+      isOver = true;
+      return pressing.signal;
+    },
+  };
 }

@@ -55,7 +55,7 @@ export function endByMs({ causes }: Pick<EndPlan, 'causes'>): number {
 }
 
 /** When the instance is taken; where only this game server ends, that. */
-export function deadlineMs(plan: EndPlan): number {
+export function deadlineMs(plan: Pick<EndPlan, 'causes'>): number {
   return earliest(plan.causes.map((cause) => cause.deadlineMs)) ?? endByMs(plan);
 }
 
@@ -76,6 +76,25 @@ export function killAtMs(plan: EndPlan): number {
   const instanceEndMs = deadlineMs(plan);
   const lastMs = instanceEndMs > learnedAtMs ? instanceEndMs - reserveMs : Infinity;
   return Math.min(hurriedToMs, Math.max(endMs - reserveMs, Math.min(learnedAtMs + minStopMs, lastMs)));
+}
+
+/** Whatever is left, the last events have this. */
+const minFlushMs = 1000;
+/** Nobody ends us but our game has gone: its container is to start again, or its pod to be replaced, soon. */
+const ownEndFlushMs = 5000;
+/** A pod is waited for by whoever deletes it. An agent that is being replaced is back within this. */
+const signalFlushMs = 10_000;
+/** No notice is longer. */
+const maxFlushMs = 120_000;
+
+/** How long a wrapper outlives its game for the sake of its last events, where the queue does not take them. */
+export function flushLimitMs(
+  { reason, endByMs: lastMs }: { readonly reason: EndReason; readonly endByMs: number | undefined },
+  nowMs: number,
+): number {
+  if (lastMs === undefined) return ownEndFlushMs;
+  const isSignal = reason === 'sigterm' || reason === 'sigint';
+  return Math.max(minFlushMs, Math.min(lastMs - nowMs, isSignal ? signalFlushMs : maxFlushMs));
 }
 
 export function earliest(instants: readonly (number | undefined)[]): number | undefined {

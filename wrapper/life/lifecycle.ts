@@ -53,6 +53,8 @@ export type Life =
       readonly phase: 'ended';
       readonly reason: EndReason;
       readonly deadlineMs: number | undefined;
+      /** When somebody else ends this wrapper too: the kubelet, EC2. undefined: nobody is known to. */
+      readonly endByMs: number | undefined;
       /** undefined: the game was never started. */
       readonly exit: GameExit | undefined;
     };
@@ -219,7 +221,7 @@ function holding(causes: readonly EndCause[], before: readonly EndCause[]): Effe
 
 function neverStarted(reason: EndReason, causes: readonly EndCause[]): Step {
   const deadlineMs = earliest(causes.map((cause) => cause.deadlineMs));
-  return { life: { phase: 'ended', reason, deadlineMs, exit: undefined }, effects: [] };
+  return { life: { phase: 'ended', reason, deadlineMs, endByMs: undefined, exit: undefined }, effects: [] };
 }
 
 function advanceServing(life: ServingLife, lifeEvent: LifeEvent, rules: LifeRules, nowMs: number): Step {
@@ -242,7 +244,7 @@ function advanceServing(life: ServingLife, lifeEvent: LifeEvent, rules: LifeRule
       return signalled(beginEnd(life, ownCause(reason, rules, nowMs), rules, nowMs, lifeEvent.signal));
     }
     case 'game-exited':
-      return ended('game-exited', undefined, lifeEvent.exit);
+      return ended('game-exited', [], lifeEvent.exit);
     case 'prepared':
     case 'end-cancelled':
     case 'time-passed':
@@ -312,7 +314,7 @@ function advanceEnding(life: EndingLife, lifeEvent: LifeEvent, rules: LifeRules,
     case 'heartbeat-due':
       return { life, effects: [{ kind: 'publish', event: 'heartbeat' }] };
     case 'game-exited':
-      return ended(mainReason(life.causes), deadlineMs(life), lifeEvent.exit);
+      return ended(mainReason(life.causes), life.causes, lifeEvent.exit);
     case 'game-ready':
       // It may yet be told to play on; until then `terminating` stays the truth.
       return { life: { ...life, isReady: true }, effects: [] };
@@ -378,8 +380,15 @@ function signalAgain(life: EndingLife, reason: 'sigterm' | 'sigint', rules: Life
   return { ...step, effects: [...(life.isTold ? [] : [stop]), { kind: 'hurry-stop' }, ...step.effects] };
 }
 
-function ended(reason: EndReason, deadlineMs: number | undefined, exit: GameExit): Step {
-  return { life: { phase: 'ended', reason, deadlineMs, exit }, effects: [{ kind: 'publish', event: 'terminated' }] };
+function ended(reason: EndReason, causes: readonly EndCause[], exit: GameExit): Step {
+  const life: Life = {
+    phase: 'ended',
+    reason,
+    deadlineMs: causes.length === 0 ? undefined : deadlineMs({ causes }),
+    endByMs: earliest(causes.filter(({ via }) => via !== 'wrapper').map((cause) => cause.endByMs)),
+    exit,
+  };
+  return { life, effects: [{ kind: 'publish', event: 'terminated' }] };
 }
 
 function endSignalReason(signal: ForwardedSignal): 'sigterm' | 'sigint' | undefined {

@@ -40,6 +40,9 @@ export interface AgentLinkOptions {
 /** The agent may start after us, or again. */
 const backoff: Backoff = { firstMs: 1000, maxMs: 10_000 };
 
+/** At the end of the wrapper's life, when an agent that is being replaced is waited for. */
+const soonBackoff: Backoff = { firstMs: 250, maxMs: 250 };
+
 /** Signs of life that may be missing: a busy machine is late, too. */
 const missedLives = 3;
 
@@ -59,6 +62,8 @@ export class AgentLink {
   #silence: NodeJS.Timeout | undefined;
   /** What the agent is to know after a reconnect: the last state. */
   #standing: WrapperMessage | undefined;
+  #isSoon = false;
+  #pause = new AbortController();
 
   constructor(options: AgentLinkOptions) {
     this.#options = options;
@@ -101,8 +106,16 @@ export class AgentLink {
       // Not at the first failure: an agent may be about to start, and our game's start is not to wait for a log line.
       if (failures === 2 && !hasBeenWelcome) log.info({ reason: errorText(reason) }, 'No agent on this node');
       hasBeenWelcome ||= wasWelcome;
-      await clock.sleep(backoffMs(backoff, failures, random), signal).catch(() => {});
+      this.#pause = new AbortController();
+      const pauseMs = backoffMs(this.#isSoon ? soonBackoff : backoff, failures, random);
+      await clock.sleep(pauseMs, AbortSignal.any([signal, this.#pause.signal])).catch(() => {});
     }
+  }
+
+  /** From now on connects again after short pauses; ends the present one. */
+  comeBackSoon(): void {
+    this.#isSoon = true;
+    this.#pause.abort();
   }
 
   /** False: there is no link now. */

@@ -34,6 +34,7 @@ export class AgentSide {
   readonly #inventory: LinkInventory | undefined;
   readonly #risks = new Map<string, string>();
   readonly #clock: Clock;
+  #hasPublished = false;
   /** Whether the agent publishes for us is known, on this connection. */
   #verdict = Promise.withResolvers<void>();
   #decided: Promise<void> | undefined;
@@ -63,6 +64,16 @@ export class AgentSide {
   /** Where the agent publishes for us. */
   get inventory(): LinkInventory | undefined {
     return this.#link?.welcome?.publishes === true ? this.#inventory : undefined;
+  }
+
+  /** An agent has published for us, whether it is there now or not. */
+  get hasPublished(): boolean {
+    return this.#hasPublished;
+  }
+
+  /** Looks for an agent that has gone more often: there is little time left to speak to it. */
+  comeBackSoon(): void {
+    this.#link?.comeBackSoon();
   }
 
   /**
@@ -108,6 +119,7 @@ export class AgentSide {
   #linkListener({ config, lifeEvents }: AgentSideOptions): LinkListener {
     return {
       onWelcome: ({ publishes }, isFirst) => {
+        this.#hasPublished ||= publishes;
         if (publishes || !isFirst) this.#verdict.resolve();
         this.#listener?.onLink();
       },

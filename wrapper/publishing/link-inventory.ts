@@ -2,6 +2,7 @@ import type { InventoryEvent } from '../../shared/events/event.ts';
 import type { Inventory, PublishOutcome, RefusedEvent } from '../../shared/events/inventory.ts';
 import type { AgentMessage } from '../../shared/link/link-message.ts';
 import type { AgentLink } from '../link/agent-link.ts';
+import { NotSent } from './routed-inventory.ts';
 
 interface Batch {
   readonly waiting: Set<string>;
@@ -63,7 +64,7 @@ export class LinkInventory implements Inventory {
       finish(batch, id, refused);
     } else if (!this.#sent.has(id)) {
       if (!this.#link.send({ type: 'event', event }))
-        batch.done.reject(new Error('Cannot publish through the agent: no link'));
+        batch.done.reject(new NotSent('Cannot publish through the agent: no link'));
       else this.#sent.add(id);
     }
   }

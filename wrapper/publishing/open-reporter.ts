@@ -22,6 +22,7 @@ export function openReporter({ config, ports, agent, context }: ReporterParts): 
     inventory: new RoutedInventory({
       // The agent speaks CloudEvents: the seed's format we send by ourselves.
       throughAgent: () => (config.format === 'cloudevents' ? agent.inventory : undefined),
+      mayAgentReturn: () => config.format === 'cloudevents' && agent.hasPublished,
       agentDecided: () => (config.format === 'cloudevents' ? agent.decided() : Promise.resolve()),
       alone: alone(config),
     }),

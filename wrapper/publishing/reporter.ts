@@ -15,8 +15,6 @@ export interface ReporterOptions {
 
 /** A wrapper has few events under way; an hour without the queue leaves only its transitions, because heartbeats replace each other. */
 const outboxCapacity = 200;
-/** How long a wrapper outlives its game for the sake of its last events. */
-const flushLimitMs = 1000;
 
 /** Tells the inventory about this game server, in order, without ever keeping the game waiting. */
 export class Reporter {
@@ -43,13 +41,15 @@ export class Reporter {
     return this.#outbox.run(signal);
   }
 
-  /** Sends what is left, within its limit. Resolves with the number of events that nobody will get. */
-  async finish(): Promise<number> {
+  /** Sends what is left, until the signal aborts. Resolves with the number of events that the queue has not confirmed. */
+  async finish(signal: AbortSignal): Promise<number> {
     const { inventory, log } = this.#options;
     this.#writer.place({ instance: unknownInstance, node: undefined, publicHostname: undefined });
     if (!inventory.hasRoute()) return this.#outbox.size;
-    const unsent = await this.#outbox.flush(AbortSignal.timeout(flushLimitMs));
-    if (unsent.length > 0) log.error({ events: unsent.map(({ id }) => id) }, 'Inventory events lost');
+    const unsent = (await this.#outbox.flush(signal)).map(({ id }) => id);
+    const [unconfirmed, lost] = [true, false].map((may) => unsent.filter((id) => inventory.mayHaveTaken(id) === may));
+    if (unconfirmed?.length) log.warn({ events: unconfirmed }, 'Inventory events unconfirmed: the queue may have them');
+    if (lost?.length) log.error({ events: lost }, 'Inventory events lost');
     return unsent.length;
   }
 }

@@ -1,9 +1,12 @@
 import type { InventoryEvent } from '../../shared/events/event.ts';
 import type { Inventory, PublishOutcome } from '../../shared/events/inventory.ts';
+import { hasCode } from '../../shared/system-error.ts';
 
 export interface Routes {
   /** The agent, while it is linked and publishes for us. */
   readonly throughAgent: () => Inventory | undefined;
+  /** It is not there now, but has published for us before: it is being replaced. */
+  readonly mayAgentReturn: () => boolean;
   /** Resolves when it is known whether the agent publishes for us. */
   readonly agentDecided: () => Promise<void>;
   /** Our own way to the queue, loaded at its first use; undefined without a queue. */
@@ -13,13 +16,21 @@ export interface Routes {
 /** Takes each batch the way that is open now: the agent first, because then game pods need no AWS rights and no SDK. */
 export class RoutedInventory implements Inventory {
   readonly #routes: Routes;
+  /** Went out, and what became of them was not said. */
+  readonly #unanswered = new Set<string>();
 
   constructor(routes: Routes) {
     this.#routes = routes;
   }
 
   hasRoute(): boolean {
-    return this.#routes.alone !== undefined || this.#routes.throughAgent() !== undefined;
+    const { alone, throughAgent, mayAgentReturn } = this.#routes;
+    return alone !== undefined || throughAgent() !== undefined || mayAgentReturn();
+  }
+
+  /** Whether the queue may have an event that it has not confirmed. */
+  mayHaveTaken(id: string): boolean {
+    return this.#unanswered.has(id);
   }
 
   async publish(events: readonly InventoryEvent[], signal: AbortSignal): Promise<PublishOutcome> {
@@ -27,6 +38,38 @@ export class RoutedInventory implements Inventory {
     if (throughAgent() === undefined) await agentDecided();
     const route = throughAgent() ?? (await alone?.());
     if (route === undefined) throw new Error('no agent that publishes, and no --queue-url');
-    return route.publish(events, signal);
+    const fresh = events.map(({ id }) => id).filter((id) => !this.#unanswered.has(id));
+    for (const id of fresh) this.#unanswered.add(id);
+    try {
+      const outcome = await route.publish(events, signal);
+      for (const id of [...outcome.published, ...outcome.refused.map((refused) => refused.id)])
+        this.#unanswered.delete(id);
+      return outcome;
+    } catch (error) {
+      // Of those that went out before, an earlier attempt may have come through.
+      if (isCertain(error)) for (const id of fresh) this.#unanswered.delete(id);
+      throw error;
+    }
   }
+}
+
+/** Thrown where nothing was handed over. */
+export class NotSent extends Error {
+  override readonly name = 'NotSent';
+}
+
+/** Whether the failure says that the queue has taken nothing: it has answered, or was never reached. */
+function isCertain(error: unknown): boolean {
+  if (error instanceof NotSent || hasCode(error, 'ECONNREFUSED', 'ENOTFOUND')) return true;
+  // As AWS's SDK marks an error that is an answer.
+  return error instanceof Error && '$metadata' in error && hasStatus(error.$metadata);
+}
+
+function hasStatus(metadata: unknown): boolean {
+  return (
+    typeof metadata === 'object' &&
+    metadata !== null &&
+    'httpStatusCode' in metadata &&
+    metadata.httpStatusCode !== undefined
+  );
 }

@@ -21,6 +21,8 @@ export interface FakeAgentOptions {
   readonly instance?: Instance;
   /** Whether it welcomes each connection at once; an older agent waits for the hello. */
   readonly speaksFirst?: boolean;
+  /** How long it takes to say anything at all, as on a node whose cores are all busy. */
+  readonly speaksAfterMs?: number;
   /** How long it takes to find out who said hello. */
   readonly verdictMs?: number;
   /** Sent before the first welcome. */
@@ -97,6 +99,12 @@ export class FakeAgent {
     socket.on('error', () => {});
     socket.on('close', () => this.#sockets.delete(socket));
     if (this.#hangs) return;
+    const { speaksAfterMs = 0 } = this.#options;
+    if (speaksAfterMs === 0) this.#attend(socket);
+    else setTimeout(() => this.#attend(socket), speaksAfterMs);
+  }
+
+  #attend(socket: Socket): void {
     const lines = new LineDecoder();
     if (this.#options.speaksFirst ?? true) socket.write(this.#news() + this.#welcome(false));
     socket.on('data', (chunk: Buffer) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { checkInventoryEvent } from '../../../shared/events/parse-event.ts';
 import type { InterruptionMessage } from '../../../shared/link/link-message.ts';
 import { unknownInstance } from '../../../shared/metadata/instance.ts';
@@ -173,6 +174,81 @@ suite('A wrapper on a node with an agent', parallel, () => {
       next.names().filter((name) => name !== 'heartbeat'),
       ['starting', 'ready', 'terminating', 'terminated'],
     );
+  });
+
+  test('waits with its last words for an agent that is being replaced, as long as there is time', async (t) => {
+    const agent = await FakeAgent.listen(t);
+    const wrapper = new WrapperProcess(t, ['--link', agent.path], fixture('udp-game.ts'));
+    await agent.event('ready');
+    agent.tell(interruption(60_000));
+    await agent.event('terminating');
+    await agent.close();
+    await wrapper.said('Game ended');
+    // Longer than a wrapper has for its last words where no end is near.
+    await sleep(6000);
+    const next = await FakeAgent.listen(t, { path: agent.path });
+    await next.event('terminated');
+    assert.equal(await wrapper.status(), 3);
+    assert.equal((await wrapper.said('Game server ended'))['unsentEvents'], 0);
+  });
+
+  test('gives up at its end, or when somebody presses, and names what was lost', async (t) => {
+    const flags = async () => {
+      const agent = await FakeAgent.listen(t);
+      const wrapper = new WrapperProcess(t, ['--link', agent.path], fixture('udp-game.ts'));
+      await agent.event('ready');
+      return { agent, wrapper };
+    };
+    const [late, pressed] = await Promise.all([flags(), flags()]);
+    for (const [{ agent, wrapper }, notice] of [
+      [late, interruption(5000)],
+      [pressed, interruption(100_000)],
+    ] as const) {
+      agent.tell(notice);
+      await agent.event('terminating');
+      await agent.close();
+      await wrapper.said('Game ended');
+    }
+    pressed.wrapper.signal('SIGTERM');
+    pressed.wrapper.signal('SIGINT');
+    for (const { wrapper } of [late, pressed]) {
+      assert.equal(await wrapper.status(), 3);
+      const { events } = (await wrapper.said('Inventory events lost')) as unknown as { events: string[] };
+      assert.deepEqual(
+        events.map((id) => id.split('/')[2]),
+        ['terminated'],
+      );
+    }
+  });
+
+  test('does not call an event lost that the agent has taken and not answered', async (t) => {
+    const agent = await FakeAgent.listen(t, { acknowledges: false });
+    const wrapper = new WrapperProcess(t, ['--link', agent.path, '--grace-period', '3s'], fixture('udp-game.ts'));
+    for (const name of ['starting', 'ready']) agent.acknowledge(await agent.event(name));
+    wrapper.signal('SIGTERM');
+    agent.acknowledge(await agent.event('terminating'));
+    await agent.event('terminated');
+    assert.equal(await wrapper.status(), 3);
+    const { events } = (await wrapper.said('Inventory events unconfirmed: the queue may have them')) as unknown as {
+      events: string[];
+    };
+    assert.deepEqual(
+      events.map((id) => id.split('/')[2]),
+      ['terminated'],
+    );
+    assert.ok(!wrapper.hasSaid('Inventory events lost'));
+  });
+
+  test('starts no game in vain on a node that is so busy that the agent takes seconds to speak', async (t) => {
+    const agent = await FakeAgent.listen(t, { interruption: interruption(60_000), speaksAfterMs: 2000 });
+    const wrapper = new WrapperProcess(t, ['--link', agent.path], ['true']);
+    await wrapper.said('Game held back: an interruption is under way');
+    assert.ok(!wrapper.hasSaid('Game started'));
+    const stopped = new WrapperProcess(t, ['--link', agent.path], ['true']);
+    await stopped.said('Ports leased');
+    stopped.signal('SIGTERM');
+    assert.equal(await stopped.status(), 0);
+    assert.ok(!stopped.hasSaid('Game started'));
   });
 
   test('finds an agent that starts later', async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { InventoryEvent } from '../../../shared/events/event.ts';
+import type { Inventory } from '../../../shared/events/inventory.ts';
 import { checkInventoryEvent } from '../../../shared/events/parse-event.ts';
 import type { WrapperMessage } from '../../../shared/link/link-message.ts';
 import { type Instance, unknownInstance } from '../../../shared/metadata/instance.ts';
@@ -12,7 +13,7 @@ import {
   type Report,
 } from '../../../wrapper/publishing/event-writer.ts';
 import { LinkInventory } from '../../../wrapper/publishing/link-inventory.ts';
-import { RoutedInventory } from '../../../wrapper/publishing/routed-inventory.ts';
+import { NotSent, RoutedInventory } from '../../../wrapper/publishing/routed-inventory.ts';
 import { seedMessage } from '../../../wrapper/publishing/seed-message.ts';
 
 const instance: Instance = {
@@ -212,12 +213,18 @@ suite('An event takes', () => {
   const route = async (routed: RoutedInventory) => (await routed.publish([], forEver)).published[0];
 
   const agentDecided = () => Promise.resolve();
+  const mayAgentReturn = () => false;
 
   test('no way of our own while the agent may yet say that it publishes', async () => {
     const decided = Promise.withResolvers<void>();
     let agent: ReturnType<typeof named> | undefined;
     const alone = () => Promise.reject(new Error('the SDK was loaded'));
-    const routed = new RoutedInventory({ throughAgent: () => agent, agentDecided: () => decided.promise, alone });
+    const routed = new RoutedInventory({
+      throughAgent: () => agent,
+      mayAgentReturn,
+      agentDecided: () => decided.promise,
+      alone,
+    });
     const published = route(routed);
     agent = named('agent');
     decided.resolve();
@@ -226,16 +233,71 @@ suite('An event takes', () => {
 
   test('the way through the agent while it is there, and our own otherwise', async () => {
     let agent: ReturnType<typeof named> | undefined = named('agent');
-    const routed = new RoutedInventory({ throughAgent: () => agent, agentDecided, alone: async () => named('alone') });
+    const routed = new RoutedInventory({
+      throughAgent: () => agent,
+      mayAgentReturn,
+      agentDecided,
+      alone: async () => named('alone'),
+    });
     assert.equal(await route(routed), 'agent');
     agent = undefined;
     assert.equal(await route(routed), 'alone');
   });
 
   test('no way where there is neither, and the error says what is missing', async () => {
-    const routed = new RoutedInventory({ throughAgent: () => undefined, agentDecided, alone: undefined });
+    const routed = new RoutedInventory({
+      throughAgent: () => undefined,
+      mayAgentReturn,
+      agentDecided,
+      alone: undefined,
+    });
     assert.equal(routed.hasRoute(), false);
     await assert.rejects(route(routed), /no agent that publishes, and no --queue-url/);
+  });
+
+  test('a way yet where an agent is being replaced', () => {
+    const gone = { throughAgent: () => undefined, agentDecided, alone: undefined };
+    assert.equal(new RoutedInventory({ ...gone, mayAgentReturn: () => true }).hasRoute(), true);
+  });
+});
+
+suite('The queue may have an event that it has not confirmed', () => {
+  const [first] = someEvents(1) as [InventoryEvent];
+  const forEver = new AbortController().signal;
+  const failing = (...errors: Error[]) => {
+    const agent: Inventory = {
+      publish: async (events) => {
+        const error = errors.shift();
+        if (error !== undefined) throw error;
+        return { published: events.map(({ id }) => id), refused: [] };
+      },
+    };
+    const routes = { throughAgent: () => agent, mayAgentReturn: () => true, agentDecided: async () => {} };
+    return new RoutedInventory({ ...routes, alone: undefined });
+  };
+  const answered = Object.assign(new Error('no such queue'), { $metadata: { httpStatusCode: 400 } });
+  const refused = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+
+  test('while its answer is out, and where none came', async () => {
+    const routed = failing(new Error('the link broke'));
+    const attempt = routed.publish([first], forEver);
+    assert.ok(routed.mayHaveTaken(first.id));
+    await assert.rejects(attempt);
+    assert.ok(routed.mayHaveTaken(first.id));
+    await routed.publish([first], forEver);
+    assert.ok(!routed.mayHaveTaken(first.id));
+  });
+
+  test('not where it said no, or nothing was sent', async () => {
+    const routed = failing(answered, refused, new NotSent('no link'));
+    for (const _ of [1, 2, 3]) await assert.rejects(routed.publish([first], forEver));
+    assert.ok(!routed.mayHaveTaken(first.id));
+  });
+
+  test('still where a later attempt failed for certain', async () => {
+    const routed = failing(new Error('no answer in time'), answered);
+    for (const _ of [1, 2]) await assert.rejects(routed.publish([first], forEver));
+    assert.ok(routed.mayHaveTaken(first.id));
   });
 });
 

@@ -345,7 +345,7 @@ suite('The end of a game server', () => {
 
   test('has the status that a shell would give', () => {
     const ended = (exit: Extract<Life, { phase: 'ended' }>['exit']) =>
-      exitStatusOf({ phase: 'ended', reason: 'game-exited', deadlineMs: undefined, exit });
+      exitStatusOf({ phase: 'ended', reason: 'game-exited', deadlineMs: undefined, endByMs: undefined, exit });
     assert.deepEqual([ended({ code: 0 }), ended({ code: 255 }), ended({ signal: 'SIGTERM' })], [0, 255, 143]);
     assert.deepEqual([ended({ signal: 'SIGKILL' }), ended({ signal: 'SIGSEGV' })], [137, 139]);
   });
