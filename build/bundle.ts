@@ -12,6 +12,7 @@ export const programs = {
   wrapper: 'wrapper/main.ts',
   fanout: 'fanout/main.ts',
   inventory: 'inventory/main.ts',
+  fleet: 'fleet/main.ts',
 } as const;
 export type ProgramName = keyof typeof programs;
 
@@ -34,6 +35,7 @@ const partNames: Readonly<Record<string, string>> = {
   'wrapper/publishing/publish-alone.ts': 'sqs',
   'wrapper/metadata-watch.ts': 'metadata',
   'node_modules/@kubernetes/client-node/dist/index.js': 'kubernetes',
+  'node_modules/yaml/dist/index.js': 'yaml',
 };
 
 /** Programs that use no more of prom-client than `prom-client-core.cjs` has. */

@@ -7,7 +7,7 @@ import { errorText } from '../../shared/log.ts';
 
 /** Which bundles an image carries: the programs that it can run. */
 const programsOf = {
-  agent: ['agent', 'inventory'],
+  agent: ['agent', 'inventory', 'fleet'],
   wrapper: ['wrapper', 'fanout'],
 } as const;
 export type ImageName = keyof typeof programsOf;

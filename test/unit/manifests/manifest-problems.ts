@@ -21,6 +21,9 @@ const models: Readonly<Record<string, { readonly model: string; readonly since: 
   'apps/v1/Deployment': { model: 'V1Deployment', since: 9 },
   'rbac.authorization.k8s.io/v1/ClusterRole': { model: 'V1ClusterRole', since: 8 },
   'rbac.authorization.k8s.io/v1/ClusterRoleBinding': { model: 'V1ClusterRoleBinding', since: 8 },
+  'rbac.authorization.k8s.io/v1/Role': { model: 'V1Role', since: 8 },
+  'rbac.authorization.k8s.io/v1/RoleBinding': { model: 'V1RoleBinding', since: 8 },
+  'policy/v1/PodDisruptionBudget': { model: 'V1PodDisruptionBudget', since: 21 },
   'admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy': { model: 'V1ValidatingAdmissionPolicy', since: 30 },
   'admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding': {
     model: 'V1ValidatingAdmissionPolicyBinding',

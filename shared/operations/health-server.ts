@@ -1,9 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Backoff, backoffMs } from '../../shared/backoff.ts';
-import type { Clock } from '../../shared/clock.ts';
-import { errorText, type Log } from '../../shared/log.ts';
-import type { HealthProblems } from './health.ts';
+import { type Backoff, backoffMs } from '../backoff.ts';
+import type { Clock } from '../clock.ts';
+import { errorText, type Log } from '../log.ts';
 
 export interface HealthServerOptions {
   /** 0 takes a free one. */
@@ -18,13 +17,17 @@ export interface HealthServerOptions {
   readonly random?: () => number;
 }
 
+/** Why a process is not well; empty where it is. */
+export type HealthProblems = readonly string[];
+
 const backoff: Backoff = { firstMs: 200, maxMs: 10_000 };
 const maxConnections = 64;
 const requestMs = 5000;
 
 /**
- * Serves `/metrics`, `/livez` and `/readyz` until the signal aborts. With host networking the port is the node's: an agent that is being
- * replaced may still hold it, and games matter more than metrics, so a busy port is waited for and ends nothing.
+ * Serves `/metrics`, `/livez` and `/readyz` until the signal aborts. With host networking the port is the node's: an
+ * agent that is being replaced may still hold it, and games matter more than metrics, so a busy port is waited for and
+ * ends nothing.
  */
 export async function serveHealth(options: HealthServerOptions, signal: AbortSignal): Promise<void> {
   const { clock, log, port, random = Math.random } = options;

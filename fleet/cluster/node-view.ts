@@ -1,0 +1,53 @@
+import type { V1Node } from '@kubernetes/client-node';
+
+/** What allocation needs to know of a node. */
+export interface NodeView {
+  readonly name: string;
+  /** Why no session may begin there; undefined where one may. */
+  readonly unfit: string | undefined;
+  readonly addresses: readonly NodeAddress[];
+}
+
+export interface NodeAddress {
+  readonly type: string;
+  readonly address: string;
+}
+
+/** The agent's mark: it stands there from the notice on, also for a risk that has no instant. */
+const interruptionKey = 'spotable.dev/interruption';
+/** Taints of those that are about to take a node away, besides the cordon that most of them set too. */
+const leavingTaints: ReadonlySet<string> = new Set([
+  interruptionKey,
+  'node.kubernetes.io/unschedulable',
+  'node.kubernetes.io/unreachable',
+  'node.kubernetes.io/not-ready',
+  'node.kubernetes.io/out-of-service',
+  'node.cloudprovider.kubernetes.io/shutdown',
+  'karpenter.sh/disrupted',
+  'karpenter.sh/disruption',
+  'ToBeDeletedByClusterAutoscaler',
+]);
+
+export function readNode({ metadata, spec, status }: V1Node): NodeView | undefined {
+  const name = metadata?.name;
+  if (name === undefined) return undefined;
+  const taint = spec?.taints?.find(({ key }) => leavingTaints.has(key));
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  const unfit =
+    metadata?.annotations?.[interruptionKey] !== undefined
+      ? 'interrupted or at risk'
+      : spec?.unschedulable === true
+        ? 'cordoned'
+        : taint !== undefined
+          ? `taint ${taint.key}`
+          : metadata?.deletionTimestamp !== undefined
+            ? 'deleted'
+            : ready !== undefined && ready.status !== 'True'
+              ? 'not ready'
+              : undefined;
+  return {
+    name,
+    unfit,
+    addresses: (status?.addresses ?? []).map(({ type, address }) => ({ type, address })),
+  };
+}

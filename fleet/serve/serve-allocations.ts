@@ -1,0 +1,109 @@
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Clock } from '../../shared/clock.ts';
+import { exitStatus, FatalError } from '../../shared/exit-status.ts';
+import { errorText, type Log } from '../../shared/log.ts';
+import { readTlsFiles, type TlsMaterial, type TlsPlaces } from './tls-files.ts';
+
+export interface ServeAllocationsOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly tls: TlsPlaces | undefined;
+  readonly answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const requestMs = 30_000;
+const lookAtFilesMs = 10_000;
+/** What is under way when we are told to stop may end. */
+const finishMs = 5000;
+
+/**
+ * Serves until the signal aborts. Without a certificate only on loopback, whatever address was asked for: who may
+ * allocate would be anybody. Rejects with a FatalError where it cannot listen.
+ */
+export async function serveAllocations(options: ServeAllocationsOptions, signal: AbortSignal): Promise<void> {
+  const { tls, log, port } = options;
+  const material = tls && (await readMaterial(tls));
+  const host = material === undefined && !isLoopback(options.host) ? '127.0.0.1' : options.host;
+  const server = createServer(options, material);
+  await listen(server, host, port);
+  const authentication = material === undefined ? 'none' : material.ca === undefined ? 'server' : 'mutual';
+  log.info({ host, port: (server.address() as AddressInfo).port, tls: authentication }, 'Allocations are served');
+  if (host !== options.host) log.warn({ asked: options.host, host }, 'No certificate: loopback only');
+  if (material !== undefined && tls !== undefined) void renew(server as HttpsServer, tls, material, options, signal);
+  await new Promise<void>((resolve) => {
+    const stop = () => {
+      server.close(() => resolve());
+      server.closeIdleConnections();
+      setTimeout(() => server.closeAllConnections(), finishMs).unref();
+    };
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+function createServer(
+  { answer, log }: ServeAllocationsOptions,
+  material: TlsMaterial | undefined,
+): Server | HttpsServer {
+  const take = (request: IncomingMessage, response: ServerResponse): void => {
+    answer(request, response).catch((error: unknown) => {
+      // A client that went away in the midst of its request ends here as well.
+      log.warn({ err: errorText(error) }, 'Cannot answer a request');
+      response.destroy();
+    });
+  };
+  const limits = { requestTimeout: requestMs, headersTimeout: requestMs };
+  if (material === undefined) return createHttpServer(limits, take);
+  const isMutual = material.ca !== undefined;
+  return createHttpsServer({ ...limits, ...material, requestCert: isMutual, rejectUnauthorized: isMutual }, take);
+}
+
+async function readMaterial(places: TlsPlaces): Promise<TlsMaterial | undefined> {
+  return readTlsFiles(places).catch((error: unknown) => {
+    throw new FatalError(`Cannot read the TLS files: ${errorText(error)}`, { status: exitStatus.config, cause: error });
+  });
+}
+
+/** Certificates are renewed under us: connections that come after that get the new one. */
+async function renew(
+  server: HttpsServer,
+  places: TlsPlaces,
+  first: TlsMaterial,
+  { clock, log }: ServeAllocationsOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let current = first; !signal.aborted; ) {
+    await clock.sleep(lookAtFilesMs, signal).catch(() => {});
+    if (signal.aborted) return;
+    try {
+      const next = await readTlsFiles(places);
+      if (next === undefined || next.digest === current.digest) continue;
+      server.setSecureContext(next);
+      current = next;
+      log.info({}, 'TLS files read again');
+    } catch (error) {
+      log.warn({ err: errorText(error) }, 'Cannot read the TLS files: the old ones stay');
+    }
+  }
+}
+
+async function listen(server: Server | HttpsServer, host: string, port: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen(port, host, resolve);
+  await promise.catch((error: unknown) => {
+    throw new FatalError(`Cannot serve allocations on ${host}:${port}: ${errorText(error)}`, {
+      status: exitStatus.unavailable,
+      cause: error,
+    });
+  });
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
