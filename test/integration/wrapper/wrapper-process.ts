@@ -27,6 +27,7 @@ export interface WrapperOptions {
   /** The whole command in front of the wrapper, for example `tini --`. */
   readonly before?: readonly string[];
   readonly stdin?: 'pipe' | 'ignore';
+  readonly cwd?: string;
   /** undefined: read line by line. */
   readonly stdout?: 'unread';
 }
@@ -98,7 +99,7 @@ export class WrapperProcess {
     };
     const [command = '', ...args] = [...before, process.execPath, main, ...flags, '--', ...game];
     const stdio: StdioOptions = [stdin, 'pipe', 'pipe'];
-    this.child = spawn(command, args, { stdio, env: { ...defaults, ...env } });
+    this.child = spawn(command, args, { stdio, env: { ...defaults, ...env }, cwd: options.cwd });
     this.ended = once(this.child, 'exit').then(([code, signal]) => ({ code, signal }));
     t.after(() => this.#clean());
     const { stdout, stderr } = this.child;
