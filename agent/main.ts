@@ -6,11 +6,11 @@ import { systemClock } from '../shared/clock.ts';
 import { type InventoryEvent, nodeEvent } from '../shared/events/event.ts';
 import { Outbox } from '../shared/events/outbox.ts';
 import { SqsInventory } from '../shared/events/sqs-inventory.ts';
-import { exitStatus, FatalError } from '../shared/exit-status.ts';
+import { FatalError } from '../shared/exit-status.ts';
 import { spotNoticePath } from '../shared/interruption/parse-spot-notice.ts';
-import { findCredentials } from '../shared/kubernetes/find-credentials.ts';
-import { type CallListener, KubeConnection } from '../shared/kubernetes/kube-connection.ts';
-import { errorText, type Log } from '../shared/log.ts';
+import { connectToKubernetes } from '../shared/kubernetes/connect.ts';
+import type { KubeConnection } from '../shared/kubernetes/kube-connection.ts';
+import type { Log } from '../shared/log.ts';
 import { MetadataClient } from '../shared/metadata/metadata-client.ts';
 import { type HealthServerOptions, serveHealth } from '../shared/operations/health-server.ts';
 import { type ProgramText, startUp } from '../shared/settings/start-up.ts';
@@ -150,18 +150,13 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
 
 /** The Kubernetes API: what this node and its pods are, and how they are changed. */
 async function connectToCluster({ nodeName }: AgentConfig, log: Log, metrics: AgentMetrics): Promise<ClusterParts> {
-  try {
-    const credentials = await findCredentials(process.env);
-    const onCall: CallListener = (method, status, ms) => metrics.called(method, status, ms);
-    const connection = new KubeConnection(credentials, onCall, clock.listen('kubernetes', log));
-    const onGarbage = () => metrics.garbage('kubernetes');
-    return { connection, cluster: new KubeCluster({ connection, nodeName, clock, log, onGarbage }) };
-  } catch (error) {
-    throw new FatalError(`Cannot load the Kubernetes configuration: ${errorText(error)}`, {
-      status: exitStatus.config,
-      cause: error,
-    });
-  }
+  const listeners = {
+    onCall: (method: string, status: number | undefined, ms: number) => metrics.called(method, status, ms),
+    onDate: clock.listen('kubernetes', log),
+  };
+  const connection = await connectToKubernetes(process.env, listeners);
+  const onGarbage = () => metrics.garbage('kubernetes');
+  return { connection, cluster: new KubeCluster({ connection, nodeName, clock, log, onGarbage }) };
 }
 
 interface ClusterParts {

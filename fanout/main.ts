@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../shared/clock.ts';
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
+import { connectToKubernetes } from '../shared/kubernetes/connect.ts';
 import { errorText, jsonLog } from '../shared/log.ts';
 import { startUp } from '../shared/settings/start-up.ts';
 import { stderrWriter } from '../shared/stderr-writer.ts';
@@ -69,7 +70,11 @@ async function serve(settings: FanoutSettings): Promise<void> {
       clock: systemClock,
       log,
       terminal: { write: (text) => process.stdout.write(text), isTerminal: process.stdout.isTTY },
-      sources: createSources(settings, systemClock, log),
+      sources: await createSources(settings, {
+        clock: systemClock,
+        log,
+        connect: () => connectToKubernetes(process.env),
+      }),
       startWorkers: (onRefused) => startWorkers(workersOptions, onRefused),
     },
     { draining: draining.signal, stopNow: stopNow.signal },

@@ -1,6 +1,6 @@
-import { fetch } from 'undici';
 import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
+import { sendRequest } from '../../shared/http/send-request.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import type { InterruptionReport } from './interruption-report.ts';
 
@@ -65,15 +65,12 @@ export class Webhook {
 /** Why it was not taken; undefined where it was. The URL itself is a secret, and stays out of the text. */
 async function post(url: URL, body: string, signal: AbortSignal): Promise<string | undefined> {
   try {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body,
-      redirect: 'manual',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]),
-    });
-    await response.body?.cancel();
-    return response.ok ? undefined : `Cannot post to ${url.host}: HTTP ${response.status}`;
+    const headers = { 'content-type': 'application/json' };
+    const until = AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]);
+    const response = await sendRequest({ url, method: 'POST', headers, body }, until);
+    response.destroy();
+    const { statusCode: status = 0 } = response;
+    return status >= 200 && status < 300 ? undefined : `Cannot post to ${url.host}: HTTP ${status}`;
   } catch (error) {
     return `Cannot post to ${url.host}: ${errorText(error)}`;
   }

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { connect, isIPv6 } from 'node:net';
 import type { Clock } from '../../shared/clock.ts';
+import { sendRequest } from '../../shared/http/send-request.ts';
 import type { Parsed } from '../../shared/settings/setting.ts';
 
 /** A health probe of replicas. Without a port it uses the game's. */
@@ -72,9 +73,9 @@ async function ask(probe: Probe, { address, port }: ProbedReplica, signal: Abort
     case 'http': {
       const host = isIPv6(address) ? `[${address}]` : address;
       try {
-        const response = await fetch(`http://${host}:${probe.port}${probe.path}`, { signal, redirect: 'manual' });
-        await response.body?.cancel();
-        return response.status < 400;
+        const response = await sendRequest({ url: new URL(`http://${host}:${probe.port}${probe.path}`) }, signal);
+        response.destroy();
+        return (response.statusCode ?? 0) < 400;
       } catch {
         return false;
       }

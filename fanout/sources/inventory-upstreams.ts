@@ -1,6 +1,8 @@
 import { isIP } from 'node:net';
 import type { Clock } from '../../shared/clock.ts';
 import type { GameServerData } from '../../shared/events/event.ts';
+import { readText } from '../../shared/http/read-body.ts';
+import { sendRequest } from '../../shared/http/send-request.ts';
 import { parseInstant } from '../../shared/interruption/interruption.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import { NewCauses } from '../../shared/new-causes.ts';
@@ -50,13 +52,11 @@ export function inventoryUpstreams(options: InventoryUpstreamsOptions): Upstream
 }
 
 async function readList(url: URL, signal: AbortSignal): Promise<readonly Partial<GameServerData>[]> {
-  const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]) });
-  const length = Number(response.headers.get('content-length') ?? 0);
-  if (!response.ok || length > maxBodyBytes) {
-    await response.body?.cancel();
-    throw new Error(response.ok ? `response of ${length} bytes is too long` : `status ${response.status}`);
-  }
-  const body: unknown = await response.json();
+  const until = AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]);
+  const response = await sendRequest({ url }, until);
+  const text = await readText(response, maxBodyBytes);
+  if (response.statusCode !== 200) throw new Error(`status ${response.statusCode}`);
+  const body: unknown = JSON.parse(text);
   const rows = (body as { game_servers?: unknown } | null)?.game_servers;
   if (!Array.isArray(rows)) throw new Error('response is not a list of game servers');
   return rows.filter((row): row is Partial<GameServerData> => typeof row === 'object' && row !== null);

@@ -1,6 +1,7 @@
 import type { Backoff } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
 import { errorText, type Log } from '../log.ts';
+import { NewCauses } from '../new-causes.ts';
 import { RetryPause } from '../retry.ts';
 import { describeRefusal, KubeError } from './kube-answer.ts';
 import type { KubeConnection } from './kube-connection.ts';
@@ -49,8 +50,6 @@ const watchSeconds = 240;
 const provenMs = 10_000;
 /** So many failures in a row: whatever the server has against this watch, a list shows what there is. */
 const maxWatchFailures = 3;
-/** Causes that one outage may have in the log. */
-const maxCauses = 8;
 
 class GarbageError extends Error {}
 class DoubtError extends Error {}
@@ -63,7 +62,8 @@ class DoubtError extends Error {}
 export class FollowedList<Item> {
   readonly #options: FollowOptions<Item>;
   readonly #pause: RetryPause;
-  readonly #causes = new Set<string>();
+  readonly #causes = new NewCauses();
+  #isFailing = false;
   #entries = new Map<string, Entry<Item>>();
   /** The items of the entries; not made anew at each change, which 5000 pods would feel. */
   #items = new Map<string, Item>();
@@ -87,7 +87,7 @@ export class FollowedList<Item> {
         this.#noteFailure(error);
       }
       // Orderly or not, a watch that brought nothing is followed by a pause.
-      if (this.#pause.failed() > 1 || this.#causes.size > 0) await this.#pause.wait(signal);
+      if (this.#pause.failed() > 1 || this.#isFailing) await this.#pause.wait(signal);
     }
   }
 
@@ -224,7 +224,8 @@ export class FollowedList<Item> {
     const { log, path, onReachable } = this.#options;
     const { failures } = this.#pause;
     this.#pause.progressed();
-    if (this.#causes.size === 0) return;
+    if (!this.#isFailing) return;
+    this.#isFailing = false;
     this.#causes.clear();
     log.info({ path, failures }, 'Kubernetes API is readable again');
     onReachable?.(true, undefined);
@@ -234,11 +235,11 @@ export class FollowedList<Item> {
     const { log, path, onReachable } = this.#options;
     const isExpired = error instanceof KubeError && error.status === 410;
     if (isExpired || this.#pause.failures + 1 >= maxWatchFailures) this.#resourceVersion = undefined;
-    // Each cause once: an outage that begins with a refused connection may go on with missing rights.
-    const cause = errorText(error);
-    if (isExpired || this.#causes.has(cause) || this.#causes.size >= maxCauses) return;
-    this.#causes.add(cause);
-    log.warn({ path, err: cause }, 'Cannot follow the Kubernetes API');
+    if (isExpired) return;
+    this.#isFailing = true;
+    const err = errorText(error);
+    if (!this.#causes.isNew(err)) return;
+    log.warn({ path, err }, 'Cannot follow the Kubernetes API');
     onReachable?.(false, error);
   }
 }

@@ -1,14 +1,14 @@
-import { type Agent, type ClientRequest, type IncomingMessage, request as sendHttp } from 'node:http';
-import { request as sendHttps } from 'node:https';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { DateListener } from '../checked-clock.ts';
+import { dropIdle, keptConnections, type TlsIdentity } from '../http/connections.ts';
+import { readLines, readText } from '../http/read-body.ts';
+import { sendRequest } from '../http/send-request.ts';
 import { errorText } from '../log.ts';
 import { TimeLimit } from '../time-limit.ts';
 import { Turns } from '../turns.ts';
-import { abandon, dropIdle, keptConnections } from './connections.ts';
 import { describeRefusal, type KubeAnswer, KubeError } from './kube-answer.ts';
-import type { Authorization, KubeCredentials, TlsIdentity } from './kube-credentials.ts';
-import { readLines, readText } from './read-body.ts';
+import type { Authorization, KubeCredentials } from './kube-credentials.ts';
 
 export interface KubeRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -21,8 +21,12 @@ export interface KubeRequest {
   readonly signal: AbortSignal;
 }
 
-/** How one call went: its method, the HTTP status (undefined without an answer), its time in milliseconds. */
-export type CallListener = (method: string, status: number | undefined, ms: number) => void;
+export interface ConnectionListeners {
+  /** How one call went: its method, the HTTP status (undefined without an answer), its time in milliseconds. */
+  readonly onCall?: (method: string, status: number | undefined, ms: number) => void;
+  /** The server's own time. */
+  readonly onDate?: DateListener;
+}
 
 /** A list of 250 pods of a hundred kilobytes each would be 25 MiB. */
 const maxBodyBytes = 67_108_864;
@@ -48,8 +52,7 @@ const tlsTrouble = /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_|ERR_SSL
  */
 export class KubeConnection {
   readonly #credentials: KubeCredentials;
-  readonly #onCall: CallListener | undefined;
-  readonly #onDate: DateListener | undefined;
+  readonly #listeners: ConnectionListeners;
   readonly #calls = new Turns(callLimits);
   readonly #limits = {
     read: new TimeLimit(answerRange),
@@ -59,10 +62,9 @@ export class KubeConnection {
   #kept: { readonly tls: TlsIdentity; readonly agent: Agent } | undefined;
   #lastSignOfLifeMs = 0;
 
-  constructor(credentials: KubeCredentials, onCall?: CallListener, onDate?: DateListener) {
+  constructor(credentials: KubeCredentials, listeners: ConnectionListeners = {}) {
     this.#credentials = credentials;
-    this.#onCall = onCall;
-    this.#onDate = onDate;
+    this.#listeners = listeners;
   }
 
   /** One call. Throws a {@link KubeError} without an answer in time; any HTTP status is an answer. */
@@ -89,7 +91,7 @@ export class KubeConnection {
       const because = until.isOver ? `no answer within ${timeoutMs} ms` : errorText(error);
       throw new KubeError(`Cannot reach the Kubernetes API: ${method} ${path}: ${because}`, { cause: error });
     } finally {
-      this.#onCall?.(method, status, performance.now() - startMs);
+      this.#listeners.onCall?.(method, status, performance.now() - startMs);
     }
   }
 
@@ -150,44 +152,23 @@ export class KubeConnection {
     };
   }
 
-  /** Resolves at the answer's headers. The signal ends the reading of its body, too. */
   async #send(request: Omit<KubeRequest, 'signal' | 'timeoutMs'>, signal: AbortSignal): Promise<IncomingMessage> {
     const { method, path, contentType = 'application/json' } = request;
     const authorization = await this.#credentials.authorize();
-    signal.throwIfAborted();
     const url = new URL(`${this.#credentials.server}${path}`);
     const body = request.body && JSON.stringify(request.body);
-    const headers = {
-      ...authorization.headers,
-      accept: 'application/json',
-      ...(body && { 'content-type': contentType, 'content-length': Buffer.byteLength(body) }),
-    };
-    const send = url.protocol === 'https:' ? sendHttps : sendHttp;
-    const outgoing = send(url, { method, headers, agent: this.#agentFor(url.protocol, authorization) });
-    return this.#response(outgoing, body, signal);
-  }
-
-  #response(outgoing: ClientRequest, body: string | undefined, signal: AbortSignal): Promise<IncomingMessage> {
-    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const giveUp = (reason: Error) => {
-      reject(reason);
-      abandon(outgoing, reason);
-    };
-    const onAbort = () => giveUp(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    outgoing.once('close', () => signal.removeEventListener('abort', onAbort));
-    outgoing.on('error', reject);
-    outgoing.once('socket', (socket) => {
-      if (!outgoing.reusedSocket) this.#limitConnect(outgoing, socket, giveUp);
-    });
+    const type = body && { 'content-type': contentType };
+    const headers = { ...authorization.headers, accept: 'application/json', ...type };
+    const agent = this.#agentFor(url.protocol, authorization);
+    const onRequest = (outgoing: ClientRequest, giveUp: (reason: Error) => void) =>
+      outgoing.once('socket', (socket) => {
+        if (!outgoing.reusedSocket) this.#limitConnect(outgoing, socket, giveUp);
+      });
     const askedMs = performance.now();
-    outgoing.once('response', (response) => {
-      this.#lastSignOfLifeMs = performance.now();
-      this.#onDate?.(response.headers.date, askedMs);
-      resolve(response);
-    });
-    outgoing.end(body);
-    return promise;
+    const response = await sendRequest({ url, method, headers, body, agent, onRequest }, signal);
+    this.#lastSignOfLifeMs = performance.now();
+    this.#listeners.onDate?.(response.headers.date, askedMs);
+    return response;
   }
 
   /** A connection that does not come about says nothing of how long the server needs for an answer. */

@@ -1,5 +1,5 @@
 import type { Agent } from 'node:http';
-import type { ConnectionOptions } from 'node:tls';
+import type { TlsIdentity } from '../http/connections.ts';
 
 /** What a call to the API server needs besides its path. */
 export interface Authorization {
@@ -9,11 +9,6 @@ export interface Authorization {
   /** What makes the connections where they lead through a proxy. */
   readonly proxy?: Agent | undefined;
 }
-
-export type TlsIdentity = Pick<
-  ConnectionOptions,
-  'ca' | 'cert' | 'key' | 'pfx' | 'passphrase' | 'servername' | 'rejectUnauthorized'
->;
 
 /** Where the API server is, and who we are to it. */
 export interface KubeCredentials {

@@ -1,7 +1,8 @@
 import type { RequestOptions } from 'node:https';
 import { isDeepStrictEqual } from 'node:util';
 import { KubeConfig } from '@kubernetes/client-node';
-import type { Authorization, KubeCredentials, TlsIdentity } from './kube-credentials.ts';
+import type { TlsIdentity } from '../http/connections.ts';
+import type { Authorization, KubeCredentials } from './kube-credentials.ts';
 
 /** The credentials of a kubeconfig file, with client certificates, tokens and exec plugins as the library knows them. */
 export class KubeconfigCredentials implements KubeCredentials {

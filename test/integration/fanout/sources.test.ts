@@ -117,7 +117,10 @@ test('replicas follow the inventory, and stay while it fails in any way', async 
 test('replicas follow the pods of a selector through a watch, its end and a refusal', async () => {
   const replica = await startReplica('pod');
   const pod = (name: string, port: number, isReady: boolean) => ({
-    metadata: { uid: name, name, namespace: 'arena', annotations: { 'spotable.dev/port.SERVER_PORT': String(port) } },
+    metadata: {
+      ...{ uid: name, name, namespace: 'arena', resourceVersion: '1' },
+      annotations: { 'spotable.dev/port.SERVER_PORT': String(port) },
+    },
     status: {
       podIP: '127.0.0.1',
       phase: 'Running',
@@ -162,7 +165,7 @@ test('replicas follow the pods of a selector through a watch, its end and a refu
   let stderr = '';
   child.stderr.on('data', (chunk) => (stderr += String(chunk)));
   const event = (type: string, object: object) => watches.at(-1)?.write(`${JSON.stringify({ type, object })}\n`);
-  await until(() => stderr.includes('Cannot watch the pods of the replicas'), 'the refusal is said', 20_000);
+  await until(() => stderr.includes('Cannot follow the Kubernetes API'), 'the refusal is said', 20_000);
   isRefusing = false;
   await until(() => watches.length === 1, 'it watches');
   assert.ok(
@@ -173,7 +176,7 @@ test('replicas follow the pods of a selector through a watch, its end and a refu
   event('MODIFIED', pod('one', replica.port, true));
   await until(() => stderr.includes('"to":"one"'), 'the ready pod is primary');
   items = [pod('one', replica.port, true), pod('two', replica.port + 1, true)];
-  watches.at(-1)?.end();
+  event('ERROR', { kind: 'Status', code: 410, reason: 'Expired' });
   await until(() => watches.length === 2, 'it lists and watches again');
   await until(() => stderr.includes('"replica":"two"'), 'what the watch missed is there');
   event('DELETED', pod('one', replica.port, true));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { V1Pod } from '@kubernetes/client-node';
 import { parseProbe } from '../../../fanout/sources/health-probe.ts';
 import { gameServerUpstreams } from '../../../fanout/sources/inventory-upstreams.ts';
 import { podUpstream } from '../../../fanout/sources/pod-upstreams.ts';
@@ -100,6 +101,21 @@ for (const [name, metadata, status, expected] of pods)
     const changed = { metadata: { ...pod.metadata, ...metadata }, status: { ...pod.status, ...status } };
     const upstreams = podUpstream(changed, 'SERVER_PORT');
     assert.deepEqual(upstreams, expected === undefined ? [] : [{ ...wantedPod, ...expected }]);
+  });
+
+const udp = (name: string | undefined, containerPort: number) => ({ name, containerPort, protocol: 'UDP' });
+for (const [name, ports, port] of [
+  ['a container port of the name is taken, as Kubernetes writes it', [udp('server-port', 7777), udp('query', 7)], 7777],
+  ['the only UDP port is taken', [udp('game', 7777), { name: 'metrics', containerPort: 9090, protocol: 'TCP' }], 7777],
+  ['of several ports without the name none is', [udp('game', 7777), udp('query', 7778)], undefined],
+] as const)
+  test(name, () => {
+    const spec = { containers: [{ name: 'game', ports: [...ports] }] } as unknown as NonNullable<V1Pod['spec']>;
+    const upstreams = podUpstream({ ...pod, spec, metadata: { ...pod.metadata, annotations: {} } }, 'SERVER_PORT');
+    assert.deepEqual(
+      upstreams.map((upstream) => upstream.port),
+      port === undefined ? [] : [port],
+    );
   });
 
 for (const [text, probe] of [

@@ -1,9 +1,14 @@
 import { type ClientRequest, Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { connect, type NetConnectOpts, Socket } from 'node:net';
+import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
-import type { TlsIdentity } from './kube-credentials.ts';
+
+/** Who a server must be, and who we are to it. */
+export type TlsIdentity = Pick<
+  ConnectionOptions,
+  'ca' | 'cert' | 'key' | 'pfx' | 'passphrase' | 'servername' | 'rejectUnauthorized'
+>;
 
 /** A connection that was dead for so long is not found out by the request that matters: nothing is kept longer than that. */
 const idleMs = 4000;
@@ -36,8 +41,10 @@ export function abandon(request: ClientRequest, reason: Error): void {
   if (request.destroyed) return;
   const { socket } = request;
   // While an end is under way libuv refuses to reset, and Node then keeps the handle for ever (24.21: its exit spins).
-  const raw = socket === null || socket.writableEnded ? undefined : (underTls.get(socket) ?? socket);
-  if (raw instanceof Socket && !raw.connecting && !raw.destroyed && !raw.writableEnded) raw.resetAndDestroy();
+  if (socket !== null && !socket.writableEnded) {
+    const raw = underTls.get(socket) ?? ('encrypted' in socket ? undefined : socket);
+    if (raw !== undefined && !raw.connecting && !raw.destroyed && !raw.writableEnded) raw.resetAndDestroy();
+  }
   request.destroy(reason);
 }
 
