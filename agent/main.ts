@@ -15,6 +15,7 @@ import { MetadataClient } from '../shared/metadata/metadata-client.ts';
 import { type HealthServerOptions, serveHealth } from '../shared/operations/health-server.ts';
 import { type ProgramText, startUp } from '../shared/settings/start-up.ts';
 import { stderrWriter } from '../shared/stderr-writer.ts';
+import { aborted } from '../shared/until-aborted.ts';
 import { Agent, type AgentParts } from './agent.ts';
 import { DryRunCluster } from './cluster/dry-run-cluster.ts';
 import { KubeCluster } from './cluster/kube-cluster.ts';
@@ -39,7 +40,7 @@ import type { EventSink, JournalParts } from './reporting/interruption-journal.t
 import { KubeEvents } from './reporting/kube-events.ts';
 import { AgentMetrics } from './reporting/metrics.ts';
 import { Webhook } from './reporting/webhook.ts';
-import { finishDrain, untilAborted } from './shut-down.ts';
+import { finishDrain } from './shut-down.ts';
 
 /** Under the 2 s that a container runtime may leave us at worst. */
 const maxFlushMs = 2000;
@@ -329,7 +330,7 @@ function makeOutbox({ region }: AgentConfig, queueUrl: URL, { log, metrics, link
 async function sendUntilStopped(outbox: Outbox, log: Log, signal: AbortSignal): Promise<void> {
   const flushed = new AbortController();
   const sending = outbox.run(flushed.signal);
-  await untilAborted(signal);
+  await aborted(signal);
   const unsent = await outbox.flush(AbortSignal.timeout(maxFlushMs));
   if (unsent.length > 0) log.error({ unsent: unsent.map(({ id, type }) => ({ id, type })) }, 'Inventory events lost');
   flushed.abort();

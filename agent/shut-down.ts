@@ -1,5 +1,6 @@
 import type { Clock } from '../shared/clock.ts';
 import type { Log } from '../shared/log.ts';
+import { aborted } from '../shared/until-aborted.ts';
 import type { Agent } from './agent.ts';
 
 export interface FinishDrainParts {
@@ -21,18 +22,11 @@ export async function finishDrain(
   asked: AbortSignal,
   stop: AbortController,
 ): Promise<void> {
-  await untilAborted(AbortSignal.any([asked, stop.signal]));
+  await aborted(AbortSignal.any([asked, stop.signal]));
   const endMs = performance.now() + maxMs;
   if (agent.response?.isBusy === true) log.info({ maxMs }, 'Asked to end: the drain goes on');
   while (agent.response?.isBusy === true && performance.now() < endMs && !stop.signal.aborted)
     await clock.sleep(lookAgainMs, stop.signal).catch(() => {});
   if (agent.response !== undefined) log.info({ isDrained: !agent.response.isBusy }, 'Interruption handed over');
   stop.abort();
-}
-
-export function untilAborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -10,3 +10,11 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefine
   signal.addEventListener('abort', onAbort, { once: true });
   return Promise.race([work, promise]).finally(() => signal.removeEventListener('abort', onAbort));
 }
+
+/** Resolves when the signal aborts. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

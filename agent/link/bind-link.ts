@@ -3,7 +3,9 @@ import { connect, type Server } from 'node:net';
 import type { Clock } from '../../shared/clock.ts';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
 import { linkPath } from '../../shared/link/link-address.ts';
+import { listen } from '../../shared/listen.ts';
 import { errorText } from '../../shared/log.ts';
+import { hasCode } from '../../shared/system-error.ts';
 
 /** An agent that is being replaced frees the address within this. */
 const maxBindMs = 10_000;
@@ -15,9 +17,9 @@ const backlog = 1024;
 export async function bindLink(server: Server, address: string, clock: Clock, signal: AbortSignal): Promise<void> {
   const giveUpMs = clock.now() + maxBindMs;
   while (!signal.aborted) {
-    const error = await listen(server, address);
+    const error = await bind(server, address);
     if (error === undefined) return;
-    const isBusy = error.code === 'EADDRINUSE';
+    const isBusy = hasCode(error, 'EADDRINUSE');
     if (!isBusy || clock.now() > giveUpMs)
       throw new FatalError(`Cannot listen on link ${address}: ${errorText(error)}`, {
         status: exitStatus.unavailable,
@@ -29,16 +31,15 @@ export async function bindLink(server: Server, address: string, clock: Clock, si
   }
 }
 
-async function listen(server: Server, address: string): Promise<NodeJS.ErrnoException | undefined> {
-  const { promise, resolve } = Promise.withResolvers<NodeJS.ErrnoException | undefined>();
-  server.once('error', resolve);
+/** Why it did not work. */
+async function bind(server: Server, address: string): Promise<unknown> {
   // Games run as users of their own: who may reach a socket file is said by its directory, and who may publish by a token.
   const isForAll = !address.startsWith('@');
   const options = { path: linkPath(address), backlog, ...(isForAll && { readableAll: true, writableAll: true }) };
-  server.listen(options, () => resolve(undefined));
-  const error = await promise;
-  server.removeAllListeners('error').removeAllListeners('listening');
-  return error;
+  return listen(server, options).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
 }
 
 async function isAlive(path: string): Promise<boolean> {

@@ -1,6 +1,8 @@
-import { createServer as createHttpServer, type Server as HttpServer, type ServerResponse } from 'node:http';
+import type { Server as HttpServer, ServerResponse } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Registry } from 'prom-client';
+import { createHttpServer } from '../../shared/http/http-server.ts';
+import { listen } from '../../shared/listen.ts';
 import { type Endpoint, formatEndpoint } from '../endpoint.ts';
 
 export interface OperationsAnswers {
@@ -13,14 +15,13 @@ export interface OperationsAnswers {
   readonly status: () => object;
 }
 
-const requestTimeoutMs = 5000;
+const requestMs = 5000;
 const maxConnections = 64;
 
 /** Serves `/livez`, `/readyz`, `/metrics` and `/status`. Rejects if the address cannot be bound. */
-export async function startOperationsServer(listen: Endpoint, answers: OperationsAnswers): Promise<HttpServer> {
+export async function startOperationsServer(address: Endpoint, answers: OperationsAnswers): Promise<HttpServer> {
   const server = createHttpServer(
-    { requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs },
-    (request, response) => {
+    async (request, response) => {
       const path = (request.url ?? '/').split('?')[0];
       if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'use GET or HEAD\n');
       switch (path) {
@@ -31,16 +32,16 @@ export async function startOperationsServer(listen: Endpoint, answers: Operation
           return why === undefined ? answer(response, 200, 'ok\n') : answer(response, 503, `${why}\n`);
         }
         case '/metrics':
-          return sendMetrics(response, answers.metrics);
+          return answer(response, 200, await answers.metrics.metrics(), answers.metrics.contentType);
         case '/status':
           return answer(response, 200, `${JSON.stringify(answers.status())}\n`, 'application/json');
         default:
           return answer(response, 404, 'try /livez, /readyz, /metrics or /status\n');
       }
     },
+    { maxConnections, requestMs, onError: () => {} },
   );
-  server.maxConnections = maxConnections;
-  await listening(server, listen, 'http');
+  await listenOn(server, address, 'http');
   return server;
 }
 
@@ -73,7 +74,7 @@ export class TcpHealth {
     server.maxConnections = maxConnections;
     this.#server = server;
     try {
-      await listening(server, this.#listen, 'tcp');
+      await listenOn(server, this.#listen, 'tcp');
     } catch (error) {
       this.#server = undefined;
       throw error;
@@ -81,24 +82,13 @@ export class TcpHealth {
   }
 }
 
-async function listening(server: Server, listen: Endpoint, what: string): Promise<void> {
-  const ready = Promise.withResolvers<void>();
-  server.once('error', ready.reject);
-  server.listen(listen.port, listen.host, ready.resolve);
+async function listenOn(server: Server, { host, port }: Endpoint, what: string): Promise<void> {
   try {
-    await ready.promise;
+    await listen(server, { host, port });
   } catch (error) {
-    throw new Error(`Cannot listen on ${what} ${formatEndpoint(listen)}`, { cause: error });
+    throw new Error(`Cannot listen on ${what} ${formatEndpoint({ host, port })}`, { cause: error });
   }
-  server.off('error', ready.reject);
   server.on('error', () => {});
-}
-
-function sendMetrics(response: ServerResponse, registry: Registry): void {
-  registry.metrics().then(
-    (text) => answer(response, 200, text, registry.contentType),
-    () => answer(response, 500, 'cannot collect metrics\n'),
-  );
 }
 
 function answer(response: ServerResponse, status: number, body: string, type = 'text/plain; charset=utf-8'): void {

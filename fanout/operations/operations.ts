@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import { closeHttpServer } from '../../shared/http/http-server.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import type { ControlPlane } from '../election/control-plane.ts';
 import type { ElectionTimer } from '../election/election-timer.ts';
@@ -58,8 +59,7 @@ export async function startOperations(parts: OperationsParts): Promise<Operation
     stats,
     stop: async () => {
       await stopHealth();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await closeHttpServer(server);
     },
   };
 }

@@ -1,5 +1,7 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
+import { closeHttpServer, createHttpServer } from '../../shared/http/http-server.ts';
+import { listen } from '../../shared/listen.ts';
 import { errorText } from '../../shared/log.ts';
 import type { Change, InventoryView } from '../fold/inventory-view.ts';
 import type { SetAside } from '../store/inventory-store.ts';
@@ -31,6 +33,12 @@ export interface InventoryServer {
   close(): Promise<void>;
 }
 
+/** Pages and consumers that follow /events each hold one. */
+const maxConnections = 1024;
+const requestMs = 10_000;
+/** As long as load balancers keep theirs. */
+const idleMs = 65_000;
+
 /** Serves the table, its changes and the page. Throws a FatalError that names the address where it cannot listen. */
 export async function serveInventory(options: ServeOptions): Promise<InventoryServer> {
   const { view, timeline, port, host = '127.0.0.1', counts = new Map(), setAside = () => [], now } = options;
@@ -45,22 +53,24 @@ export async function serveInventory(options: ServeOptions): Promise<InventorySe
     openApi: openApiDocument(),
     assets: await readPageAssets(),
   };
-  const server = createServer((request, response) => {
-    answer(served, request, response, isLoopback(host)).catch((error) => {
-      if (response.headersSent) response.destroy();
-      else problem(response, 500, errorText(error));
-    });
-  });
-  const address = await listen(server, port, host);
+  const server = createHttpServer(
+    async (request, response) => {
+      try {
+        await answer(served, request, response, isLoopback(host));
+      } catch (error) {
+        if (response.headersSent) throw error;
+        problem(response, 500, errorText(error));
+      }
+    },
+    { maxConnections, requestMs, idleMs, onError: () => {} },
+  );
+  const boundPort = await listenOn(server, port, host);
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}/`,
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${boundPort}/`,
     changed: (changes) => stream.publish(changes),
     close: async () => {
       stream.close();
-      const closed = new Promise((resolve) => server.close(resolve));
-      // After it has stopped to listen: clients come back at once.
-      server.closeAllConnections();
-      await closed;
+      await closeHttpServer(server);
     },
   };
 }
@@ -113,18 +123,13 @@ function decoded(text: string): string {
   }
 }
 
-async function listen(server: Server, port: number, host: string): Promise<{ port: number }> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(port, host, resolve);
+async function listenOn(server: Server, port: number, host: string): Promise<number> {
   try {
-    await promise;
+    return await listen(server, { port, host });
   } catch (error) {
     throw new FatalError(`Cannot serve the inventory on ${host}:${port}: ${errorText(error)}`, {
       status: exitStatus.unavailable,
       cause: error,
     });
   }
-  const address = server.address();
-  return { port: typeof address === 'object' && address !== null ? address.port : port };
 }

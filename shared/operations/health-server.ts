@@ -1,8 +1,11 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { type Backoff, backoffMs } from '../backoff.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Backoff } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
+import { closeHttpServer, createHttpServer } from '../http/http-server.ts';
+import { listen } from '../listen.ts';
 import { errorText, type Log } from '../log.ts';
+import { retry } from '../retry.ts';
+import { aborted } from '../until-aborted.ts';
 
 export interface HealthServerOptions {
   /** 0 takes a free one. */
@@ -30,39 +33,23 @@ const requestMs = 5000;
  * ends nothing.
  */
 export async function serveHealth(options: HealthServerOptions, signal: AbortSignal): Promise<void> {
-  const { clock, log, port, random = Math.random } = options;
-  const server = createServer({ requestTimeout: requestMs, headersTimeout: requestMs }, (request, response) => {
-    answer(options, request, response).catch((error: unknown) => {
-      log.warn({ err: errorText(error) }, 'Cannot answer a scrape');
-      response.destroy();
-    });
+  const { clock, log, port, random } = options;
+  const server = createHttpServer((request, response) => answer(options, request, response), {
+    maxConnections,
+    requestMs,
+    onError: (error) => log.warn({ err: errorText(error) }, 'Cannot answer a scrape'),
   });
-  server.maxConnections = maxConnections;
-  for (let failures = 0; !signal.aborted; ) {
-    const error = await listen(server, port);
-    if (error === undefined) break;
-    failures++;
-    if (failures === 1) log.warn({ port, err: error.message }, 'Cannot listen for metrics');
-    await clock.sleep(backoffMs(backoff, failures, random), signal).catch(() => {});
+  const onFailure = (error: unknown, failures: number) => {
+    if (failures === 1) log.warn({ port, err: errorText(error) }, 'Cannot listen for metrics');
+  };
+  try {
+    const bound = await retry(() => listen(server, { port }), { backoff, clock, random, onFailure }, signal);
+    log.info({ port: bound }, 'Metrics listen');
+  } catch {
+    return;
   }
-  if (signal.aborted) return;
-  log.info({ port: (server.address() as AddressInfo).port }, 'Metrics listen');
-  await new Promise<void>((resolve) => {
-    const stop = () => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    };
-    signal.addEventListener('abort', stop, { once: true });
-  });
-}
-
-async function listen(server: Server, port: number): Promise<Error | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Error | undefined>();
-  server.once('error', resolve);
-  server.listen(port, () => resolve(undefined));
-  const error = await promise;
-  server.removeAllListeners('error').removeAllListeners('listening');
-  return error;
+  await aborted(signal);
+  await closeHttpServer(server);
 }
 
 async function answer(options: HealthServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {

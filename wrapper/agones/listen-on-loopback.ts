@@ -1,9 +1,12 @@
 import { once } from 'node:events';
-import type { AddressInfo, Server } from 'node:net';
+import type { Server } from 'node:net';
+import { listen } from '../../shared/listen.ts';
 import { hasCode } from '../../shared/system-error.ts';
 
 /** A port that is free on 127.0.0.1 may be taken on ::1; another one then is not, for all we know. */
 const maxAttempts = 10;
+/** A burst of watchers that reconnect must not wait for a second SYN. */
+const shared = { exclusive: true, backlog: 1024 };
 
 /**
  * Listens on one free port of both loopback addresses: clients ask for `localhost`, and either may be first. Returns the port. Throws an
@@ -11,9 +14,9 @@ const maxAttempts = 10;
  */
 export async function listenOnLoopback(ipv4: Server, ipv6: Server): Promise<number> {
   for (let attempt = 1; ; attempt++) {
-    const port = await listen(ipv4, '127.0.0.1', 0);
+    const port = await listen(ipv4, { ...shared, host: '127.0.0.1', port: 0 });
     try {
-      await listen(ipv6, '::1', port);
+      await listen(ipv6, { ...shared, host: '::1', port });
       return port;
     } catch (error) {
       // Without IPv6 nobody can ask for it either.
@@ -24,11 +27,4 @@ export async function listenOnLoopback(ipv4: Server, ipv6: Server): Promise<numb
       await once(ipv4, 'close');
     }
   }
-}
-
-async function listen(server: Server, host: string, port: number): Promise<number> {
-  // A burst of watchers that reconnect must not wait for a second SYN.
-  server.listen({ host, port, exclusive: true, backlog: 1024 });
-  await once(server, 'listening');
-  return (server.address() as AddressInfo).port;
 }

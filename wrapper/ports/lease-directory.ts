@@ -2,6 +2,8 @@ import { readdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
+import { listen } from '../../shared/listen.ts';
+import { errorText } from '../../shared/log.ts';
 import { hasCode } from '../../shared/system-error.ts';
 import type { PortLease, PortLeases } from './port-lease.ts';
 
@@ -16,7 +18,7 @@ export function leaseDirectory(directory: string, random: () => number): PortLea
   return {
     async take(port) {
       const file = `${port}.${Math.floor(random() * 36 ** 8).toString(36)}.lease`;
-      const server = await listen(join(directory, file));
+      const server = await hold(join(directory, file));
       const release = () => new Promise<void>((released) => server.close(() => released()));
       const others = readdirSync(directory).filter((other) => other.startsWith(`${port}.`) && other !== file);
       const isHeld = await Promise.all(others.map((other) => isAnswered(join(directory, other))));
@@ -27,19 +29,17 @@ export function leaseDirectory(directory: string, random: () => number): PortLea
   };
 }
 
-function listen(path: string): Promise<Server> {
-  const { promise, resolve, reject } = Promise.withResolvers<Server>();
+async function hold(path: string): Promise<Server> {
   const server = createServer((stranger) => stranger.destroy());
-  server.once('error', (error) =>
-    reject(
-      new FatalError(`Cannot lease a port in ${path}: ${error.message}`, {
-        status: exitStatus.cannotCreate,
-        cause: error,
-      }),
-    ),
-  );
-  server.listen({ path }, () => resolve(server.unref()));
-  return promise;
+  try {
+    await listen(server, { path });
+  } catch (error) {
+    throw new FatalError(`Cannot lease a port in ${path}: ${errorText(error)}`, {
+      status: exitStatus.cannotCreate,
+      cause: error,
+    });
+  }
+  return server.unref();
 }
 
 /** Removes the file of a wrapper that is no more. */
