@@ -1,8 +1,8 @@
 import packageFile from '../package.json' with { type: 'json' };
 import { systemClock } from '../shared/clock.ts';
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
-import { findCredentials } from '../shared/kubernetes/find-credentials.ts';
-import { type CallListener, KubeConnection } from '../shared/kubernetes/kube-connection.ts';
+import { connectToKubernetes } from '../shared/kubernetes/connect.ts';
+import type { KubeConnection } from '../shared/kubernetes/kube-connection.ts';
 import { errorText, type Log, silentLog } from '../shared/log.ts';
 import type { Settings, Values } from '../shared/settings/read-settings.ts';
 import { startUp } from '../shared/settings/start-up.ts';
@@ -161,17 +161,6 @@ async function withSettings<S extends Settings>(
   return 0;
 }
 
-async function connect(onCall?: CallListener): Promise<KubeConnection> {
-  try {
-    return new KubeConnection(await findCredentials(process.env), onCall);
-  } catch (error) {
-    throw new FatalError(`Cannot load the Kubernetes configuration: ${errorText(error)}`, {
-      status: exitStatus.config,
-      cause: error,
-    });
-  }
-}
-
 async function runServe(config: Values<typeof serveSettings>, asked: AbortSignal): Promise<void> {
   const problem = serveProblem(config);
   if (problem !== undefined) throw new FatalError(problem, { status: exitStatus.config });
@@ -180,7 +169,9 @@ async function runServe(config: Values<typeof serveSettings>, asked: AbortSignal
   const log = pino({ name: 'fleet', level: config.logLevel }, { write: stderr });
   log.info(config, 'Fleet process starts');
   const metrics = new FleetMetrics(packageFile.version);
-  const connection = await connect((method, status, ms) => metrics.called(method, status, ms));
+  const connection = await connectToKubernetes(process.env, {
+    onCall: (method, status, ms) => metrics.called(method, status, ms),
+  });
   try {
     await serve({ config, connection, metrics, clock, log }, asked);
   } finally {
@@ -197,7 +188,7 @@ async function withView(
     signal: AbortSignal,
   ) => Promise<void>,
 ): Promise<void> {
-  const connection = await connect();
+  const connection = await connectToKubernetes(process.env);
   const done = new AbortController();
   const signal = AbortSignal.any([asked, done.signal]);
   let trouble = '';
