@@ -1,3 +1,4 @@
+import type { InterruptionKind } from '../shared/interruption/interruption.ts';
 import type { Policy } from './interruption/policy.ts';
 import { withRehearsal } from './interruption/rehearsal.ts';
 import { type Observation, type Tracked, trackInterruption } from './interruption/track-interruption.ts';
@@ -28,6 +29,7 @@ export class Agent {
   #tracked: Tracked = { state: 'quiet' };
   #response: Response | undefined;
   #refused: string | undefined;
+  #announced: ReadonlySet<InterruptionKind> = new Set();
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
@@ -38,6 +40,11 @@ export class Agent {
     return this.#response;
   }
 
+  /** Whether an interruption of this kind is announced, answered or not. */
+  isAnnounced(kind: InterruptionKind): boolean {
+    return this.#announced.has(kind);
+  }
+
   /** Runs until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     for await (const observation of this.#parts.observe(signal)) this.#take(observation, signal);
@@ -46,6 +53,7 @@ export class Agent {
 
   #take(seen: Observation, signal: AbortSignal): void {
     const { cluster, clock, policy, log } = this.#parts;
+    this.#announced = new Set(seen.notices.map(({ kind }) => kind));
     this.#remember();
     const { observation, refusal } = withRehearsal(seen, cluster.node(), this.#tracked, clock.now());
     this.#refuseRehearsal(refusal);

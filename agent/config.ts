@@ -41,6 +41,8 @@ export interface AgentConfig {
   readonly region: string | undefined;
   readonly link: string;
   readonly linkTrust: 'token' | 'pod';
+  /** undefined: lifecycle hooks of the Auto Scaling group are left to their time-out. */
+  readonly lifecycleHook: string | undefined;
   readonly webhookUrl: URL | undefined;
   readonly webhookFormat: WebhookFormat;
   /** undefined: no metrics and no health. */
@@ -160,6 +162,15 @@ export const agentSettings: SettingsFor<AgentConfig> = {
     },
     oneOf(['token', 'pod']),
     'token',
+  ),
+  lifecycleHook: optional(
+    {
+      flag: 'lifecycle-hook',
+      env: 'LIFECYCLE_HOOK',
+      placeholder: 'NAME',
+      help: "the group's hook on termination that waits for the drain; none: left to its time-out",
+    },
+    matching(/^[\w/-]{1,255}$/, 'the name of a lifecycle hook'),
   ),
   webhookUrl: optional(
     { flag: 'webhook-url', env: 'WEBHOOK_URL', placeholder: 'URL', help: 'told of each interruption and of its end' },

@@ -60,7 +60,9 @@ export class InstanceFacts {
 
   async #askForId(signal: AbortSignal): Promise<string | undefined> {
     const { metadata, log } = this.#parts;
-    const { facts, problems } = await readInstance(metadata, ['instanceId'], signal).catch(() => nothing);
+    // With its region, because the first event of an agent that starts in the midst of an interruption names both.
+    const { facts, problems } = await readInstance(metadata, ['instanceId', 'region'], signal).catch(() => nothing);
+    this.#learned = { ...this.#learned, ...facts };
     if (facts.instanceId === undefined && !signal.aborted)
       log.warn({ err: problems.map(errorText).join() }, 'Cannot read instance id: notices are named after the node');
     return facts.instanceId;

@@ -17,6 +17,7 @@ import { type ProgramText, startUp } from '../shared/settings/start-up.ts';
 import { stderrWriter } from '../shared/stderr-writer.ts';
 import { aborted } from '../shared/until-aborted.ts';
 import { Agent, type AgentParts } from './agent.ts';
+import { type Departure, LifecycleHook } from './auto-scaling/lifecycle-hook.ts';
 import { DryRunCluster } from './cluster/dry-run-cluster.ts';
 import { KubeCluster } from './cluster/kube-cluster.ts';
 import { TokenReviewer } from './cluster/review-token.ts';
@@ -134,6 +135,12 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     missingRights: () => rights.latest.missing.length,
     clockSkewSeconds: () => (clock.skewMs ?? 0) / 1000,
   });
+  const { lifecycleHook: hookName } = config;
+  const isReporting = () => (outbox?.size ?? 0) > 0;
+  const departure = () => departureOf(agent);
+  const place = () => placeOf(instance.known);
+  const isHooked = hookName !== undefined && !dryRun;
+  const hook = isHooked ? new LifecycleHook({ hookName, place, departure, isReporting, clock, log }) : undefined;
   const healthInputs = () => healthInputsOf(config, { pollMonitor, link, cluster, rights });
   await Promise.all([
     ...[agent, keeper, events, rights, ec2].map((part) => part.run(signal)),
@@ -143,6 +150,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     releaseMemory(clock, signal),
     metricsPort !== undefined && serveHealth(healthOptions(metricsPort, metrics, healthInputs, log), signal),
     outbox && sendUntilStopped(outbox, log, signal),
+    hook?.run(signal),
     finishDrain({ agent, clock, log, maxMs: config.shutdownTimeMs }, asked, stop),
   ]);
   metadata.close();
@@ -240,6 +248,13 @@ function createLinkAndOutbox(
   const publishNode: AgentParts['publishNode'] = (state, interruption) =>
     publish(nodeEvent(nodeData(nodeName, instance.known, state, interruption, nextSequence()), clock.now()));
   return { link, outbox, publishNode };
+}
+
+/** What is under way because the Auto Scaling group wants the instance back, or is going on anyway when it does. */
+function departureOf(agent: Agent): Departure {
+  if (!agent.isAnnounced('asg-termination')) return 'staying';
+  if (agent.response?.isOver === true) return 'done';
+  return agent.response?.isBusy === true ? 'leaving' : 'staying';
 }
 
 /** What a dry run has in place of everything that changes something: it says what would be done. */

@@ -78,6 +78,11 @@ export class Response {
     return this.#drain?.scope === 'all' && !this.#isDrained;
   }
 
+  /** Whether all that had to go by an instant has gone, or its time is up. */
+  get isOver(): boolean {
+    return this.#drain?.scope === 'all' && (this.#isDrained || this.#journal.isClosed);
+  }
+
   begin(isResumed: boolean): void {
     // Wrappers first: the link costs no request, so games hear of it whatever becomes of the rest.
     this.#tellWrappers();

@@ -32,6 +32,7 @@ const root = join(import.meta.dirname, '..');
 /** What the file of a lazily loaded module is called after its program's name; the module's own name where none stands here. */
 const partNames: Readonly<Record<string, string>> = {
   'agent/interruption/ec2/ec2-client.ts': 'ec2',
+  'agent/auto-scaling/auto-scaling-client.ts': 'auto-scaling',
   'wrapper/publishing/publish-alone.ts': 'sqs',
   'wrapper/metadata-watch.ts': 'metadata',
   'node_modules/@kubernetes/client-node/dist/index.js': 'kubernetes',

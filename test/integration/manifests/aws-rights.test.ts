@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
+import { openLifecycleAction } from '../../../agent/auto-scaling/auto-scaling-client.ts';
 import { askEc2 } from '../../../agent/interruption/ec2/ec2-client.ts';
 import { SqsQueue } from '../../../inventory/queue/sqs-queue.ts';
 import { startQueueService } from '../../../sandbox/sqs/queue-service.ts';
 import { SqsInventory } from '../../../shared/events/sqs-inventory.ts';
 import { filesBelow, readProjectFile } from '../../unit/manifests/manifest-files.ts';
+import { startAutoScaling } from '../agent/scene/auto-scaling.ts';
 import { sampleEvent } from '../inventory/sample-events.ts';
 
 interface Policy {
@@ -91,11 +93,26 @@ test('asking EC2 takes exactly the rights that its policy gives', async () => {
   assert.deepEqual(allowedBy('agent-ec2-policy.json'), recorder.calls());
 });
 
+test('completing a lifecycle action takes exactly the rights that its policy gives', async () => {
+  useNobodysCredentials();
+  await using autoScaling = await startAutoScaling('game-servers');
+  process.env['AWS_ENDPOINT_URL_AUTO_SCALING'] = autoScaling.url;
+  const signal = AbortSignal.timeout(20_000);
+  const place = { region: 'eu-west-1', instanceId: 'i-0123456789abcdef0' };
+  const action = await openLifecycleAction(place, 'drain', signal);
+  await action.heartbeat(signal);
+  await action.complete(signal);
+  action.close();
+  const calls = autoScaling.calls.map(({ Action = '' }) => rightOf('autoscaling', Action));
+  assert.deepEqual(allowedBy('agent-auto-scaling-policy.json'), calls.sort());
+});
+
 test('no source makes a call of AWS that no policy knows', () => {
   const sources = ['agent', 'wrapper', 'inventory', 'shared'].flatMap((folder) => filesBelow(folder, '.ts'));
   const commands = sources.flatMap((file) => {
     const source = readProjectFile(file);
-    const service = /from '@aws-sdk\/client-(\w+)'/.exec(source)?.[1];
+    // The client of Auto Scaling is called otherwise than its rights.
+    const service = /from '@aws-sdk\/client-([\w-]+)'/.exec(source)?.[1]?.replace('-', '');
     const names = service === undefined ? [] : [...source.matchAll(/new (\w+)Command\(/g)].map(([, name = '']) => name);
     return names.map((name) => rightOf(service ?? '', name));
   });
@@ -110,8 +127,9 @@ test('policies name the queue, allow nothing by a wildcard but what EC2 cannot r
     for (const { Action, Resource, Effect } of Statement) {
       assert.equal(Effect, 'Allow');
       assert.doesNotMatch(Action.join(), /\*/);
-      // ec2:Describe* knows no resources.
-      if (!Action.every((action) => action.startsWith('ec2:Describe'))) assert.match(Resource, /^arn:aws:sqs:[^*]+$/);
+      // Describe* knows no resources, and the ARN of a group has a UUID that nobody chooses before its name.
+      if (Action.every((action) => /^(ec2|autoscaling):Describe/.test(action))) continue;
+      assert.match(Resource, /^arn:aws:(sqs:[^*]+|autoscaling:[^*]+:autoScalingGroup:\*:autoScalingGroupName\/[^*]+)$/);
     }
   }
 });

@@ -90,7 +90,8 @@ test('what is paid once a game server or only in need is a file of its own', () 
     [],
   );
   assert.ok(files('agent').includes('agent-ec2.cjs'));
-  assert.ok(!modules('agent').some((module) => module.includes('client-ec2')));
+  assert.ok(files('agent').includes('agent-auto-scaling.cjs'));
+  assert.ok(!modules('agent').some((module) => /client-(ec2|auto-scaling)/.test(module)));
 });
 
 test('the bytecode that is kept of the wrapper is taken, and one that does not fit changes nothing', async () => {

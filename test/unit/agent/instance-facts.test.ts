@@ -20,20 +20,23 @@ function facts(missing: number, bad = 'none', place?: { readonly region: string;
 }
 
 const { signal } = new AbortController();
+const nameOf = (path: string) => path.split('/').at(-1);
 
 describe('what stands for the instance', () => {
   test('is its id, which is asked for once', async () => {
     const { asked, instance } = facts(0);
     assert.equal(await instance.identity(() => 'n-1', signal), 'i-0abc');
     assert.equal(await instance.identity(() => 'n-1', signal), 'i-0abc');
-    assert.equal(asked.length, 1);
+    assert.deepEqual(asked.map(nameOf), ['instance-id', 'region']);
+    assert.equal(instance.known.region, 'x', 'an event that is published now says where from');
   });
 
   test('is something else only while the metadata service cannot say it', async () => {
     const { asked, instance } = facts(1);
     assert.equal(await instance.identity(() => 'n-1', signal), 'n-1');
     assert.equal(await instance.identity(() => 'n-1', signal), 'n-1');
-    assert.equal(asked.length, 1, 'a notice does not wait for its name again');
+    const idsAsked = asked.filter((path) => nameOf(path) === 'instance-id');
+    assert.equal(idsAsked.length, 1, 'a notice does not wait for its name again');
     await instance.learn(signal);
     assert.equal(await instance.identity(() => 'n-1', signal), 'i-0abc');
   });

@@ -6,6 +6,7 @@ import { placeOfProviderId } from '../../../agent/interruption/ec2/ec2-place.ts'
 import { parseLifecycleState } from '../../../agent/interruption/notices/parse-lifecycle-state.ts';
 import { parseMaintenance } from '../../../agent/interruption/notices/parse-maintenance.ts';
 import { parseRebalance } from '../../../agent/interruption/notices/parse-rebalance.ts';
+import { parseSpotNotice } from '../../../shared/interruption/parse-spot-notice.ts';
 import { noon } from './agent-values.ts';
 
 const event = {
@@ -213,6 +214,34 @@ describe('EC2', () => {
     test(`${providerId} is ${JSON.stringify(place)}`, () => {
       assert.deepEqual(placeOfProviderId(providerId), place);
     });
+});
+
+/** As amazon-ec2-metadata-mock 1.13 writes them: with tabs, and with days of one digit. */
+test("the documents of AWS's own mock are understood without a remark", () => {
+  const maintenanceBody = `[
+\t{
+\t\t"Code": "system-reboot",
+\t\t"Description": "The instance is scheduled for system-reboot",
+\t\t"State": "active",
+\t\t"EventId": "instance-event-1234567890abcdef0",
+\t\t"NotBefore": "8 Nov 2026 04:08:02 GMT",
+\t\t"NotAfter": "5 Dec 2026 04:08:02 GMT",
+\t\t"NotBeforeDeadline": "7 Dec 2026 04:08:02 GMT"
+\t}
+]`;
+  const rebalanceBody = '{\n\t"noticeTime": "2026-04-24T12:00:00Z"\n}';
+  const spotBody = '{\n\t"action": "terminate",\n\t"time": "2026-11-28T04:10:03Z"\n}';
+  const context = { instanceId: 'i-1', ttlMs: 60_000, nowMs: noon, firstSeenMs: noon };
+  const all = [
+    parseMaintenance(maintenanceBody, 0),
+    parseRebalance(rebalanceBody, context),
+    parseSpotNotice(spotBody, 'i-1'),
+    parseLifecycleState('Terminated', 'i-1'),
+  ];
+  for (const parsed of all) assert.deepEqual('notices' in parsed && [parsed.notices.length, parsed.remarks], [1, []]);
+  const [maintained] = all;
+  const deadlineMs = Date.parse('2026-11-08T04:08:02Z');
+  assert.ok(maintained !== undefined && 'notices' in maintained && maintained.notices[0]?.deadlineMs === deadlineMs);
 });
 
 /** Documents of the metadata service of which any part may be anything. */

@@ -1,0 +1,103 @@
+import { type Backoff, backoffMs } from '../../shared/backoff.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { errorText, type Log } from '../../shared/log.ts';
+import { NewCauses } from '../../shared/new-causes.ts';
+import type { Ec2Place } from '../interruption/ec2/ec2-place.ts';
+import type { LifecycleAction } from './auto-scaling-client.ts';
+
+/** What the node is to its Auto Scaling group. `leaving`: pods are still to go. `done`: nothing keeps the instance any more. */
+export type Departure = 'staying' | 'leaving' | 'done';
+
+export interface LifecycleHookOptions {
+  /** Of a hook on termination whose action waits for this agent. */
+  readonly hookName: string;
+  /** Which instance this is, as far as it is known. */
+  readonly place: () => Ec2Place | undefined;
+  readonly departure: () => Departure;
+  /** Whether somebody is still to be told how the drain went: afterwards this machine has only seconds. */
+  readonly isReporting: () => boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly heartbeatMs?: number;
+  readonly random?: () => number;
+}
+
+/** Half of the shortest time-out that a hook can have. */
+const shortestHeartbeatMs = 15_000;
+const lookMs = 1000;
+/** Whoever cannot be told for so long is not waited for. */
+const maxReportingMs = 10_000;
+const backoff: Backoff = { firstMs: 500, maxMs: 15_000 };
+
+/**
+ * Keeps an instance that its Auto Scaling group wants to terminate, by heartbeats, until its pods have gone, and then lets it go at once:
+ * without this the group waits for the hook's time-out, an hour by default.
+ */
+export class LifecycleHook {
+  readonly #options: LifecycleHookOptions;
+
+  constructor(options: LifecycleHookOptions) {
+    this.#options = options;
+  }
+
+  /** Runs until the signal aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { departure, clock } = this.#options;
+    let isCompleted = false;
+    while (!signal.aborted) {
+      if (departure() === 'staying') isCompleted = false;
+      else if (!isCompleted) isCompleted = await this.#accompany(signal);
+      await clock.sleep(lookMs, signal).catch(() => {});
+    }
+  }
+
+  /** From the group's wish to the instance's end; false where the wish was withdrawn, or the signal aborted. */
+  async #accompany(signal: AbortSignal): Promise<boolean> {
+    const { departure, isReporting, clock, log, hookName, random = Math.random } = this.#options;
+    const { heartbeatMs = shortestHeartbeatMs } = this.#options;
+    const causes = new NewCauses();
+    let action: LifecycleAction | undefined;
+    let beatMs = Number.NEGATIVE_INFINITY;
+    let beats = 0;
+    let doneMs: number | undefined;
+    try {
+      for (let failures = 0; !signal.aborted; ) {
+        const now = departure();
+        if (now === 'staying') return false;
+        if (now === 'done') doneMs ??= performance.now();
+        const mayGo = doneMs !== undefined && (!isReporting() || performance.now() - doneMs > maxReportingMs);
+        try {
+          action ??= await this.#open(signal);
+          if (mayGo) {
+            await action.complete(signal);
+            log.info({ hook: hookName, beats }, 'Lifecycle action completed');
+            return true;
+          }
+          if (performance.now() - beatMs >= heartbeatMs) {
+            await action.heartbeat(signal);
+            beatMs = performance.now();
+            if (++beats === 1) log.info({ hook: hookName }, 'Lifecycle action kept open until the drain is done');
+          }
+          failures = 0;
+        } catch (error) {
+          failures++;
+          const err = errorText(error);
+          if (!signal.aborted && causes.isNew(err)) log.warn({ hook: hookName, err }, 'Cannot reach Auto Scaling');
+        }
+        const pauseMs = failures > 0 ? backoffMs(backoff, failures, random) : Math.min(lookMs, heartbeatMs);
+        await clock.sleep(pauseMs, signal).catch(() => {});
+      }
+      return false;
+    } finally {
+      action?.close();
+    }
+  }
+
+  async #open(signal: AbortSignal): Promise<LifecycleAction> {
+    const { place, hookName } = this.#options;
+    const at = place();
+    if (at === undefined) throw new Error('Cannot ask Auto Scaling: the instance is not known yet');
+    const { openLifecycleAction } = await import('./auto-scaling-client.ts');
+    return openLifecycleAction(at, hookName, signal);
+  }
+}
