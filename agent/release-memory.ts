@@ -1,5 +1,5 @@
 import type { Clock } from '../shared/clock.ts';
-import { collectGarbage } from '../shared/collect-garbage.ts';
+import { collectGarbage } from '../shared/v8/collect-garbage.ts';
 
 /** By then everything is loaded, the node and its pods are listed and the wrappers have come back. */
 const afterStartMs = 15_000;

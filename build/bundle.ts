@@ -2,8 +2,9 @@ import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { build, formatMessages, type Plugin } from 'esbuild';
 import { inlinePageAssets } from '../inventory/serve/inline-page-assets.ts';
-import { moduleFoot, moduleHead } from '../shared/module-script.ts';
-import { keepCode } from './keep-code.ts';
+import { keepCode } from '../shared/v8/keep-code.ts';
+import { moduleFoot, moduleHead } from '../shared/v8/module-script.ts';
+import { tunesV8 } from '../shared/v8/tunes-v8.ts';
 import { packageFolders, thirdPartyText } from './third-party.ts';
 
 /** Each process, and the module it starts with. */
@@ -16,8 +17,8 @@ export const programs = {
 } as const;
 export type ProgramName = keyof typeof programs;
 
-/** What runs the program with the bytecode that we keep of it, where every millisecond of its start counts. */
-const launchers: Readonly<Partial<Record<ProgramName, string>>> = { wrapper: 'wrapper/launch.ts' };
+/** Starts the program with kept bytecode, because a game waits for the wrapper's start. */
+const launchers: Readonly<Partial<Record<ProgramName, string>>> = tunesV8 ? { wrapper: 'shared/v8/launch.ts' } : {};
 
 export interface BundledFile {
   /** Name in the output folder. */

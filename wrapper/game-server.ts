@@ -1,7 +1,6 @@
-import { collectGarbage } from '../shared/collect-garbage.ts';
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { instant } from '../shared/interruption/interruption.ts';
-import { keepToBytecode } from '../shared/keep-to-bytecode.ts';
+import { collectGarbage } from '../shared/v8/collect-garbage.ts';
 import { type GameSdk, openGameSdk } from './agones/game-sdk.ts';
 import { announcedEnd } from './agones/model/announced-end.ts';
 import {
@@ -154,8 +153,6 @@ export class GameServer {
   async #settleDown(signal: AbortSignal): Promise<void> {
     const { lifeEvents, config, context } = this.#options;
     this.#warnOfClash();
-    // Without an agent AWS's SDK is still to come.
-    if (this.#agent.welcome !== undefined) keepToBytecode();
     this.#inBackground(keepBeating(config.heartbeatMs, lifeEvents, context, signal));
     const onStatus = (status: Facts['status']) => {
       this.#status = status;

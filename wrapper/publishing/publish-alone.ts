@@ -1,7 +1,6 @@
-import { collectGarbage } from '../../shared/collect-garbage.ts';
 import type { Inventory } from '../../shared/events/inventory.ts';
 import { SqsInventory, type SqsInventoryOptions } from '../../shared/events/sqs-inventory.ts';
-import { keepToBytecode } from '../../shared/keep-to-bytecode.ts';
+import { collectGarbage } from '../../shared/v8/collect-garbage.ts';
 import { seedMessage } from './seed-message.ts';
 
 /*
@@ -12,7 +11,6 @@ import { seedMessage } from './seed-message.ts';
 /** Publishes to SQS from this process. */
 export function publishAlone(options: SqsInventoryOptions & { readonly format: 'cloudevents' | 'seed' }): Inventory {
   const sqs = new SqsInventory(options.format === 'seed' ? { ...options, body: seedMessage } : options);
-  keepToBytecode();
   let isTrimmed = false;
   return {
     async publish(events, signal) {

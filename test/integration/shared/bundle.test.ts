@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type BundledFile, bundle, type ProgramName, programs } from '../../../build/bundle.ts';
-import { keepCode } from '../../../build/keep-code.ts';
 import packageFile from '../../../package.json' with { type: 'json' };
 import { startQueueService } from '../../../sandbox/sqs/queue-service.ts';
-import { moduleScript } from '../../../shared/module-script.ts';
+import { keepCode } from '../../../shared/v8/keep-code.ts';
+import { moduleScript } from '../../../shared/v8/module-script.ts';
 
 const names = Object.keys(programs) as ProgramName[];
 const bundles = new Map<ProgramName, readonly BundledFile[]>();

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Script } from 'node:vm';
 
-/** What Node puts around a CommonJS module, and calls it with. */
+/** Node's own wrapping of a CommonJS module. */
 export const moduleHead = '(function (exports, require, module, __filename, __dirname) {';
 export const moduleFoot = '})';
 
@@ -14,15 +14,14 @@ type ModuleFunction = (
 ) => void;
 
 /**
- * The CommonJS module in `file`, which stands between {@link moduleHead} and {@link moduleFoot} there: to put them around it here would copy
- * it. `code` is bytecode that `createCachedData()` has made of the same text; another V8, or one with other flags, compiles the text anew.
+ * The CommonJS module in `file`, which the build has wrapped in {@link moduleHead} and {@link moduleFoot}: wrapping it here would
+ * copy it. `code` is bytecode that `createCachedData()` made of the same text. V8 ignores it if its own version or flags differ.
  */
 export function moduleScript(file: string, code?: Buffer): Script {
   const text = readFileSync(file, 'utf8');
   return new Script(text, { filename: file, ...(code === undefined ? {} : { cachedData: code }) });
 }
 
-/** Runs it with this `require`. */
 export function runModule(script: Script, file: string, folder: string, require: NodeJS.Require): void {
   const module = { exports: {} };
   (script.runInThisContext() as ModuleFunction)(module.exports, require, module, file, folder);

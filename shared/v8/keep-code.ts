@@ -5,18 +5,18 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { encodeLine } from '../shared/link/link-message.ts';
-import { unknownInstance } from '../shared/metadata/instance.ts';
+import { encodeLine } from '../link/link-message.ts';
+import { unknownInstance } from '../metadata/instance.ts';
 
 const limitMs = 60_000;
-/** What an agent says first. */
+/** The agent's first message. */
 const instance = { ...unknownInstance, instanceId: 'i-0', publicHostname: 'node.example' };
 const welcome = encodeLine({ type: 'welcome', version: 1, node: 'node', publishes: false, instance });
 
 /**
- * Runs the bundled wrapper as one that is linked to an agent, until it starts its game, and writes the bytecode of all that it has called to
- * `code`. What comes later need not be there: a wrapper lets go of all its bytecode once its game is ready. Resolves with the size in bytes;
- * rejects with what the wrapper said where it fails.
+ * Runs the bundled wrapper as if linked to an agent, until it starts its game, and writes the bytecode of every function called
+ * so far to `code`. Later functions are not worth keeping: the wrapper discards all bytecode once its game is ready. Resolves with
+ * the size in bytes; rejects with the wrapper's output if it fails.
  */
 export async function keepCode(program: string, code: string): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'spotable-keep-code-'));
@@ -24,7 +24,7 @@ export async function keepCode(program: string, code: string): Promise<number> {
   const agent = createServer((socket) => socket.on('error', () => {}).write(welcome)).listen({ path: link });
   try {
     await once(agent, 'listening');
-    // V8 orders its tables by a seed.
+    // Makes V8 order its tables in the same way in every build.
     const args = ['--random-seed=1', join(import.meta.dirname, 'run-and-keep-code.ts'), program, code];
     const flags = ['--link', link, '--state-dir', folder, '--metadata-endpoint', 'none'];
     const wrapper = spawn(process.execPath, [...args, ...flags, '--', 'game'], {
