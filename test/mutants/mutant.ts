@@ -9,7 +9,7 @@ export interface Mutant {
   readonly to: string;
   readonly test: {
     readonly file: string;
-    /** The name of the test that must fail, as it stands in the file. */
+    /** The name of the test that must fail; `…` stands for what a template fills in. */
     readonly name: string;
   };
 }
@@ -20,4 +20,12 @@ export function mutate(source: string, { file, from, to }: Pick<Mutant, 'file' |
   if (parts.length !== 2 || from === to)
     throw new Error(`Cannot mutate ${file}: found ${parts.length - 1} times, expected once: ${JSON.stringify(from)}`);
   return parts.join(to);
+}
+
+/** The source of a regular expression for a test's name, with `filling` for each `…`. */
+export function namePattern(name: string, filling: string): string {
+  return name
+    .split('…')
+    .map((part) => part.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'))
+    .join(filling);
 }

@@ -1,5 +1,14 @@
 import { eventMutants } from './claims/events.ts';
+import { fanoutMutants } from './claims/fanout.ts';
 import { inventoryMutants } from './claims/inventory.ts';
+import { sharedMutants } from './claims/shared.ts';
+import { wrapperMutants } from './claims/wrapper.ts';
 import type { Mutant } from './mutant.ts';
 
-export const mutants: readonly Mutant[] = [...eventMutants, ...inventoryMutants];
+export const mutants: readonly Mutant[] = [
+  ...eventMutants,
+  ...fanoutMutants,
+  ...inventoryMutants,
+  ...sharedMutants,
+  ...wrapperMutants,
+];

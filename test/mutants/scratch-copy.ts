@@ -3,7 +3,7 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Mutant, mutate } from './mutant.ts';
+import { type Mutant, mutate, namePattern } from './mutant.ts';
 
 /** `passed` and `failed` are about the named test alone. `missing`: no test of this name has run. */
 export type TestVerdict = 'passed' | 'failed' | 'missing';
@@ -46,7 +46,7 @@ export class ScratchCopy {
   }
 
   async test({ file, name }: Mutant['test'], signal: AbortSignal): Promise<TestVerdict> {
-    const pattern = `^${name.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')}$`;
+    const pattern = `^${namePattern(name, '.*')}$`;
     const args = [
       '--test',
       '--test-reporter=tap',
@@ -76,11 +76,10 @@ function ignoreDeletedFile(error: NodeJS.ErrnoException): void {
 
 /** Reads node:test's TAP output. A file that cannot be loaded at all fails each of its tests. */
 export function verdictFrom(tap: string, name: string): TestVerdict {
-  // TAP escapes `#` and `\` in names.
-  const escaped = name.replaceAll('\\', '\\\\').replaceAll('#', '\\#');
+  const pattern = new RegExp(`^${namePattern(name, '.*')}$`);
   const lines = tap.split('\n').map((line) => line.trim());
   const results = lines.filter((line) => /^(not )?ok \d+ - /.test(line) && !line.endsWith('# SKIP'));
-  const own = results.filter((line) => line.replace(/^(not )?ok \d+ - /, '').replace(/ # .*$/, '') === escaped);
+  const own = results.filter((line) => pattern.test(line.replace(/^(not )?ok \d+ - /, '').replace(/ # .*$/, '')));
   if (own.some((line) => line.startsWith('not ok'))) return 'failed';
   if (own.length > 0) return 'passed';
   return results.some((line) => line.startsWith('not ok') && /\.ts$/.test(line)) ? 'failed' : 'missing';

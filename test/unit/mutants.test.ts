@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { mutate } from '../mutants/mutant.ts';
+import { mutate, namePattern } from '../mutants/mutant.ts';
 import { mutants } from '../mutants/mutants.ts';
 import { verdictFrom } from '../mutants/scratch-copy.ts';
 
@@ -18,7 +18,7 @@ test('every mutant still fits its file, and its test exists', async () => {
     } catch (error) {
       problems.push((error as Error).message);
     }
-    if (![`'`, '"', '`'].some((quote) => tests.includes(`${quote}${mutant.test.name}${quote}`)))
+    if (!new RegExp(`['"\`]${namePattern(mutant.test.name, '\\$\\{.*\\}')}['"\`]`).test(tests))
       problems.push(`${mutant.test.file}: no test named ${mutant.test.name}`);
   }
   assert.deepEqual(problems, []);

@@ -121,6 +121,10 @@ suite('Leasing ports', () => {
     await assert.rejects(leasePorts({ requests, range, leases, probe, random: () => 0.5 }), {
       message: 'Cannot lease ports for GAME: no 3 in a row are free in 20000-20009',
     });
+    const onlyTheLast: Probe = async (port) => (port < range.last - 1 ? 'busy' : 'free');
+    await assert.rejects(leasePorts({ requests, range, leases, probe: onlyTheLast, random: () => 0.5 }), {
+      message: 'Cannot lease ports for GAME: no 3 in a row are free in 20000-20009',
+    });
     assert.equal(leases.held.size, 0);
   });
 

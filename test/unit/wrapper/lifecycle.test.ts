@@ -146,6 +146,16 @@ suite('A game server', () => {
       ],
     },
     {
+      name: 'told that the same interruption comes later moves its kill back',
+      moments: [...readyAt5, at(10, announced(sooner)), at(20, announced(spot))],
+      untilMs: 200_000,
+      story: [
+        ...birth,
+        ...['5 ready', '10 announce-end', '10 stop-game SIGTERM', '10 terminating'],
+        ...['20 move-end', '20 heartbeat', '114000 kill-game'],
+      ],
+    },
+    {
       name: 'with two interruptions goes by the sooner one',
       moments: [...readyAt5, at(10, announced(spot)), at(20, announced(maintenance))],
       untilMs: 200_000,
