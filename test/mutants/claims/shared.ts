@@ -31,7 +31,7 @@ export const sharedMutants: readonly Mutant[] = [
   {
     claim: 'a server that ends each watch at once is asked ever more seldom',
     file: followList,
-    from: 'if (this.#pause.failed() > 1 || this.#causes.size > 0) await this.#pause.wait(signal);',
+    from: 'if (this.#pause.failed() > 1 || this.#isFailing) await this.#pause.wait(signal);',
     to: '',
     test: { file: follow, name: 'asks a server that ends each watch at once ever more seldom' },
   },
@@ -58,8 +58,8 @@ export const sharedMutants: readonly Mutant[] = [
   },
   {
     claim: 'a call that is given up takes its connection with it',
-    file: kubeConnection,
-    from: '      abandon(outgoing, reason);\n',
+    file: 'shared/http/send-request.ts',
+    from: '    abandon(outgoing, reason);\n',
     to: '',
     test: { file: connection, name: 'ends at once when its caller leaves, connection included' },
   },
