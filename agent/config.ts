@@ -9,6 +9,7 @@ import {
   optional,
   type Parse,
   plainHttpUrl,
+  repeated,
   required,
   type Setting,
   setting,
@@ -19,6 +20,7 @@ import type { Policy, ResponseKind } from './interruption/policy.ts';
 import type { WebhookFormat } from './reporting/webhook.ts';
 
 const linkAddress = matching(/^(@[\w.-]{1,100}|\/.{1,106})$/, '@NAME for an abstract socket, or an absolute path');
+
 
 export interface AgentConfig {
   readonly nodeName: string;
@@ -39,7 +41,7 @@ export interface AgentConfig {
   readonly outOfServiceTaint: boolean;
   readonly queueUrl: URL | undefined;
   readonly region: string | undefined;
-  readonly link: string;
+  readonly link: readonly string[];
   readonly linkTrust: 'token' | 'pod';
   /** undefined: lifecycle hooks of the Auto Scaling group are left to their time-out. */
   readonly lifecycleHook: string | undefined;
@@ -143,14 +145,15 @@ export const agentSettings: SettingsFor<AgentConfig> = {
     },
     text,
   ),
-  link: setting(
+  link: repeated(
     {
       flag: 'link',
       env: 'LINK',
       placeholder: 'ADDRESS',
-      help: 'where wrappers connect: @NAME or the path of a socket',
+      help: 'where wrappers connect: the path of a socket or @NAME for an abstract one (repeatable)',
     },
     linkAddress,
+    ['@spotable'],
     '@spotable',
   ),
   linkTrust: setting(

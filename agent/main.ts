@@ -33,7 +33,7 @@ import { metadataSources } from './interruption/notices/metadata-sources.ts';
 import { pollNotices, type ReadingOutcome } from './interruption/poll-notices.ts';
 import { linkInWallTime } from './link/link-in-wall-time.ts';
 import { type LinkListener, LinkServer } from './link/link-server.ts';
-import { verifyHello } from './link/verify-hello.ts';
+import { namesPodOfNode, verifyHello } from './link/verify-hello.ts';
 import { nodeData } from './node-data.ts';
 import { NodeKeeper } from './node-state/node-keeper.ts';
 import { releaseMemory } from './release-memory.ts';
@@ -54,7 +54,7 @@ const program: ProgramText = {
   usage: 'spotable-agent [FLAGS]',
   summary: `Watches EC2 instance metadata for spot interruptions; tells the game servers of this node, cordons it and drains it.
 Finds the Kubernetes API by its service account or KUBECONFIG, AWS credentials as the AWS SDK does.`,
-  footer: `Exit status: 0 after SIGTERM or SIGINT, 64 wrong flag, 69 link address in use, 78 wrong environment variable or no
+  footer: `Exit status: 0 after SIGTERM or SIGINT, 64 wrong flag, 78 wrong environment variable or no
 Kubernetes cluster. A second SIGTERM ends it at once.`,
 };
 
@@ -230,17 +230,18 @@ function createLinkAndOutbox(
   { config, log, metrics, connection, cluster, instance }: LinkParts,
   onTerminated: LinkListener['onTerminated'],
 ) {
-  const { nodeName, link: address, queueUrl, linkTrust } = config;
+  const { nodeName, link: addresses, queueUrl, linkTrust } = config;
   const outbox = queueUrl && makeOutbox(config, queueUrl, { log, metrics, link: () => link });
   const publish = (event: InventoryEvent) => outbox?.add(event);
   const tokens = new TokenReviewer(connection, nodeName);
   const pods = () => cluster.pods();
   const reviewToken = (token: string, until: AbortSignal) => tokens.review(token, until);
   const link: LinkServer = new LinkServer({
-    ...{ address, nodeName, log, clock },
+    ...{ addresses, nodeName, log, clock },
     instance: () => instance.known,
     verify: (hello, until) =>
       verifyHello({ pods, reviewToken: linkTrust === 'token' ? reviewToken : undefined }, hello, until),
+    namesPodOfNode: (hello) => namesPodOfNode(pods(), hello),
     ...(outbox && { publish }),
     listener: { onGarbage: () => metrics.garbage('link'), onLost: () => metrics.lost(), onTerminated },
   });
@@ -294,7 +295,7 @@ function healthInputsOf({ pollIntervalMs }: AgentConfig, { pollMonitor, link, cl
   return {
     pollIntervalMs,
     stalledMs: pollMonitor.stalledMs,
-    isLinkListening: link.isListening,
+    deafOn: link.missingAddresses,
     seesNode: cluster.node() !== undefined,
     seesPods: cluster.pods() !== undefined,
     rights: rights.latest,

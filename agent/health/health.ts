@@ -5,7 +5,8 @@ export interface HealthInputs {
   readonly pollIntervalMs: number;
   /** Since the last look at the sources of notices ended, well or not. */
   readonly stalledMs: number;
-  readonly isLinkListening: boolean;
+  /** Addresses of the link on which nobody reaches us. */
+  readonly deafOn: readonly string[];
   readonly seesNode: boolean;
   readonly seesPods: boolean;
   readonly rights: RightsReview;
@@ -31,10 +32,10 @@ export function livenessProblems({
 
 /** What keeps the agent from doing its work now. */
 export function readinessProblems(healthInputs: HealthInputs): HealthProblems {
-  const { isLinkListening, seesNode, seesPods, rights } = healthInputs;
+  const { deafOn, seesNode, seesPods, rights } = healthInputs;
   return [
     ...livenessProblems(healthInputs),
-    ...(isLinkListening ? [] : ['the link does not listen']),
+    ...deafOn.map((address) => `the link does not listen on ${address}`),
     ...(seesNode ? [] : ['the node was not seen yet']),
     ...(seesPods ? [] : ['the pods were not seen yet']),
     ...(rights.isComplete ? [] : ['own rights are not known yet']),

@@ -1,33 +1,42 @@
 import { unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
+import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { exitStatus, FatalError } from '../../shared/exit-status.ts';
 import { linkPath } from '../../shared/link/link-address.ts';
 import { listen } from '../../shared/listen.ts';
-import { errorText } from '../../shared/log.ts';
+import { errorText, type Log } from '../../shared/log.ts';
+import { NewCauses } from '../../shared/new-causes.ts';
 import { hasCode } from '../../shared/system-error.ts';
 
-/** An agent that is being replaced frees the address within this. */
-const maxBindMs = 10_000;
-const retryMs = 100;
+/** An agent that is being replaced frees the address within seconds; a process that has taken our name may keep it. */
+const retry: Backoff = { firstMs: 100, maxMs: 1000 };
+/** An agent on its way out is no trouble yet. */
+const maxQuietMs = 10_000;
 /** A Unix socket whose queue is full refuses a connect at once: all wrappers of a node come together when an agent starts. */
 const backlog = 1024;
 
-/** Listens on the link's address. Rejects with a {@link FatalError} where it cannot be had. */
-export async function bindLink(server: Server, address: string, clock: Clock, signal: AbortSignal): Promise<void> {
-  const giveUpMs = clock.now() + maxBindMs;
-  while (!signal.aborted) {
+/**
+ * Listens on the link's address, as soon as it can be had. Without the link an agent still cordons and drains, so whoever holds the address
+ * must not end it: the games then learn of the end by their SIGTERM, or by themselves.
+ */
+export async function bindLink(
+  server: Server,
+  address: string,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  signal: AbortSignal,
+): Promise<void> {
+  const causes = new NewCauses();
+  const startMs = performance.now();
+  for (let failures = 0; !signal.aborted; ) {
     const error = await bind(server, address);
     if (error === undefined) return;
     const isBusy = hasCode(error, 'EADDRINUSE');
-    if (!isBusy || clock.now() > giveUpMs)
-      throw new FatalError(`Cannot listen on link ${address}: ${errorText(error)}`, {
-        status: exitStatus.unavailable,
-        cause: error,
-      });
     // A killed agent leaves the file of its socket behind; the kernel frees an abstract address by itself.
-    if (!address.startsWith('@') && !(await isAlive(address))) await unlink(address).catch(() => {});
-    else await clock.sleep(retryMs, signal).catch(() => {});
+    if (isBusy && !address.startsWith('@') && !(await isAlive(address)) && (await isRemoved(address))) continue;
+    const err = errorText(error);
+    if ((!isBusy || performance.now() - startMs > maxQuietMs) && causes.isNew(err))
+      log.error({ link: address, err }, 'Cannot listen on the link: draining without it');
+    await clock.sleep(backoffMs(retry, ++failures, Math.random), signal).catch(() => {});
   }
 }
 
@@ -50,4 +59,11 @@ async function isAlive(path: string): Promise<boolean> {
   const isListening = await promise;
   socket.destroy();
   return isListening;
+}
+
+function isRemoved(path: string): Promise<boolean> {
+  return unlink(path).then(
+    () => true,
+    () => false,
+  );
 }

@@ -5,6 +5,8 @@ import type { GameServerEvent, InventoryEvent } from '../../shared/events/event.
 import type { RefusedEvent } from '../../shared/events/inventory.ts';
 import type { Interruption } from '../../shared/interruption/interruption.ts';
 import {
+  type AliveMessage,
+  encodeLine,
   type HelloMessage,
   interruptionMessage,
   linkProtocolVersion,
@@ -13,14 +15,15 @@ import {
 } from '../../shared/link/link-message.ts';
 import type { Log } from '../../shared/log.ts';
 import type { Instance } from '../../shared/metadata/instance.ts';
+import { throttledLog } from '../../shared/throttled-log.ts';
 import { bindLink } from './bind-link.ts';
 import type { Verdict } from './verify-hello.ts';
 import { WrapperEvents } from './wrapper-events.ts';
-import { WrapperPeer } from './wrapper-peer.ts';
+import { standings, WrapperPeer } from './wrapper-peer.ts';
 
 export interface LinkServerOptions {
-  /** `@name` or a path. */
-  readonly address: string;
+  /** Each `@name` or a path. */
+  readonly addresses: readonly string[];
   readonly nodeName: string;
   readonly log: Log;
   readonly clock: Clock;
@@ -28,6 +31,8 @@ export interface LinkServerOptions {
   readonly instance: () => Instance;
   /** Whether this wrapper is the pod it says it is, and a pod of our node. */
   readonly verify: (hello: HelloMessage, signal: AbortSignal) => Promise<Verdict>;
+  /** Whether it names a pod of our node, which costs nothing to say. */
+  readonly namesPodOfNode: (hello: HelloMessage) => boolean;
   /** Takes an event to publish; absent where the agent has no queue. */
   readonly publish?: (event: InventoryEvent) => void;
   readonly listener?: LinkListener;
@@ -41,7 +46,7 @@ export interface LinkListener {
   readonly onTerminated: (podUid: string, exitCode: number | undefined) => void;
 }
 
-/** How many wrappers were told, and when: epoch milliseconds. */
+/** How many wrappers were told, and when: epoch milliseconds. Strangers are told too, after them, and not counted. */
 export interface Announced {
   readonly told: number;
   readonly firstMs: number;
@@ -50,11 +55,14 @@ export interface Announced {
 
 /** How often wrappers hear that we live. Three times as long is a quarter of the notice that EC2 gives. */
 const aliveMs = 10_000;
+const alive: AliveMessage = { type: 'alive', next_ms: aliveMs };
 
 /** One node runs at most a few hundred pods. */
 const maxConnections = 1024;
-/** A wrapper says hello as soon as it has its ports; who does not only takes a place. */
+/** A wrapper says hello as soon as it has its ports. */
 const maxSilenceMs = 5000;
+/** Enough for all wrappers of a node that link again, and for seeing what a stranger is up to. */
+const maxLines = { wrappers: 500, strangers: 10, periodMs: 60_000 } as const;
 /** A wrapper that lost its connection comes back within this; one that does not has died. */
 const comeBackMs = 1500;
 const verifyAgain: Backoff = { firstMs: 500, maxMs: 30_000 };
@@ -65,19 +73,26 @@ export class LinkServer {
   readonly #desk: WrapperEvents;
   readonly #peers = new Set<WrapperPeer>();
   #current: { readonly interruption: Interruption; readonly endByMs: number | undefined } | undefined;
-  #isListening = false;
+  readonly #wrapperLog: Log;
+  readonly #strangerLog: Log;
+  readonly #listening = new Set<string>();
 
   constructor(options: LinkServerOptions) {
     this.#options = options;
     this.#desk = new WrapperEvents(options.publish);
+    const { periodMs } = maxLines;
+    const upMs = () => performance.now();
+    this.#wrapperLog = throttledLog(options.log, { max: maxLines.wrappers, periodMs, upMs });
+    this.#strangerLog = throttledLog(options.log, { max: maxLines.strangers, periodMs, upMs });
   }
 
-  get isListening(): boolean {
-    return this.#isListening;
+  /** Addresses that are not ours (yet). */
+  get missingAddresses(): readonly string[] {
+    return this.#options.addresses.filter((address) => !this.#listening.has(address));
   }
 
   get wrappers(): number {
-    return [...this.#peers].filter(({ hello }) => hello !== undefined).length;
+    return this.#ofWrappers().length;
   }
 
   /** Of the pods on whose game servers it is known whether anybody plays, by pod uid. Only what a pod has proved to say itself counts. */
@@ -88,16 +103,19 @@ export class LinkServer {
     return known;
   }
 
-  /** Listens until the signal aborts. Rejects with a FatalError where the address cannot be had. */
+  /** Listens until the signal aborts, on each address as soon as it can be had. */
   async serve(signal: AbortSignal): Promise<void> {
-    const { address, log, clock } = this.#options;
-    const server = createServer((socket) => this.#accept(socket, signal));
-    server.maxConnections = maxConnections;
-    await bindLink(server, address, clock, signal);
-    if (signal.aborted) return;
-    this.#isListening = true;
-    log.info({ link: address }, 'Link listens');
     void this.#showLife(signal);
+    await Promise.all(this.#options.addresses.map((address) => this.#listen(address, signal)));
+  }
+
+  async #listen(address: string, signal: AbortSignal): Promise<void> {
+    const { log, clock } = this.#options;
+    const server = createServer((socket) => this.#accept(socket, signal));
+    await bindLink(server, address, { clock, log }, signal);
+    if (signal.aborted) return;
+    this.#listening.add(address);
+    log.info({ link: address }, 'Link listens');
     await new Promise<void>((resolve) => {
       const stop = () => {
         server.close(() => resolve());
@@ -105,28 +123,30 @@ export class LinkServer {
       };
       signal.addEventListener('abort', stop, { once: true });
     });
-    this.#isListening = false;
+    this.#listening.delete(address);
   }
 
-  /** Tells every wrapper at once, and each that connects later. */
+  /** Tells everybody at once, the wrappers of this node first, and each that connects later. */
   announce(interruption: Interruption, endByMs: number | undefined): Announced {
     const { clock } = this.#options;
     this.#current = { interruption, endByMs };
-    const message = interruptionMessage(interruption, endByMs);
+    const line = encodeLine(interruptionMessage(interruption, endByMs));
+    const wrappers = this.#ofWrappers();
     let firstMs: number | undefined;
-    for (const peer of this.#peers) {
+    for (const peer of wrappers) {
       // A write to a Unix socket is in the reader's queue when it returns.
-      peer.send(message);
+      peer.sendLine(line);
       firstMs ??= clock.now();
     }
     const lastMs = clock.now();
-    return { told: this.#peers.size, firstMs: firstMs ?? lastMs, lastMs };
+    for (const peer of this.#peers) if (!peer.isWrapper) peer.sendLine(line);
+    return { told: wrappers.length, firstMs: firstMs ?? lastMs, lastMs };
   }
 
   cancel({ id }: Interruption): number {
     if (this.#current?.interruption.id === id) this.#current = undefined;
     for (const peer of this.#peers) peer.send({ type: 'cancelled', id });
-    return this.#peers.size;
+    return this.wrappers;
   }
 
   /** Passes on which events the queue has taken. */
@@ -143,17 +163,22 @@ export class LinkServer {
     const { clock } = this.#options;
     while (!signal.aborted) {
       await clock.sleep(aliveMs, signal).catch(() => {});
-      for (const peer of this.#peers) peer.send({ type: 'alive', next_ms: aliveMs });
+      for (const peer of this.#peers) peer.send(alive);
     }
   }
 
   #accept(socket: Socket, signal: AbortSignal): void {
-    const { log, clock, listener } = this.#options;
+    const { clock, listener } = this.#options;
+    if (!this.#makeRoom()) {
+      socket.destroy();
+      return;
+    }
     const peer = new WrapperPeer(socket, {
       onMessage: (from, message) => this.#take(from, message),
       onGarbage: (from, reason) => {
         listener?.onGarbage();
-        log.warn({ gameServerId: from.hello?.game_server_id, reason }, 'Link connection closed: garbage');
+        const gameServerId = from.hello?.game_server_id;
+        this.#strangerLog.warn({ gameServerId, reason }, 'Link connection closed: garbage');
       },
       onClose: (from) => this.#forget(from, signal),
     });
@@ -163,6 +188,27 @@ export class LinkServer {
       .sleep(maxSilenceMs, peer.closed)
       .then(() => peer.hello === undefined && peer.close())
       .catch(() => {});
+  }
+
+  #ofWrappers(): readonly WrapperPeer[] {
+    return [...this.#peers].filter(({ isWrapper }) => isWrapper);
+  }
+
+  /** Where all places are taken, who has shown least loses its own, the oldest first. False: all have proved to be pods of this node. */
+  #makeRoom(): boolean {
+    if (this.#peers.size < maxConnections) return true;
+    const peers = [...this.#peers];
+    for (const standing of standings) {
+      if (standing === 'verified') break;
+      const leaves = peers.find((peer) => peer.standing === standing);
+      if (leaves === undefined) continue;
+      this.#strangerLog.warn({ standing, max: maxConnections }, 'Link full: connection closed for a new one');
+      leaves.close();
+      // Its end is noticed later; a burst of newcomers must not all wait for it.
+      this.#peers.delete(leaves);
+      return true;
+    }
+    return false;
   }
 
   #take(peer: WrapperPeer, message: WrapperMessage): void {
@@ -182,19 +228,20 @@ export class LinkServer {
 
   /** Its welcome is sent again once it is known whether it has proved who it is. */
   async #link(peer: WrapperPeer, hello: HelloMessage): Promise<void> {
-    const { log } = this.#options;
     peer.hello = hello;
     const { game_server_id: gameServerId, pod } = hello;
-    log.info({ gameServerId, pod }, 'Wrapper linked');
+    this.#wrapperLog.info({ gameServerId, pod }, 'Wrapper linked');
     await this.#verify(peer, hello);
     this.#sendWelcome(peer);
-    if (peer.isVerified) log.info({ gameServerId, pod }, 'Wrapper verified');
+    if (peer.isVerified) this.#wrapperLog.info({ gameServerId, pod }, 'Wrapper verified');
   }
 
   /** A game waits for this, so it comes first and to everybody: an interruption is no secret on its node. */
   #welcome(peer: WrapperPeer): void {
     if (this.#current !== undefined) peer.send(interruptionMessage(this.#current.interruption, this.#current.endByMs));
     this.#sendWelcome(peer);
+    // Without it a wrapper would wait for an agent that freezes before its first one for ever.
+    peer.send(alive);
   }
 
   #sendWelcome(peer: WrapperPeer): void {
@@ -210,15 +257,16 @@ export class LinkServer {
 
   /** Resolves when it is decided, or the peer has gone. */
   async #verify(peer: WrapperPeer, hello: HelloMessage): Promise<void> {
-    const { verify, clock, log, random = Math.random } = this.#options;
+    const { verify, namesPodOfNode, clock, random = Math.random } = this.#options;
     for (let attempts = 1; !peer.closed.aborted; attempts++) {
+      peer.standing = namesPodOfNode(hello) ? 'pod' : 'unknown';
       const verdict = await verify(hello, peer.closed);
-      if (verdict.kind === 'own-pod' && !this.#isTaken(peer, hello)) peer.isVerified = true;
-      else if (verdict.kind === 'stranger')
-        log.warn(
-          { gameServerId: hello.game_server_id, pod: hello.pod, reason: verdict.reason },
-          'Wrapper not verified',
-        );
+      const { game_server_id: gameServerId, pod } = hello;
+      if (verdict.kind === 'own-pod' && !this.#isTaken(peer, hello)) peer.standing = 'verified';
+      else if (verdict.kind === 'stranger') {
+        peer.standing = 'stranger';
+        this.#strangerLog.warn({ gameServerId, pod, reason: verdict.reason }, 'Wrapper not verified');
+      }
       if (verdict.kind !== 'unknown') return;
       await clock.sleep(backoffMs(verifyAgain, attempts, random), peer.closed).catch(() => {});
     }

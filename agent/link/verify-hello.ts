@@ -1,9 +1,13 @@
 import type { HelloMessage } from '../../shared/link/link-message.ts';
 import type { PodView } from '../drain/pod.ts';
 
-/** Whether a wrapper is the pod that it says it is. `unknown`: it cannot be told now, and may be asked again. */
+/**
+ * Whether a wrapper is the pod that it says it is. `unproven`: it names a pod of this node and brings no proof, as one that cannot tell us
+ * from a stranger. `unknown`: it cannot be told now, and may be asked again.
+ */
 export type Verdict =
   | { readonly kind: 'own-pod' }
+  | { readonly kind: 'unproven' }
   | { readonly kind: 'stranger'; readonly reason: string }
   | { readonly kind: 'unknown' };
 
@@ -36,7 +40,7 @@ export async function verifyHello(
   if (own === undefined) return { kind: 'unknown' };
   if (own.name !== pod || own.namespace !== namespace) return stranger('the pod of that uid has another name');
   if (reviewToken === undefined) return { kind: 'own-pod' };
-  if (token === undefined) return stranger('it brings no token');
+  if (token === undefined) return { kind: 'unproven' };
   try {
     const verdict = await reviewToken(token, signal);
     if (verdict.kind === 'refused') return stranger(verdict.reason);
@@ -45,6 +49,16 @@ export async function verifyHello(
   } catch {
     return { kind: 'unknown' };
   }
+}
+
+/** Whether it names a pod of this node, as far as the pods are known. This costs no call and proves nothing. */
+export function namesPodOfNode(
+  pods: readonly PodView[] | undefined,
+  { pod_uid: uid, pod, namespace }: HelloMessage,
+): boolean {
+  if (uid === undefined) return false;
+  if (pods === undefined) return true;
+  return pods.some((known) => known.uid === uid && known.name === pod && known.namespace === namespace);
 }
 
 function stranger(reason: string): Verdict {

@@ -20,14 +20,20 @@ export interface PeerListener {
   readonly onClose: (peer: WrapperPeer) => void;
 }
 
+/**
+ * `silent`: it has not said hello. `stranger`: it was found out. `unknown`: it may be a pod that is not seen yet. `pod`: it names a pod of
+ * this node. `verified`: it has proved to be that pod, and publishes through us. The first ones make room for the last ones.
+ */
+export const standings = ['silent', 'stranger', 'unknown', 'pod', 'verified'] as const;
+export type Standing = (typeof standings)[number];
+
 /** One wrapper's connection. It knows its own state; what to do with messages is the link server's business. */
 export class WrapperPeer {
   readonly #socket: Socket;
   readonly #lines = new LineDecoder();
   readonly #closed = new AbortController();
   hello: HelloMessage | undefined;
-  /** Whether it has proved to be the pod it says it is; only then it publishes through us. */
-  isVerified = false;
+  standing: Standing = 'silent';
   /** Whether anybody plays on it, as it said last. */
   occupancy: Occupancy | undefined;
   /** Its newest event: all that is known of the game server. */
@@ -58,9 +64,22 @@ export class WrapperPeer {
     return this.#closed.signal;
   }
 
+  get isVerified(): boolean {
+    return this.standing === 'verified';
+  }
+
+  /** Whether it counts as a wrapper of this node. */
+  get isWrapper(): boolean {
+    return this.standing === 'pod' || this.standing === 'verified';
+  }
+
   send(message: AgentMessage): void {
+    this.sendLine(encodeLine(message));
+  }
+
+  sendLine(line: string): void {
     if (this.#socket.destroyed) return;
-    this.#socket.write(encodeLine(message));
+    this.#socket.write(line);
     if (this.#socket.writableLength > maxBacklogBytes) this.close();
   }
 

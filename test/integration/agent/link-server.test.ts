@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { chmod, mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,9 +9,9 @@ import { LinkServer, type LinkServerOptions } from '../../../agent/link/link-ser
 import type { Verdict } from '../../../agent/link/verify-hello.ts';
 import { type Clock, systemClock } from '../../../shared/clock.ts';
 import type { InventoryEvent } from '../../../shared/events/event.ts';
-import { FatalError } from '../../../shared/exit-status.ts';
 import type { Interruption } from '../../../shared/interruption/interruption.ts';
 import { linkPath } from '../../../shared/link/link-address.ts';
+import type { HelloMessage } from '../../../shared/link/link-message.ts';
 import { silentLog } from '../../../shared/log.ts';
 import { unknownInstance } from '../../../shared/metadata/instance.ts';
 import { eventually } from './scene/eventually.ts';
@@ -41,14 +41,15 @@ class LinkScene implements AsyncDisposable {
 
   constructor(options: Partial<LinkServerOptions> = {}) {
     this.#trustsAll = options.verify === undefined;
-    this.address = options.address ?? `@spotable-link-${process.pid}-${++addresses}`;
+    this.address = options.addresses?.[0] ?? `@spotable-link-${process.pid}-${++addresses}`;
     this.server = new LinkServer({
-      address: this.address,
+      addresses: [this.address],
       nodeName: 'n-1',
       log: silentLog,
       clock: systemClock,
       instance: () => ({ ...unknownInstance, instanceId: 'i-1' }),
       verify: async (): Promise<Verdict> => ({ kind: 'own-pod' }),
+      namesPodOfNode: () => true,
       publish: (event) => this.published.push(event),
       listener: { onGarbage: () => this.garbage++, onLost: () => this.lost.push('lost'), onTerminated: () => {} },
       ...options,
@@ -58,7 +59,7 @@ class LinkScene implements AsyncDisposable {
 
   static async start(options: Partial<LinkServerOptions> = {}): Promise<LinkScene> {
     const scene = new LinkScene(options);
-    await eventually('the link listens', () => scene.server.isListening);
+    await eventually('the link listens', () => scene.server.missingAddresses.length === 0);
     return scene;
   }
 
@@ -107,7 +108,7 @@ describe('the link', () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line).type);
-    assert.deepEqual(types, ['interruption', 'welcome']);
+    assert.deepEqual(types, ['interruption', 'welcome', 'alive']);
     scene.server.cancel(interruption);
     assert.match(String((await once(early, 'data'))[0]), /cancelled/);
   });
@@ -136,7 +137,7 @@ describe('the link', () => {
     const late = await scene.wrapper('late');
     assert.deepEqual(
       late.heard.map(({ message }) => message.type),
-      ['interruption', 'welcome', 'welcome'],
+      ['interruption', 'welcome', 'alive', 'welcome'],
     );
     scene.server.cancel(interruption);
     assert.equal((await late.hears('cancelled')).id, interruption.id);
@@ -284,6 +285,36 @@ describe('bad company on the link', () => {
     assert.equal(good.isConnected, true);
   });
 
+  test('strangers who said hello make room for wrappers, and do not count as told', async () => {
+    const isOwn = ({ pod_uid: uid }: HelloMessage) => uid?.startsWith('uid-own') === true;
+    await using scene = await LinkScene.start({
+      namesPodOfNode: isOwn,
+      verify: async (hello) => ({ kind: isOwn(hello) ? 'own-pod' : 'unknown' }),
+    });
+    const early = await scene.wrapper('own-early');
+    const hello = (name: string) => `{"type":"hello","version":1,"game_server_id":"${name}","pod_uid":"x"}\n`;
+    const strangers: Socket[] = [];
+    while (strangers.length < 1100) {
+      const socket = (await scene.socket()).resume();
+      socket.write(hello(`stranger-${strangers.push(socket)}`));
+    }
+    const late = await scene.wrapper('own-late');
+    assert.equal(scene.server.announce(interruption, endByMs).told, 2);
+    for (const wrapper of [early, late]) await wrapper.hears('interruption');
+    await eventually('the oldest strangers are closed', () => strangers.filter(({ closed }) => closed).length >= 78);
+    assert.equal(early.isConnected && late.isConnected, true);
+    assert.equal(scene.server.wrappers, 2);
+  });
+
+  test('a line about each stranger is not written: ten a minute, and a count', async () => {
+    const lines: string[] = [];
+    const log = { ...silentLog, warn: (_: object, message: string) => void lines.push(message) };
+    await using scene = await LinkScene.start({ log });
+    for (let index = 0; index < 30; index++) (await scene.socket()).write('garbage\n');
+    await eventually('all are closed', () => scene.garbage === 30);
+    assert.equal(lines.length, 10);
+  });
+
   test('a flood of messages from one delays the others little', async () => {
     await using scene = await LinkScene.start();
     const good = await scene.wrapper('good');
@@ -300,10 +331,10 @@ describe('bad company on the link', () => {
 describe('the address of the link', () => {
   test('that an agent on its way out still holds is waited for', async () => {
     const first = await LinkScene.start();
-    const second = new LinkScene({ address: first.address });
+    const second = new LinkScene({ addresses: [first.address] });
     await first[Symbol.asyncDispose]();
     await using _ = second;
-    await eventually('the second listens', () => second.server.isListening);
+    await eventually('the second listens', () => second.server.missingAddresses.length === 0);
   });
 
   test('that is a file left behind by a killed agent is taken over, and open to games of other users', async () => {
@@ -311,7 +342,7 @@ describe('the address of the link', () => {
     try {
       const address = join(directory, 'agent.sock');
       await leaveSocketBehind(address);
-      await using scene = await LinkScene.start({ address });
+      await using scene = await LinkScene.start({ addresses: [address] });
       assert.equal((await stat(address)).mode & 0o666, 0o666);
       await scene.wrapper('a');
     } finally {
@@ -319,15 +350,33 @@ describe('the address of the link', () => {
     }
   });
 
-  test('that cannot be had ends the agent with a reason', async () => {
+  test('that cannot be had is said once, and taken as soon as it can be had', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'link-'));
     try {
-      await chmod(directory, 0o700);
-      const server = new LinkScene({ address: join(directory, 'missing', 'agent.sock') });
-      await assert.rejects(
-        server[Symbol.asyncDispose](),
-        (error) => error instanceof FatalError && error.status === 69,
-      );
+      const address = join(directory, 'missing', 'agent.sock');
+      const lines: string[] = [];
+      const log = { ...silentLog, error: (_: object, message: string) => void lines.push(message) };
+      await using scene = new LinkScene({ addresses: [address], log });
+      await eventually('it is said', () => lines.length > 0);
+      assert.deepEqual(scene.server.missingAddresses, [address]);
+      await mkdir(join(directory, 'missing'));
+      await eventually('it listens', () => scene.server.missingAddresses.length === 0);
+      await scene.wrapper('a');
+      assert.deepEqual(lines, ['Cannot listen on the link: draining without it']);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  });
+
+  test('may be several: each is served, whatever becomes of the others', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'link-'));
+    try {
+      const path = join(directory, 'agent.sock');
+      await using holder = await LinkScene.start();
+      await using scene = new LinkScene({ addresses: [path, holder.address] });
+      await eventually('the path is served', () => scene.server.missingAddresses.length === 1);
+      await scene.wrapper('a');
+      assert.deepEqual(scene.server.missingAddresses, [holder.address]);
     } finally {
       await rm(directory, { recursive: true, force: true });
     }

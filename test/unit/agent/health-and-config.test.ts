@@ -9,7 +9,7 @@ import { readSettings } from '../../../shared/settings/read-settings.ts';
 const well: HealthInputs = {
   pollIntervalMs: 1000,
   stalledMs: 900,
-  isLinkListening: true,
+  deafOn: [],
   seesNode: true,
   seesPods: true,
   rights: { isComplete: true, missing: [], missingOptional: ['create events'] },
@@ -30,7 +30,7 @@ describe('the agent', () => {
   });
 
   const table = [
-    ['the link does not listen', { isLinkListening: false }],
+    ['the link does not listen on @spotable', { deafOn: ['@spotable'] }],
     ['the node was not seen yet', { seesNode: false }],
     ['the pods were not seen yet', { seesPods: false }],
     ['own rights are not known yet', { rights: notReviewed }],

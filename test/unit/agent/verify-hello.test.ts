@@ -29,7 +29,7 @@ describe('a wrapper', () => {
   const table = [
     { name: 'whose token is bound to its pod is believed', verdict: verify({}), kind: 'own-pod' },
     { name: 'without a pod uid is a stranger', verdict: verify({ pod_uid: undefined }), kind: 'stranger' },
-    { name: 'without a token is a stranger', verdict: verify({ token: undefined }), kind: 'stranger' },
+    { name: 'without a token has proved nothing', verdict: verify({ token: undefined }), kind: 'unproven' },
     {
       name: 'that names another pod than its uid has is a stranger',
       verdict: verify({ pod: 'gs-2' }),
