@@ -21,7 +21,6 @@ import type { WebhookFormat } from './reporting/webhook.ts';
 
 const linkAddress = matching(/^(@[\w.-]{1,100}|\/.{1,106})$/, '@NAME for an abstract socket, or an absolute path');
 
-
 export interface AgentConfig {
   readonly nodeName: string;
   readonly podUid: string | undefined;

@@ -9,7 +9,7 @@ import { SqsInventory } from '../shared/events/sqs-inventory.ts';
 import { FatalError } from '../shared/exit-status.ts';
 import { spotNoticePath } from '../shared/interruption/parse-spot-notice.ts';
 import { connectToKubernetes } from '../shared/kubernetes/connect.ts';
-import type { KubeConnection } from '../shared/kubernetes/kube-connection.ts';
+import type { ConnectionListeners, KubeConnection } from '../shared/kubernetes/kube-connection.ts';
 import type { Log } from '../shared/log.ts';
 import { MetadataClient } from '../shared/metadata/metadata-client.ts';
 import { type HealthServerOptions, serveHealth } from '../shared/operations/health-server.ts';
@@ -22,6 +22,7 @@ import { DryRunCluster } from './cluster/dry-run-cluster.ts';
 import { KubeCluster } from './cluster/kube-cluster.ts';
 import { TokenReviewer } from './cluster/review-token.ts';
 import { type AgentConfig, agentSettings, policyOf } from './config.ts';
+import { ApiMonitor } from './health/api-monitor.ts';
 import { type HealthInputs, livenessProblems, readinessProblems } from './health/health.ts';
 import { PollMonitor } from './health/poll-monitor.ts';
 import { deletionRight, RightsReviewer } from './health/review-rights.ts';
@@ -104,7 +105,13 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
   const { signal } = stop;
   const metrics = new AgentMetrics(program.version);
   const pollMonitor = new PollMonitor();
-  const { connection, cluster } = await connectToCluster(config, log, metrics);
+  const apiMonitor = new ApiMonitor();
+  const onCall: Required<ConnectionListeners>['onCall'] = (method, status, ms) => {
+    metrics.called(method, status, ms);
+    apiMonitor.called(status);
+    if (status === undefined || status === 403) rights.doubt();
+  };
+  const { connection, cluster } = await connectToCluster(config, log, { metrics, onCall });
   const { metadata, instance, ec2, observe } = createNoticeSources({ config, log, metrics, pollMonitor, cluster });
   const mustWait = () => agent.response?.isAsking === true;
   const { link, outbox, publishNode } = createLinkAndOutbox(
@@ -112,7 +119,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     (uid, code) => agent.response?.journal.gameEnded(uid, code),
   );
   const events = new KubeEvents({ connection, nodeName, node: () => cluster.node(), clock, log, mustWait });
-  const rights = new RightsReviewer({ connection, clock, log, mustWait });
+  const rights: RightsReviewer = new RightsReviewer({ connection, clock, log, mustWait });
   const actors = dryRun
     ? dryRunActors(cluster, log)
     : { cluster, link: linkInWallTime(link, clock), publishNode, events, tell: webhookOf(config, log, signal) };
@@ -134,6 +141,8 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     inventoryWaiting: () => outbox?.size ?? 0,
     missingRights: () => rights.latest.missing.length,
     clockSkewSeconds: () => (clock.skewMs ?? 0) / 1000,
+    kubernetesSilentSeconds: () => apiMonitor.silentMs / 1000,
+    deafAddresses: () => link.missingAddresses.length,
   });
   const { lifecycleHook: hookName } = config;
   const isReporting = () => (outbox?.size ?? 0) > 0;
@@ -141,7 +150,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
   const place = () => placeOf(instance.known);
   const isHooked = hookName !== undefined && !dryRun;
   const hook = isHooked ? new LifecycleHook({ hookName, place, departure, isReporting, clock, log }) : undefined;
-  const healthInputs = () => healthInputsOf(config, { pollMonitor, link, cluster, rights });
+  const healthInputs = () => healthInputsOf(config, { pollMonitor, apiMonitor, link, cluster, rights });
   await Promise.all([
     ...[agent, keeper, events, rights, ec2].map((part) => part.run(signal)),
     cluster.follow(signal),
@@ -158,12 +167,12 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
 }
 
 /** The Kubernetes API: what this node and its pods are, and how they are changed. */
-async function connectToCluster({ nodeName }: AgentConfig, log: Log, metrics: AgentMetrics): Promise<ClusterParts> {
-  const listeners = {
-    onCall: (method: string, status: number | undefined, ms: number) => metrics.called(method, status, ms),
-    onDate: clock.listen('kubernetes', log),
-  };
-  const connection = await connectToKubernetes(process.env, listeners);
+async function connectToCluster(
+  { nodeName }: AgentConfig,
+  log: Log,
+  { metrics, onCall }: { readonly metrics: AgentMetrics } & Required<Pick<ConnectionListeners, 'onCall'>>,
+): Promise<ClusterParts> {
+  const connection = await connectToKubernetes(process.env, { onCall, onDate: clock.listen('kubernetes', log) });
   const onGarbage = () => metrics.garbage('kubernetes');
   return { connection, cluster: new KubeCluster({ connection, nodeName, clock, log, onGarbage }) };
 }
@@ -286,15 +295,21 @@ function webhookOf(
 
 interface Health {
   readonly pollMonitor: PollMonitor;
+  readonly apiMonitor: ApiMonitor;
   readonly link: LinkServer;
   readonly cluster: KubeCluster;
   readonly rights: RightsReviewer;
 }
 
-function healthInputsOf({ pollIntervalMs }: AgentConfig, { pollMonitor, link, cluster, rights }: Health): HealthInputs {
+function healthInputsOf(
+  { pollIntervalMs }: AgentConfig,
+  { pollMonitor, apiMonitor, link, cluster, rights }: Health,
+): HealthInputs {
   return {
     pollIntervalMs,
     stalledMs: pollMonitor.stalledMs,
+    spotAgeMs: pollMonitor.hasReadSpot ? pollMonitor.spotAgeMs : undefined,
+    apiSilentMs: apiMonitor.silentMs,
     deafOn: link.missingAddresses,
     seesNode: cluster.node() !== undefined,
     seesPods: cluster.pods() !== undefined,

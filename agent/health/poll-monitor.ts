@@ -26,6 +26,11 @@ export class PollMonitor {
     return performance.now() - (this.#readMs ?? this.#startedMs);
   }
 
+  /** Whether the spot notice could be read, be it that there was none. */
+  get hasReadSpot(): boolean {
+    return this.#spotReadMs !== undefined;
+  }
+
   /** How old the last reading of the spot notice is. */
   get spotAgeMs(): number {
     return performance.now() - (this.#spotReadMs ?? this.#startedMs);

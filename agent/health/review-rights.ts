@@ -3,6 +3,7 @@ import type { Clock } from '../../shared/clock.ts';
 import { describeRefusal, KubeError } from '../../shared/kubernetes/kube-answer.ts';
 import type { KubeConnection } from '../../shared/kubernetes/kube-connection.ts';
 import { errorText, type Log } from '../../shared/log.ts';
+import { NewCauses } from '../../shared/new-causes.ts';
 
 export interface Right {
   readonly verb: string;
@@ -42,7 +43,7 @@ export const notReviewed: RightsReview = { isComplete: false, missing: [], missi
 
 const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
 const afterFailure: Backoff = { firstMs: 500, maxMs: 15_000 };
-/** Somebody who repairs the role should not have to restart the agents. */
+/** Somebody who repairs the role should not have to restart the agents. A doubt is looked into no sooner after the last review. */
 const whileMissingMs = 15_000;
 /** Rights seldom change; ten small calls a node every ten minutes do not show on an API server. */
 const whileCompleteMs = 600_000;
@@ -60,6 +61,7 @@ export interface ReviewRightsOptions {
 export class RightsReviewer {
   readonly #options: ReviewRightsOptions;
   #review: RightsReview = notReviewed;
+  #doubted = new AbortController();
 
   constructor(options: ReviewRightsOptions) {
     this.#options = options;
@@ -69,24 +71,44 @@ export class RightsReviewer {
     return this.#review;
   }
 
+  /**
+   * A call was refused (403), or had no answer: what we may do is to be asked anew, also in the midst of a drain. Nothing but a review would
+   * notice that the API server is back where no other call is due.
+   */
+  doubt(): void {
+    this.#doubted.abort();
+  }
+
   /** Runs until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, mustWait, random = Math.random } = this.#options;
+    const causes = new NewCauses();
     for (let failures = 0; !signal.aborted; ) {
       let pauseMs = whileCompleteMs;
       try {
-        if (!mustWait()) this.#note(await this.#reviewAll(signal));
+        const isDoubted = this.#doubted.signal.aborted;
+        // Whatever is refused from now on is a doubt of its own.
+        if (isDoubted) this.#doubted = new AbortController();
+        if (isDoubted || !mustWait()) this.#note(await this.#reviewAll(signal));
         failures = 0;
+        causes.clear();
         const { isComplete, missing } = this.#review;
         if (!isComplete || missing.length > 0) pauseMs = whileMissingMs;
       } catch (error) {
         if (signal.aborted) return;
         failures++;
-        if (failures === 1) log.warn({ err: errorText(error) }, 'Cannot review own rights');
+        const err = errorText(error);
+        if (causes.isNew(err)) log.warn({ err }, 'Cannot review own rights');
         pauseMs = backoffMs(afterFailure, failures, random);
       }
-      await clock.sleep(pauseMs, signal).catch(() => {});
+      await clock.sleep(Math.min(pauseMs, whileMissingMs), signal).catch(() => {});
+      if (pauseMs > whileMissingMs) await this.#pause(pauseMs - whileMissingMs, signal);
     }
+  }
+
+  /** Ends early at a doubt. */
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    await this.#options.clock.sleep(ms, AbortSignal.any([signal, this.#doubted.signal])).catch(() => {});
   }
 
   #note(review: RightsReview): void {

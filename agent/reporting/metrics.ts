@@ -10,6 +10,8 @@ export interface Gauges {
   readonly inventoryWaiting: () => number;
   readonly missingRights: () => number;
   readonly clockSkewSeconds: () => number;
+  readonly kubernetesSilentSeconds: () => number;
+  readonly deafAddresses: () => number;
 }
 
 /** Who sent something that made no sense. */
@@ -89,8 +91,7 @@ export class AgentMetrics {
   }
 
   /** Takes the values that are read at each scrape. */
-  watch(gauges: Gauges): void {
-    const { lastGoodPollAgeSeconds, linkedWrappers, inventoryWaiting, missingRights, clockSkewSeconds } = gauges;
+  watch({ lastGoodPollAgeSeconds, linkedWrappers, inventoryWaiting, ...health }: Gauges): void {
     const gauge = (name: string, help: string, read: () => number) =>
       new Gauge({
         name: `spotable_${name}`,
@@ -103,8 +104,14 @@ export class AgentMetrics {
     gauge('last_good_poll_age_seconds', 'Since the spot notice could last be read', lastGoodPollAgeSeconds);
     gauge('linked_wrappers', 'Wrappers connected to this agent', linkedWrappers);
     gauge('inventory_events_waiting', 'Inventory events that the queue has not taken yet', inventoryWaiting);
-    gauge('clock_skew_seconds', 'How far the clock of the node is ahead of the other clocks', clockSkewSeconds);
-    gauge('missing_rights', 'Kubernetes rights that the agent needs and does not have', missingRights);
+    gauge('clock_skew_seconds', 'How far the clock of the node is ahead of the other clocks', health.clockSkewSeconds);
+    gauge('missing_rights', 'Kubernetes rights that the agent needs and does not have', health.missingRights);
+    gauge(
+      'kubernetes_silent_seconds',
+      'How long calls to the Kubernetes API have had no answer',
+      health.kubernetesSilentSeconds,
+    );
+    gauge('link_addresses_missing', 'Addresses of the link that somebody else holds', health.deafAddresses);
   }
 
   begun({ kind, response }: PlannedInterruption): void {

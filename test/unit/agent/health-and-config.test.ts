@@ -10,6 +10,8 @@ const well: HealthInputs = {
   pollIntervalMs: 1000,
   stalledMs: 900,
   deafOn: [],
+  spotAgeMs: 1000,
+  apiSilentMs: 0,
   seesNode: true,
   seesPods: true,
   rights: { isComplete: true, missing: [], missingOptional: ['create events'] },
@@ -30,6 +32,9 @@ describe('the agent', () => {
   });
 
   const table = [
+    ['spot notices could not be read yet', { spotAgeMs: undefined }],
+    ['spot notices could not be read for 31 s', { spotAgeMs: 31_000 }],
+    ['the Kubernetes API has not answered for 11 s', { apiSilentMs: 11_000 }],
     ['the link does not listen on @spotable', { deafOn: ['@spotable'] }],
     ['the node was not seen yet', { seesNode: false }],
     ['the pods were not seen yet', { seesPods: false }],

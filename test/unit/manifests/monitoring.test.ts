@@ -31,6 +31,8 @@ function agentMetrics(): ReadonlyMap<string, readonly string[]> {
     inventoryWaiting: zero,
     missingRights: zero,
     clockSkewSeconds: zero,
+    kubernetesSilentSeconds: zero,
+    deafAddresses: zero,
   });
   const all = metrics.registry.getMetricsAsArray() as unknown as { name: string; type: string; labelNames: string[] }[];
   return new Map(

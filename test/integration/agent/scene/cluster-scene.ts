@@ -176,9 +176,9 @@ export class ClusterScene implements AsyncDisposable {
   }
 
   /** The path of a kubeconfig for whom this token stands for; without one for an administrator. */
-  async kubeconfig(token?: string): Promise<string> {
-    const path = join(this.#directory, `kubeconfig-${token ?? 'admin'}`);
-    await writeFile(path, kubeconfigOf(this.api.url, { token }));
+  async kubeconfig(token?: string, url: string = this.api.url): Promise<string> {
+    const path = join(this.#directory, `kubeconfig-${token ?? 'admin'}-${new URL(url).port}`);
+    await writeFile(path, kubeconfigOf(url, { token }));
     return path;
   }
 
@@ -206,10 +206,16 @@ export class ClusterScene implements AsyncDisposable {
     };
   }
 
-  /** Starts an agent and waits until its link listens. */
-  async startAgent(env: Readonly<Record<string, string>> = {}, command?: readonly string[]): Promise<AgentProcess> {
+  /** Starts an agent. */
+  async launchAgent(env: Readonly<Record<string, string>> = {}, command?: readonly string[]): Promise<AgentProcess> {
     const agent = new AgentProcess({ ...(await this.environment()), ...env }, [], command);
     this.agents.push(agent);
+    return agent;
+  }
+
+  /** Starts an agent and waits until its link listens. */
+  async startAgent(env: Readonly<Record<string, string>> = {}, command?: readonly string[]): Promise<AgentProcess> {
+    const agent = await this.launchAgent(env, command);
     await agent.says('Link listens', undefined, maxStartMs);
     return agent;
   }
