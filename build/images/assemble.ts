@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { exitStatus } from '../../shared/exit-status.ts';
 import { errorText } from '../../shared/log.ts';
+import { type Component, runtimeComponents } from './runtime-components.ts';
 
-/** Which bundles an image carries: the programs that it can run. */
+/** The programs that each image can run. */
 const programsOf = {
   agent: ['agent', 'inventory', 'fleet'],
   wrapper: ['wrapper', 'fanout'],
@@ -20,20 +21,23 @@ const sbomMs = 60_000;
 const maxSbomBytes = 64 * 1024 * 1024;
 
 /**
- * Lays out what goes into an image below `out`: `runtime/`, the same for every image, and `program/`. Modes are set, because those of a
- * checkout follow the umask of whoever made it, and two builds are to be equal. Rejects where a bundle or `tini-static` is missing.
+ * Writes an image's content below `out`: `runtime/`, the same for every image, and `program/`. Modes are set explicitly, because
+ * those of a checkout depend on the umask, and two builds must be equal. Rejects if a bundle or `tini-static` is missing.
  */
 export async function assemble(image: ImageName, out: string): Promise<void> {
   await rm(out, { recursive: true, force: true });
   const bin = join(out, 'runtime', 'spotable', 'bin');
   await makeFolder(bin);
-  await place(process.execPath, join(bin, 'node'), executable);
-  await place(await whereIs('tini-static'), join(bin, 'tini'), executable);
+  const [node, tini] = [join(bin, 'node'), join(bin, 'tini')];
+  await place(process.execPath, node, executable);
+  await place(await whereIs('tini-static'), tini, executable);
   const tree = join(out, 'program', 'spotable');
   await makeFolder(tree);
   for (const file of await filesOf(image)) await place(join(dist, file), join(tree, file), readable);
   await place(join(root, 'LICENSE'), join(tree, 'LICENSE'), readable);
-  await writeFile(join(tree, 'sbom.cdx.json'), await bomOf(image), { mode: readable });
+  await writeFile(join(tree, 'sbom.cdx.json'), await bomOf(image, await runtimeComponents(node, tini)), {
+    mode: readable,
+  });
   for (const folder of ['runtime', 'program'])
     for (const inner of ['', 'spotable']) await chmod(join(out, folder, inner), executable);
 }
@@ -48,18 +52,19 @@ async function filesOf(image: ImageName): Promise<readonly string[]> {
   return files.filter((file) => isOurs(file) || file === 'THIRD-PARTY.txt');
 }
 
-/** The packages that were bundled, for scanners, which cannot see them in a bundle; without what differs from run to run. */
-async function bomOf(image: ImageName): Promise<string> {
+/** Node, tini and the bundled packages in CycloneDX form: scanners cannot see them in a bundle. Nothing in it differs between builds. */
+async function bomOf(image: ImageName, runtime: readonly Component[]): Promise<string> {
   const flags = ['sbom', '--package-lock-only', '--omit', 'dev', '--omit', 'optional', '--sbom-format', 'cyclonedx'];
   const { stdout } = await promisify(execFile)('npm', flags, {
     cwd: root,
     timeout: sbomMs,
     maxBuffer: maxSbomBytes,
   });
-  const { serialNumber: _serial, metadata, ...bom } = JSON.parse(stdout) as Record<string, unknown>;
+  const { serialNumber: _serial, metadata, components, ...bom } = JSON.parse(stdout) as Record<string, unknown>;
   const { timestamp: _timestamp, component, ...rest } = Object(metadata) as Record<string, unknown>;
   const named = { ...Object(component), type: 'application', name: `spotable-${image}` };
-  return `${JSON.stringify({ ...bom, metadata: { ...rest, component: named } })}\n`;
+  const all = [...runtime, ...(components as readonly unknown[])];
+  return `${JSON.stringify({ ...bom, metadata: { ...rest, component: named }, components: all })}\n`;
 }
 
 async function makeFolder(path: string): Promise<void> {

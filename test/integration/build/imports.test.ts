@@ -8,7 +8,18 @@ import { after, before, test } from 'node:test';
 // Biome runs once over a tree of small files, each with one import that the project's own biome.json must allow or refuse.
 
 const root = join(import.meta.dirname, '../../..');
-const folders = ['agent', 'wrapper', 'fanout', 'inventory', 'shared', 'sandbox', 'test', 'bench', 'build'] as const;
+const folders = [
+  'agent',
+  'wrapper',
+  'fanout',
+  'inventory',
+  'fleet',
+  'shared',
+  'sandbox',
+  'test',
+  'bench',
+  'build',
+] as const;
 type Folder = (typeof folders)[number];
 
 /** The folders that each may import besides itself. */
@@ -17,6 +28,7 @@ const allowed: Readonly<Record<Folder, readonly Folder[]>> = {
   wrapper: ['shared'],
   fanout: ['shared'],
   inventory: ['shared'],
+  fleet: ['shared'],
   shared: [],
   sandbox: ['shared', 'inventory'],
   build: ['shared', 'inventory'],
