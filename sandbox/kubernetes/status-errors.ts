@@ -30,8 +30,8 @@ export interface Status {
 export class Refusal extends Error {
   readonly status: Status;
 
-  constructor(status: Status) {
-    super(`${status.code ?? 500} ${status.reason ?? 'InternalError'}: ${status.message ?? ''}`);
+  constructor(status: Status, options?: ErrorOptions) {
+    super(`${status.code ?? 500} ${status.reason ?? 'InternalError'}: ${status.message ?? ''}`, options);
     this.name = 'Refusal';
     this.status = status;
   }

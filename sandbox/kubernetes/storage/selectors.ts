@@ -1,8 +1,10 @@
+import {
+  type LabelsPredicate,
+  meetsRequirement,
+  parseLabelSelector as parseSelector,
+} from '../../../shared/kubernetes/label-selector.ts';
 import type { KubeObject, LabelSelector } from '../objects.ts';
 import { badRequest, Refusal } from '../status-errors.ts';
-
-type Labels = Readonly<Record<string, string>>;
-export type LabelsPredicate = (labels: Labels) => boolean;
 
 /** A LabelSelector of an object's spec. None and an empty one select everything, as in policy/v1. */
 export function labelSelector(selector: LabelSelector | undefined): LabelsPredicate {
@@ -10,54 +12,16 @@ export function labelSelector(selector: LabelSelector | undefined): LabelsPredic
   const expressions = selector?.matchExpressions ?? [];
   return (labels) =>
     equal.every(([key, value]) => labels[key] === value) &&
-    expressions.every(({ key, operator, values = [] }) => meets(labels, key, operator, values));
+    expressions.every(({ key, operator, values = [] }) => meetsRequirement(labels, key, operator, values));
 }
-
-function meets(labels: Labels, key: string, operator: string, values: readonly string[]): boolean {
-  const value = labels[key];
-  switch (operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    default:
-      return false;
-  }
-}
-
-const setRequirement = /^([^\s!=(),]+)\s+(in|notin)\s*\(([^()]*)\)$/;
-const equality = /^([^\s!=(),]+)\s*(=|==|!=)\s*([^\s!=(),]*)$/;
-const existence = /^(!?)\s*([^\s!=(),]+)$/;
 
 /** The `labelSelector` of a query. Throws 400 for one that does not parse. */
 export function parseLabelSelector(text: string): LabelsPredicate {
-  const requirements = splitOutsideParentheses(text).map(parseRequirement);
-  return (labels) => requirements.every((requirement) => requirement(labels));
-}
-
-function splitOutsideParentheses(text: string): string[] {
-  if (text.trim() === '') return [];
-  return text.split(/,(?![^(]*\))/).map((part) => part.trim());
-}
-
-function parseRequirement(text: string): LabelsPredicate {
-  const [, setKey, setOperator, setValues] = setRequirement.exec(text) ?? [];
-  if (setKey !== undefined && setValues !== undefined) {
-    const values = setValues.split(',').map((value) => value.trim());
-    return (labels) => meets(labels, setKey, setOperator === 'in' ? 'In' : 'NotIn', values);
+  try {
+    return parseSelector(text);
+  } catch (error) {
+    throw new Refusal(badRequest((error as SyntaxError).message), { cause: error });
   }
-  const [, key, operator, value] = equality.exec(text) ?? [];
-  if (key !== undefined && value !== undefined) {
-    return (labels) => meets(labels, key, operator === '!=' ? 'NotIn' : 'In', [value]);
-  }
-  const [, not, name] = existence.exec(text) ?? [];
-  if (name !== undefined) return (labels) => (labels[name] !== undefined) === (not === '');
-  const found = /[=!]$/.exec(text)?.[0] ?? text;
-  throw new Refusal(badRequest(`unable to parse requirement: found '${found}', expected: identifier`));
 }
 
 /** The value at a dotted path, in the words of field selectors: what is not there is the empty string. */
