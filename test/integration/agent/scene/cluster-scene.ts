@@ -4,11 +4,19 @@ import { join } from 'node:path';
 import { type ApiServer, type ApiServerOptions, startApiServer } from '../../../../sandbox/kubernetes/api-server.ts';
 import { kubeconfigOf } from '../../../../sandbox/kubernetes/kubeconfig.ts';
 import type { Node, Pod } from '../../../../sandbox/kubernetes/objects.ts';
-import { budgets, namespaces, nodes, pods, serviceAccounts } from '../../../../sandbox/kubernetes/registry/table.ts';
+import {
+  budgets,
+  events,
+  namespaces,
+  nodes,
+  pods,
+  serviceAccounts,
+} from '../../../../sandbox/kubernetes/registry/table.ts';
 import { type MetadataService, startMetadataService } from '../../../../sandbox/metadata/metadata-service.ts';
 import { isoSeconds } from '../../../../sandbox/metadata/notices.ts';
 import { type QueueService, startQueueService } from '../../../../sandbox/sqs/queue-service.ts';
 import type { InventoryEvent } from '../../../../shared/events/event.ts';
+import { type FaultProxy, startFaultProxy } from '../../../support/fault-proxy.ts';
 import { AgentProcess } from './agent-process.ts';
 import { eventually } from './eventually.ts';
 import { PaperKubelet } from './paper-kubelet.ts';
@@ -17,6 +25,8 @@ import { type PaperPod, PaperWrapper } from './paper-wrapper.ts';
 export interface SceneOptions {
   readonly api?: ApiServerOptions;
   readonly queue?: boolean;
+  /** Whether the agent reaches the API server through a proxy that can fail. */
+  readonly hasProxy?: boolean;
 }
 
 export interface PodOptions {
@@ -27,6 +37,11 @@ export interface PodOptions {
   readonly annotations?: Readonly<Record<string, string>>;
   /** How long it takes to end after SIGTERM; longer than its grace: it is killed. */
   readonly stopMs?: number;
+  /** How long it is listed after its containers have ended. */
+  readonly lagMs?: number;
+  readonly finalizers?: readonly string[];
+  readonly priority?: number;
+  readonly namespace?: string;
 }
 
 /** On a machine that is busy with other tests a process of fifty files takes its time. */
@@ -45,8 +60,10 @@ export class ClusterScene implements AsyncDisposable {
   readonly agents: AgentProcess[] = [];
   readonly wrappers: PaperWrapper[] = [];
   readonly #directory: string;
+  readonly #proxy: FaultProxy | undefined;
 
-  constructor(api: ApiServer, metadata: MetadataService, queue: QueueService, directory: string) {
+  constructor(api: ApiServer, metadata: MetadataService, queue: QueueService, directory: string, proxy?: FaultProxy) {
+    this.#proxy = proxy;
     this.api = api;
     this.metadata = metadata;
     this.queue = queue;
@@ -55,13 +72,20 @@ export class ClusterScene implements AsyncDisposable {
     this.link = `@spotable-test-${process.pid}-${++scenes}`;
   }
 
-  static async start({ api = {} }: SceneOptions = {}): Promise<ClusterScene> {
+  static async start({ api = {}, hasProxy = false }: SceneOptions = {}): Promise<ClusterScene> {
     const server = await startApiServer({ controllers: ['disruption'], ...api });
     server.registry.create(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'arena' }, spec: {} });
     server.registry.create(nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n-1' }, spec: {} });
     const metadata = await startMetadataService();
     const queue = await startQueueService({ queues: [{ name: queueName }] });
-    return new ClusterScene(server, metadata, queue, await mkdtemp(join(tmpdir(), 'agent-scene-')));
+    const directory = await mkdtemp(join(tmpdir(), 'agent-scene-'));
+    const proxy = hasProxy ? await startFaultProxy({ target: new URL(server.url), certificate: 'plain' }) : undefined;
+    return new ClusterScene(server, metadata, queue, directory, proxy);
+  }
+
+  get proxy(): FaultProxy {
+    if (this.#proxy === undefined) throw new Error('The scene has no proxy');
+    return this.#proxy;
   }
 
   get node(): Node {
@@ -104,13 +128,25 @@ export class ClusterScene implements AsyncDisposable {
       owner = 'ReplicaSet',
       annotations = {},
       stopMs = 0,
+      lagMs = 0,
+      finalizers = [],
+      priority = 0,
+      namespace = 'arena',
     } = options;
+    if (this.api.store.get(namespaces, undefined, namespace) === undefined)
+      this.api.registry.create(namespaces, {
+        apiVersion: 'v1',
+        kind: 'Namespace',
+        metadata: { name: namespace },
+        spec: {},
+      });
     const pod = this.api.registry.create(pods, {
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: {
         name,
-        namespace: 'arena',
+        namespace,
+        finalizers: [...finalizers],
         labels: { app: name, ...(isGameServer && { 'spotable.dev/game-server': 'true' }), ...labels },
         annotations,
         ownerReferences: [{ apiVersion: 'apps/v1', kind: owner, name: 'owner', uid: 'owner-uid', controller: true }],
@@ -119,11 +155,12 @@ export class ClusterScene implements AsyncDisposable {
         nodeName: this.nodeName,
         containers: [{ name: 'game', image: 'demo:1' }],
         terminationGracePeriodSeconds: graceSeconds,
+        priority,
       },
     });
-    this.kubelet.run(pod, stopMs);
+    this.kubelet.run(pod, stopMs, lagMs);
     const { uid } = pod.metadata;
-    return { namespace: 'arena', name, uid };
+    return { namespace, name, uid };
   }
 
   /** A budget over the pod of that name that lets nobody evict it. */
@@ -176,7 +213,7 @@ export class ClusterScene implements AsyncDisposable {
   }
 
   /** The path of a kubeconfig for whom this token stands for; without one for an administrator. */
-  async kubeconfig(token?: string, url: string = this.api.url): Promise<string> {
+  async kubeconfig(token?: string, url: string = this.#proxy?.url ?? this.api.url): Promise<string> {
     const path = join(this.#directory, `kubeconfig-${token ?? 'admin'}-${new URL(url).port}`);
     await writeFile(path, kubeconfigOf(url, { token }));
     return path;
@@ -245,6 +282,13 @@ export class ClusterScene implements AsyncDisposable {
     return found.toSorted((a, b) => a.data.sequence - b.data.sequence).map(({ data }) => data.status);
   }
 
+  /** Messages of the Kubernetes events with that reason. */
+  kubeEvents(reason: string): readonly string[] {
+    return this.api.registry.store
+      .list(events)
+      .flatMap((event) => (event.reason === reason ? [event.message ?? ''] : []));
+  }
+
   /** Calls of the agent that change something, watched from outside. */
   calls(method: string, path: RegExp): number {
     return this.api.requests.filter((request) => request.method === method && path.test(request.path)).length;
@@ -254,6 +298,7 @@ export class ClusterScene implements AsyncDisposable {
     for (const wrapper of this.wrappers) wrapper.end();
     await Promise.all(this.agents.map((agent) => agent.hasExited || agent.end()));
     this.kubelet.stop();
+    await this.#proxy?.[Symbol.asyncDispose]();
     await Promise.all([this.api.close(), this.metadata.close(), this.queue.close()]);
     await rm(this.#directory, { recursive: true, force: true });
   }

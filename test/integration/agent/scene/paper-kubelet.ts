@@ -12,7 +12,9 @@ export interface PodEnding {
 
 interface Life {
   readonly stopMs: number;
+  readonly lagMs: number;
   toldMs: number | undefined;
+  hasEnded: boolean;
   graceSeconds: number;
   timer: NodeJS.Timeout | undefined;
 }
@@ -32,24 +34,22 @@ export class PaperKubelet {
     });
   }
 
-  /** Runs a pod that needs so long to end once it is told to; the pod is ready from now on. */
-  run({ metadata }: Pod, stopMs: number): void {
+  /** Runs a pod that needs so long to end once it is told to, and is listed for `lagMs` more; the pod is ready from now on. */
+  run({ metadata }: Pod, stopMs: number, lagMs = 0): void {
     this.#lives.set(metadata.uid, {
       stopMs,
+      lagMs,
       toldMs: undefined,
+      hasEnded: false,
       graceSeconds: Number.POSITIVE_INFINITY,
       timer: undefined,
     });
-    this.#api.registry.update(
-      pods,
-      metadata.namespace,
-      metadata.name,
-      (pod): Pod => ({
-        ...pod,
-        status: { ...pod.status, phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
-      }),
-      { subresource: 'status' },
-    );
+    this.#report(metadata, { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] });
+  }
+
+  #report({ namespace, name }: Pod['metadata'], status: Partial<Pod['status']>): void {
+    const update = (pod: Pod): Pod => ({ ...pod, status: { ...pod.status, ...status } });
+    this.#api.registry.update(pods, namespace, name, update, { subresource: 'status' });
   }
 
   stop(): void {
@@ -60,7 +60,12 @@ export class PaperKubelet {
   #see({ metadata }: Pod): void {
     const life = this.#lives.get(metadata.uid);
     const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = metadata;
-    if (life === undefined || deletionTimestamp === undefined || deletionGracePeriodSeconds >= life.graceSeconds)
+    if (
+      life === undefined ||
+      life.hasEnded ||
+      deletionTimestamp === undefined ||
+      deletionGracePeriodSeconds >= life.graceSeconds
+    )
       return;
     life.graceSeconds = deletionGracePeriodSeconds;
     life.toldMs ??= Date.now();
@@ -70,8 +75,31 @@ export class PaperKubelet {
     life.timer = setTimeout(() => this.#end(metadata, graceMs < ownMs), Math.max(0, Math.min(ownMs, graceMs)));
   }
 
-  #end({ namespace, name, uid }: Pod['metadata'], wasKilled: boolean): void {
+  #end(metadata: Pod['metadata'], wasKilled: boolean): void {
+    const { name, uid } = metadata;
     this.endings.push({ name, atMs: Date.now(), wasKilled });
+    const life = this.#lives.get(uid);
+    if (life !== undefined) life.hasEnded = true;
+    if (life === undefined || life.lagMs === 0) {
+      this.#remove(metadata);
+      return;
+    }
+    const terminated = { exitCode: 0, startedAt: null, finishedAt: null };
+    const container = {
+      name: 'game',
+      image: 'demo:1',
+      imageID: '',
+      ready: false,
+      restartCount: 0,
+      state: { terminated },
+    };
+    this.#report(metadata, {
+      containerStatuses: [container] as unknown as NonNullable<Pod['status']['containerStatuses']>,
+    });
+    life.timer = setTimeout(() => this.#remove(metadata), life.lagMs);
+  }
+
+  #remove({ namespace, name, uid }: Pod['metadata']): void {
     if (this.#api.store.get(pods, namespace, name)?.metadata.uid === uid)
       this.#api.registry.delete(pods, namespace, name, { gracePeriodSeconds: 0 });
   }
