@@ -1,9 +1,14 @@
 import type { InterruptionKind } from '../shared/interruption/interruption.ts';
 import type { Policy } from './interruption/policy.ts';
 import { withRehearsal } from './interruption/rehearsal.ts';
-import { type Observation, type Tracked, trackInterruption } from './interruption/track-interruption.ts';
+import {
+  absencesUntilCancelled,
+  type Observation,
+  type Tracked,
+  trackInterruption,
+} from './interruption/track-interruption.ts';
 import type { NodeKeeper } from './node-state/node-keeper.ts';
-import { readMark } from './node-state/node-mark.ts';
+import { hasUnreadableMark, readMark } from './node-state/node-mark.ts';
 import { InterruptionJournal, type JournalParts } from './reporting/interruption-journal.ts';
 import { interruptionFields, Response, type ResponseParts } from './response.ts';
 
@@ -11,7 +16,7 @@ export interface AgentParts extends ResponseParts {
   /** Looks at everything that announces interruptions, again and again. */
   readonly observe: (signal: AbortSignal) => AsyncIterable<Observation>;
   readonly policy: Policy;
-  readonly keeper: Pick<NodeKeeper, 'setDesired' | 'isBusy'>;
+  readonly keeper: Pick<NodeKeeper, 'setDesired' | 'isBusy' | 'tryNow'>;
   readonly journal: JournalParts;
 }
 
@@ -30,6 +35,10 @@ export class Agent {
   #response: Response | undefined;
   #refused: string | undefined;
   #announced: ReadonlySet<InterruptionKind> = new Set();
+  /** The request for a rehearsal that has been answered, as long as it stands on the node. */
+  #spentRequest: string | undefined;
+  /** Looks in a row with a mark on the node that cannot be read, and with nothing announced. */
+  #unreadableLooks = 0;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
@@ -55,10 +64,13 @@ export class Agent {
     const { cluster, clock, policy, log } = this.#parts;
     this.#announced = new Set(seen.notices.map(({ kind }) => kind));
     this.#remember();
-    const { observation, refusal } = withRehearsal(seen, cluster.node(), this.#tracked, clock.now());
+    const node = cluster.node();
+    if (node !== undefined && node.rehearse !== this.#spentRequest) this.#spentRequest = undefined;
+    const { observation, refusal } = withRehearsal(seen, node, this.#tracked, clock.now(), this.#spentRequest);
     this.#refuseRehearsal(refusal);
     const { tracked, change } = trackInterruption(this.#tracked, observation, policy, clock.now());
     this.#tracked = tracked;
+    this.#mendMark(observation);
     switch (change.kind) {
       case 'none':
         break;
@@ -76,6 +88,7 @@ export class Agent {
         break;
       case 'cancelled':
         log.info(interruptionFields(change.interruption), 'Interruption cancelled');
+        if (change.interruption.kind === 'rehearsal') this.#spentRequest = node?.rehearse;
         // What an agent before us began has no response here, and is undone all the same.
         (this.#response ?? this.#respond(change.interruption, signal)).cancel();
         this.#response = undefined;
@@ -99,6 +112,34 @@ export class Agent {
     if (mark === undefined) this.#tracked = { state: 'quiet' };
     else if (this.#tracked.state === 'quiet')
       this.#tracked = { state: 'remembered', interruption: mark.interruption, absences: 0 };
+  }
+
+  /**
+   * An agent of another version, or somebody's hand, may have left a mark that this one cannot read. It would stay for ever: it is taken off when
+   * nothing is announced that would set a new one.
+   */
+  #mendMark({ blindTo }: Observation): void {
+    const { cluster, keeper, log, journal } = this.#parts;
+    const node = cluster.node();
+    const isUnreadable = this.#tracked.state === 'quiet' && node !== undefined && hasUnreadableMark(node);
+    if (!isUnreadable) this.#unreadableLooks = 0;
+    // What cannot be seen may be announced all the same.
+    if (!isUnreadable || blindTo.size > 0) return;
+    if (++this.#unreadableLooks !== absencesUntilCancelled) return;
+    log.warn({ annotation: node.annotation?.slice(0, 1000) ?? null }, 'Mark on the node cannot be read: taking it off');
+    journal.events.onNode(
+      'Warning',
+      'MarkUnreadable',
+      'The mark of an earlier agent cannot be read, and nothing is announced: it is taken off',
+    );
+    void keeper.setDesired({ kind: 'unmarked' }).then((outcome) => {
+      if (outcome !== 'done') return;
+      const isCordoned = cluster.node()?.isCordoned === true;
+      log.info(
+        { isCordoned },
+        isCordoned ? 'Mark taken off: whose the cordon is is not known, and it stays' : 'Node uncordoned',
+      );
+    });
   }
 
   /** Says once why a rehearsal is turned down, and takes the request off the node. */

@@ -16,6 +16,7 @@ import {
   text,
   toggle,
 } from '../shared/settings/setting.ts';
+import { isLabelSelector, isNamespaceList } from './drain/select-pods.ts';
 import type { Policy, ResponseKind } from './interruption/policy.ts';
 import type { WebhookFormat } from './reporting/webhook.ts';
 
@@ -38,6 +39,12 @@ export interface AgentConfig {
   readonly dryRun: boolean;
   readonly excludeFromLoadBalancers: boolean;
   readonly outOfServiceTaint: boolean;
+  readonly drainNamespaces: string | undefined;
+  readonly drainSelector: string | undefined;
+  /** undefined: each pod's own. */
+  readonly graceOverrideMs: number | undefined;
+  readonly waitForVolumes: boolean;
+  readonly reassertMark: boolean;
   readonly queueUrl: URL | undefined;
   readonly region: string | undefined;
   readonly link: readonly string[];
@@ -126,6 +133,43 @@ export const agentSettings: SettingsFor<AgentConfig> = {
     env: 'OUT_OF_SERVICE_TAINT',
     help: 'taint a drained node as out of service, so that its volumes are detached at once',
   }),
+  drainNamespaces: optional(
+    {
+      flag: 'drain-namespaces',
+      env: 'DRAIN_NAMESPACES',
+      placeholder: 'NAMES',
+      help: 'namespaces whose pods are drained, such as arena,lobby; or all but some, such as !kube-system; default: all',
+    },
+    satisfying(isNamespaceList, 'names split by commas, all of them or none with ! in front'),
+  ),
+  drainSelector: optional(
+    {
+      flag: 'drain-selector',
+      env: 'DRAIN_SELECTOR',
+      placeholder: 'SELECTOR',
+      help: 'label selector of the pods that are drained, as kubectl takes it; default: all',
+    },
+    satisfying(isLabelSelector, 'a label selector such as app=arena,tier!=db'),
+  ),
+  graceOverrideMs: optional(
+    {
+      flag: 'grace-override',
+      env: 'GRACE_OVERRIDE',
+      placeholder: 'DURATION',
+      help: "grace period of every drained pod; default: the pod's own",
+    },
+    duration({ minMs: 1000, maxMs: 3_600_000 }),
+  ),
+  waitForVolumes: toggle({
+    flag: 'wait-for-volumes',
+    env: 'WAIT_FOR_VOLUMES',
+    help: 'call a node drained only when its volumes are detached too',
+  }),
+  reassertMark: toggle({
+    flag: 'reassert-mark',
+    env: 'REASSERT_MARK',
+    help: 'set cordon and taint again where somebody takes them off during an interruption',
+  }),
   queueUrl: optional(
     {
       flag: 'queue-url',
@@ -204,6 +248,10 @@ function portOrNone(value: string): ReturnType<Parse<number | undefined>> {
   if (value === 'none') return { value: undefined };
   const port = /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
   return port <= 65_535 ? { value: port } : { expected: 'a port from 0 to 65535, or none' };
+}
+
+function satisfying(isValid: (value: string) => boolean, expected: string): Parse<string> {
+  return (value) => (isValid(value) ? { value } : { expected });
 }
 
 function environmentName(flag: string): string {

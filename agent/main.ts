@@ -22,6 +22,7 @@ import { DryRunCluster } from './cluster/dry-run-cluster.ts';
 import { KubeCluster } from './cluster/kube-cluster.ts';
 import { TokenReviewer } from './cluster/review-token.ts';
 import { type AgentConfig, agentSettings, policyOf } from './config.ts';
+import { selectPods } from './drain/select-pods.ts';
 import { ApiMonitor } from './health/api-monitor.ts';
 import { type HealthInputs, livenessProblems, readinessProblems } from './health/health.ts';
 import { PollMonitor } from './health/poll-monitor.ts';
@@ -120,9 +121,12 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
   );
   const events = new KubeEvents({ connection, nodeName, node: () => cluster.node(), clock, log, mustWait });
   const rights: RightsReviewer = new RightsReviewer({ connection, clock, log, mustWait });
+  const { webhookUrl: url, webhookFormat: format } = config;
+  const webhook = url && new Webhook({ url, format, clock, log });
+  const tell: JournalParts['tell'] = (report, deadlineMs) => void webhook?.send(report, deadlineMs, signal);
   const actors = dryRun
     ? dryRunActors(cluster, log)
-    : { cluster, link: linkInWallTime(link, clock), publishNode, events, tell: webhookOf(config, log, signal) };
+    : { cluster, link: linkInWallTime(link, clock), publishNode, events, tell };
   const keeper = new NodeKeeper({ cluster: actors.cluster, clock, log });
   const agent: Agent = new Agent({
     ...actors,
@@ -134,6 +138,10 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     mayDelete: () => !rights.latest.missingOptional.includes(deletionRight),
     excludeFromLoadBalancers: config.excludeFromLoadBalancers,
     marksOutOfService: config.outOfServiceTaint,
+    selection: selectPods(config.drainNamespaces, config.drainSelector),
+    graceOverrideSeconds: config.graceOverrideMs && Math.ceil(config.graceOverrideMs / 1000),
+    waitsForVolumes: config.waitForVolumes,
+    reassertsMark: config.reassertMark && !dryRun,
   });
   metrics.watch({
     lastGoodPollAgeSeconds: () => pollMonitor.spotAgeMs / 1000,
@@ -145,7 +153,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     deafAddresses: () => link.missingAddresses.length,
   });
   const { lifecycleHook: hookName } = config;
-  const isReporting = () => (outbox?.size ?? 0) > 0;
+  const isReporting = () => events.isBusy || webhook?.isBusy === true || (outbox?.size ?? 0) > 0;
   const departure = () => departureOf(agent);
   const place = () => placeOf(instance.known);
   const isHooked = hookName !== undefined && !dryRun;
@@ -160,7 +168,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     metricsPort !== undefined && serveHealth(healthOptions(metricsPort, metrics, healthInputs, log), signal),
     outbox && sendUntilStopped(outbox, log, signal),
     hook?.run(signal),
-    finishDrain({ agent, clock, log, maxMs: config.shutdownTimeMs }, asked, stop),
+    finishDrain({ agent, clock, log, maxMs: config.shutdownTimeMs, isReporting }, asked, stop),
   ]);
   metadata.close();
   connection.close();
@@ -281,16 +289,6 @@ function dryRunActors(cluster: KubeCluster, log: Log) {
   const publishNode: AgentParts['publishNode'] = (state) => log.info({ state }, 'Dry run: would publish');
   const tell: JournalParts['tell'] = () => {};
   return { cluster: new DryRunCluster(cluster, log), link, publishNode, events, tell };
-}
-
-function webhookOf(
-  { webhookUrl: url, webhookFormat: format }: AgentConfig,
-  log: Log,
-  signal: AbortSignal,
-): JournalParts['tell'] {
-  if (url === undefined) return () => {};
-  const webhook = new Webhook({ url, format, clock, log });
-  return (report, deadlineMs) => void webhook.send(report, deadlineMs, signal);
 }
 
 interface Health {

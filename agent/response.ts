@@ -1,18 +1,21 @@
 import type { Clock } from '../shared/clock.ts';
 import type { NodeState } from '../shared/events/event.ts';
 import { type Interruption, instant } from '../shared/interruption/interruption.ts';
-import type { Log } from '../shared/log.ts';
+import { errorText, type Log } from '../shared/log.ts';
 import { steadyClock } from '../shared/steady-clock.ts';
 import type { Cluster } from './cluster/cluster.ts';
-import { Drain, type DrainScope } from './drain/drain.ts';
+import { Drain, type DrainParts, type DrainScope } from './drain/drain.ts';
+import { longPastMs } from './drain/plan-drain.ts';
+import { podName } from './drain/pod.ts';
 import type { PlannedInterruption } from './interruption/policy.ts';
 import type { LinkServer } from './link/link-server.ts';
 import type { NodeKeeper } from './node-state/node-keeper.ts';
+import { hasMark } from './node-state/node-mark.ts';
 import type { InterruptionJournal } from './reporting/interruption-journal.ts';
 
-export interface ResponseParts {
+export interface ResponseParts extends Pick<DrainParts, 'selection' | 'graceOverrideSeconds'> {
   readonly cluster: Cluster;
-  readonly keeper: Pick<NodeKeeper, 'setDesired'>;
+  readonly keeper: Pick<NodeKeeper, 'setDesired' | 'isBusy' | 'tryNow'>;
   readonly link: Pick<LinkServer, 'announce' | 'cancel' | 'occupancies'>;
   /** Publishes what became of this node. */
   readonly publishNode: (state: NodeState, interruption: Interruption) => void;
@@ -25,6 +28,10 @@ export interface ResponseParts {
   readonly excludeFromLoadBalancers: boolean;
   /** Whether a drained node is declared out of service. */
   readonly marksOutOfService: boolean;
+  /** Whether a node counts as drained only when its volumes are detached too. */
+  readonly waitsForVolumes: boolean;
+  /** Whether the mark is set again where somebody else takes it off. */
+  readonly reassertsMark: boolean;
 }
 
 /** With a very short notice the margin gives way: it takes at most this share of what was left when the notice was seen. */
@@ -39,6 +46,15 @@ const lookForIdleMs = 1000;
 const cordonHeadStartMs = 250;
 
 /**
+ * The end is judged so long before the deadline. From the end of a container to the end of its pod a kubelet takes up to 4.5 s, and the
+ * report has to leave the instance.
+ */
+const judgeLeadMs = 500;
+
+/** How often it is looked whether the node still bears the mark. */
+const markAgainMs = 1000;
+
+/**
  * Everything that is under way because of one interruption. Its parts run beside each other, each with limits of its own, and
  * none waits for another: an API server that is away delays no game's warning.
  */
@@ -50,7 +66,13 @@ export class Response {
   #interruption: PlannedInterruption;
   #drain: { readonly run: Drain; readonly scope: DrainScope; readonly abort: AbortController } | undefined;
   #isDrained = false;
-  #marked: Promise<unknown> = Promise.resolve();
+  #isProving = false;
+  #hasProofFailed = false;
+  #hasFailedToList = false;
+  #isSaidDrained = false;
+  #headStartUntilMs = 0;
+  /** Uid of the node object that bears our mark. */
+  #markedUid: string | undefined;
 
   constructor(
     parts: ResponseParts,
@@ -90,6 +112,7 @@ export class Response {
     this.#startDrain();
     this.#publish();
     this.#journal.begun(isResumed);
+    void this.#keepMark();
   }
 
   /** The same interruption with another deadline, or one that outranks it in its place. What is under way goes on. */
@@ -117,10 +140,16 @@ export class Response {
     const { link, publishNode, keeper, log, cluster } = this.#parts;
     link.cancel(this.#interruption);
     this.stop();
-    this.#journal.close('cancelled');
+    this.#journal.cancelled();
     publishNode('recovered', this.#interruption);
     void keeper.setDesired({ kind: 'unmarked' }).then((outcome) => {
-      if (outcome === 'done') log.info({ node: cluster.node()?.name }, 'Node uncordoned');
+      if (outcome !== 'done') return;
+      const node = cluster.node();
+      const isCordoned = node?.isCordoned === true;
+      log.info(
+        { node: node?.name },
+        isCordoned ? "Interruption mark removed: somebody else's cordon stays" : 'Node uncordoned',
+      );
     });
   }
 
@@ -134,27 +163,59 @@ export class Response {
     const { link, log } = this.#parts;
     const { deadlineMs, ...interruption } = this.#interruption;
     // Told without an instant, a wrapper only takes note: nobody has to go while the node is merely held or cordoned.
-    const isLeaving = interruption.response === 'drain';
+    const endByMs = interruption.response === 'drain' ? this.#endByMs() : undefined;
     const announced = link.announce(
-      { ...interruption, deadlineMs: isLeaving ? deadlineMs : undefined },
-      isLeaving ? this.#endByMs() : undefined,
+      { ...interruption, deadlineMs: endByMs === undefined ? undefined : deadlineMs },
+      endByMs,
     );
     log.info({ told: announced.told }, 'Wrappers told');
     this.#journal.told(announced);
   }
 
   #mark(): void {
-    const { keeper, excludeFromLoadBalancers, log, cluster, marksOutOfService } = this.#parts;
+    const { keeper, excludeFromLoadBalancers, log, cluster } = this.#parts;
     const interruption = this.#interruption;
-    const isTaken = interruption.action === 'terminate' || interruption.action === 'stop';
-    const isOutOfService = marksOutOfService && this.#isDrained && isTaken && interruption.kind !== 'rehearsal';
-    this.#marked = keeper
+    const isOutOfService = this.#isOutOfService();
+    this.#headStartUntilMs = performance.now() + cordonHeadStartMs;
+    void keeper
       .setDesired({ kind: 'marked', interruption, options: { excludeFromLoadBalancers, isOutOfService } })
       .then((outcome) => {
-        if (outcome !== 'done' || isOutOfService) return;
+        if (outcome !== 'done') return;
+        this.#markedUid = cluster.node()?.uid;
+        if (isOutOfService) return;
         log.info({ node: cluster.node()?.name, kind: interruption.kind }, 'Node cordoned');
         this.#journal.cordoned();
       });
+  }
+
+  /** Kubernetes takes the pods of such a node for dead: it must be drained, be about to go, and run nothing that was to stay. */
+  #isOutOfService(): boolean {
+    const { marksOutOfService, log } = this.#parts;
+    const { action, kind } = this.#interruption;
+    const isTaken = (action === 'terminate' || action === 'stop') && kind !== 'rehearsal';
+    if (!marksOutOfService || !this.#isDrained || !isTaken) return false;
+    const kept = this.#drain?.run.keptRunning() ?? [];
+    if (kept.length > 0)
+      log.warn({ kept }, 'Node not declared out of service: pods that the drain leaves alone run on it');
+    return kept.length === 0;
+  }
+
+  /** A node object that was deleted and created again bears no mark, and one may be taken off by somebody else. */
+  async #keepMark(): Promise<void> {
+    const { cluster, clock, log, keeper, reassertsMark } = this.#parts;
+    const signal = this.#signal;
+    while (!signal.aborted) {
+      await clock.sleep(markAgainMs, signal).catch(() => {});
+      const node = cluster.node();
+      if (signal.aborted || node === undefined || keeper.isBusy) continue;
+      const isOther = node.uid !== this.#markedUid;
+      if (!isOther && !(reassertsMark && !hasMark(node, this.#interruption))) continue;
+      log.warn(
+        { node: node.name },
+        isOther ? 'Node object is a new one: marking it' : 'Mark was removed from the node: setting it again',
+      );
+      this.#mark();
+    }
   }
 
   #publish(): void {
@@ -163,17 +224,35 @@ export class Response {
   }
 
   #startDrain(): void {
-    const { cluster, clock, log, agentUid, mayDelete, link } = this.#parts;
+    const { cluster, clock, log, agentUid, mayDelete, link, keeper, selection, graceOverrideSeconds } = this.#parts;
     const scope = this.#scope();
     if (scope === undefined) return;
     const abort = new AbortController();
     const signal = AbortSignal.any([this.#signal, abort.signal]);
-    const parts = { cluster, clock, log, agentUid, mayDelete, scope, occupancies: () => link.occupancies() };
-    const run = new Drain({ ...parts, listener: this.#journal }, this.#endByMs() ?? Number.POSITIVE_INFINITY);
+    const parts: DrainParts = {
+      ...{ cluster, clock, log, agentUid, mayDelete, scope, selection, graceOverrideSeconds },
+      listener: this.#journal,
+      occupancies: () => link.occupancies(),
+      cordon: () => ({
+        isCordoned: cluster.node()?.isCordoned === true,
+        isTrying: keeper.isBusy,
+        headStartMs: this.#headStartUntilMs - performance.now(),
+      }),
+      onAnswering: () => {
+        this.#headStartUntilMs = performance.now() + cordonHeadStartMs;
+        keeper.tryNow();
+      },
+    };
+    const run = new Drain(parts, this.#endByMs() ?? Number.POSITIVE_INFINITY);
     this.#drain = { run, scope, abort };
     if (scope === 'idle') void this.#drainIdle(run, signal);
     else {
-      void this.#drainUntilStopped(run, signal);
+      // The watch may have fallen silent before the notice: nobody waits for this list.
+      const listed = cluster.listPods(signal).then(
+        () => true,
+        () => false,
+      );
+      void this.#drainUntilStopped(run, listed, signal);
       void this.#closeAtEnd(run, signal);
     }
   }
@@ -189,54 +268,122 @@ export class Response {
     this.#drain?.abort.abort();
     this.#drain = undefined;
     this.#isDrained = false;
-  }
-
-  /** Evicted before the cordon stands, a pod's replacement may be put on this very node, and has to go a second time. */
-  async #letCordonGoFirst(signal: AbortSignal): Promise<void> {
-    await Promise.race([this.#marked, this.#parts.clock.sleep(cordonHeadStartMs, signal).catch(() => {})]);
+    this.#isSaidDrained = false;
   }
 
   /** While the node is at risk: those on which nobody plays begin anew elsewhere, before anybody does. */
   async #drainIdle(run: Drain, signal: AbortSignal): Promise<void> {
     const { cluster, clock } = this.#parts;
-    await this.#letCordonGoFirst(signal);
     while (await run.run(signal))
       await Promise.race([cluster.changed(), clock.sleep(lookForIdleMs, signal).catch(() => {})]);
   }
 
-  async #drainUntilStopped(run: Drain, signal: AbortSignal): Promise<void> {
-    const { cluster, clock, log, publishNode } = this.#parts;
-    await this.#letCordonGoFirst(signal);
+  /** `listed` resolves with whether the pods could be listed at the notice. */
+  async #drainUntilStopped(run: Drain, listed: Promise<boolean>, signal: AbortSignal): Promise<void> {
+    const { cluster, clock } = this.#parts;
     while (!signal.aborted) {
       if (!(await run.run(signal))) return;
-      if (!this.#isDrained) {
-        this.#isDrained = true;
-        log.info(this.#journal.drainedFields(), 'Node drained');
-        publishNode('drained', this.#interruption);
-        this.#journal.close('drained');
-        if (this.#parts.marksOutOfService) this.#mark();
+      // Pods that come meanwhile are moved at once, so nothing here waits for the proof.
+      if (!this.#isDrained && !this.#isProving) {
+        // Where there was nothing to move, the list made at the notice says so already.
+        const isFirst = !run.hasMoved && !this.#hasProofFailed;
+        void this.#prove(run, isFirst ? listed : this.#refresh(signal), signal);
       }
       // A pod may still come: one that tolerates the taint, or that was bound in the same instant.
       await Promise.race([cluster.changed(), clock.sleep(1000, signal).catch(() => {})]);
     }
   }
 
+  /** The node is called drained only when a list says so that was made after the notice: a watch may have missed pods. */
+  async #prove(run: Drain, proof: Promise<boolean>, signal: AbortSignal): Promise<void> {
+    const { log, publishNode, marksOutOfService } = this.#parts;
+    this.#isProving = true;
+    const isListed = await proof;
+    this.#isProving = false;
+    this.#hasProofFailed ||= !isListed;
+    if (signal.aborted || !isListed || !this.#isEmpty(run) || this.#volumesLeft().length > 0) return;
+    this.#isDrained = true;
+    log.info(this.#journal.drainedFields(), 'Node drained');
+    if (!this.#isSaidDrained) publishNode('drained', this.#interruption);
+    this.#isSaidDrained = true;
+    this.#journal.close('drained');
+    if (marksOutOfService) this.#mark();
+  }
+
+  async #refresh(signal: AbortSignal): Promise<boolean> {
+    const { cluster, log } = this.#parts;
+    try {
+      await cluster.listPods(signal);
+      return true;
+    } catch (error) {
+      if (!signal.aborted && !this.#hasFailedToList)
+        log.warn({ err: errorText(error) }, 'Cannot list pods: drained or not is not known');
+      this.#hasFailedToList = true;
+      return false;
+    }
+  }
+
+  /** A node of which neither object nor pods were ever seen is none that could be drained: its name may be wrong. */
+  #isEmpty(run: Drain): boolean {
+    const isSeen = this.#parts.cluster.node() !== undefined || run.hasSeenPods;
+    return isSeen && run.left()?.length === 0;
+  }
+
+  #volumesLeft(): readonly string[] {
+    const { waitsForVolumes, cluster } = this.#parts;
+    return waitsForVolumes ? (cluster.node()?.volumesAttached ?? []) : [];
+  }
+
   /** The account is closed while the instance still lives, complete or not. */
   async #closeAtEnd(run: Drain, signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#parts;
+    const { clock } = this.#parts;
+    let isListed: boolean | undefined;
     while (!signal.aborted && !this.#journal.isClosed) {
-      if (clock.now() >= (this.#endByMs() ?? Number.POSITIVE_INFINITY)) {
-        log.warn({ left: run.left() }, 'Pods left at the end of the notice');
-        this.#journal.close('incomplete');
+      const nowMs = clock.now();
+      const { deadlineMs = Number.POSITIVE_INFINITY } = this.#interruption;
+      const endByMs = this.#endByMs() ?? Number.POSITIVE_INFINITY;
+      if (nowMs >= endByMs && isListed === undefined) {
+        isListed = false;
+        void this.#refresh(signal).then((isFresh) => {
+          isListed = isFresh;
+        });
       }
+      if (nowMs >= Math.max(endByMs, deadlineMs - judgeLeadMs)) this.#judge(run, isListed === true);
       await clock.sleep(watchEndMs, signal).catch(() => {});
+    }
+  }
+
+  /** Says how it ended, from what runs now: a pod whose containers, or whose game, have ended is only listed a little longer. */
+  #judge(run: Drain, isListed: boolean): void {
+    const { log, publishNode, cluster } = this.#parts;
+    const left = run.left() ?? [];
+    for (const pod of left)
+      if (pod.hasEnded || (pod.goneByMs !== undefined && this.#journal.hasGameEnded(pod.uid)))
+        this.#journal.onEnded(pod);
+    const running = left.filter((pod) => !this.#journal.hasEnded(pod.uid)).map(podName);
+    const volumes = this.#volumesLeft();
+    this.#journal.volumesLeft(volumes);
+    if (running.length > 0 || volumes.length > 0) {
+      log.warn({ left: running, volumes }, 'Pods left at the end of the notice');
+      this.#journal.close('incomplete');
+    } else if (isListed && (cluster.node() !== undefined || run.hasSeenPods)) {
+      publishNode('drained', this.#interruption);
+      this.#isSaidDrained = true;
+      this.#journal.close('drained');
+    } else {
+      log.error(
+        { node: cluster.node()?.name ?? null },
+        'Pods of the node could not be listed: whether it is drained is not known',
+      );
+      this.#journal.close('unknown');
     }
   }
 
   /** By when every pod has ended; undefined where the notice names no instant. */
   #endByMs(): number | undefined {
     const { deadlineMs, firstSeenMs } = this.#interruption;
-    if (deadlineMs === undefined) return undefined;
+    // An instant that was long past when it was first seen says nothing of when the instance goes.
+    if (deadlineMs === undefined || deadlineMs < firstSeenMs - longPastMs) return undefined;
     const share = Math.max(0, deadlineMs - firstSeenMs) * maxMarginShare;
     return deadlineMs - Math.min(this.#parts.safetyMarginMs, share);
   }

@@ -6,12 +6,20 @@ export type EvictOutcome =
   | { readonly kind: 'accepted' }
   /** The API server has no such pod, or another one of that name: the one we meant is gone. */
   | { readonly kind: 'gone' }
-  /** A budget says no (429), or two budgets over one pod make a decision impossible (500). */
-  | { readonly kind: 'refused'; readonly reason: string; readonly retryAfterMs: number | undefined }
+  /**
+   * `budget`: a budget says no (429), or two budgets over one pod make a decision impossible (500). `other`: an admission webhook, a policy or
+   * the lack of a right. Either is about this pod alone.
+   */
+  | {
+      readonly kind: 'refused';
+      readonly by: 'budget' | 'other';
+      readonly reason: string;
+      readonly retryAfterMs: number | undefined;
+    }
   /** The API server, or something before it, has no time for any call now. */
   | { readonly kind: 'busy'; readonly retryAfterMs: number | undefined };
 
-export type DeleteOutcome = Exclude<EvictOutcome, { kind: 'refused' }>;
+export type DeleteOutcome = EvictOutcome;
 
 export type PatchOutcome =
   | { readonly kind: 'patched'; readonly node: NodeView }
@@ -21,7 +29,7 @@ export type PatchOutcome =
 
 /**
  * This node and its pods in Kubernetes. Reads come from a warm watch and cost no request; every call has a time limit, and
- * throws a `KubeError` where the API server cannot be reached, or refuses for a reason that is no outcome above (403, 422).
+ * throws a `KubeError` where the API server cannot be reached, or answers with what is no outcome above.
  */
 export interface Cluster {
   /** Undefined until it was seen for the first time. */

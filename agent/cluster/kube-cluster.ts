@@ -1,7 +1,14 @@
 import type { V1Node, V1Pod } from '@kubernetes/client-node';
 import type { Clock } from '../../shared/clock.ts';
 import { FollowedList } from '../../shared/kubernetes/follow-list.ts';
-import { isNotFound, isOverloaded, type KubeAnswer, refusal, statusOf } from '../../shared/kubernetes/kube-answer.ts';
+import {
+  isNotFound,
+  isOverloaded,
+  type KubeAnswer,
+  refusal,
+  statusOf,
+  troubleOf,
+} from '../../shared/kubernetes/kube-answer.ts';
 import type { KubeConnection } from '../../shared/kubernetes/kube-connection.ts';
 import type { Log } from '../../shared/log.ts';
 import { type PodView, podName, readPod } from '../drain/pod.ts';
@@ -115,8 +122,9 @@ export class KubeCluster implements Cluster {
     const { retryAfterMs } = answer;
     if (isDone(answer)) return { kind: 'accepted' };
     if (isGone(answer, pod)) return this.#forget(pod);
-    if (isBudget(answer)) return { kind: 'refused', reason: reasonOf(answer), retryAfterMs };
+    if (isBudget(answer)) return { kind: 'refused', by: 'budget', reason: reasonOf(answer), retryAfterMs };
     if (isOverloaded(answer)) return { kind: 'busy', retryAfterMs };
+    if (isPodRefused(answer)) return { kind: 'refused', by: 'other', reason: reasonOf(answer), retryAfterMs };
     throw refusal(`evict pod ${podName(pod)}`, answer);
   }
 
@@ -127,6 +135,7 @@ export class KubeCluster implements Cluster {
     if (isDone(answer)) return { kind: 'accepted' };
     if (isGone(answer, pod)) return this.#forget(pod);
     if (isOverloaded(answer)) return { kind: 'busy', retryAfterMs };
+    if (isPodRefused(answer)) return { kind: 'refused', by: 'other', reason: reasonOf(answer), retryAfterMs };
     throw refusal(`delete pod ${podName(pod)}`, answer);
   }
 
@@ -186,6 +195,11 @@ function isBudget(answer: KubeAnswer): boolean {
   const { details, message } = statusOf(answer) ?? {};
   if (answer.status === 500) return message?.includes('PodDisruptionBudget') === true;
   return answer.status === 429 && (details?.causes ?? []).some(({ reason }) => reason === 'DisruptionBudget');
+}
+
+/** A webhook's no, a policy's, a missing right: about this pod. That our own token is refused is about all of them. */
+function isPodRefused(answer: KubeAnswer): boolean {
+  return answer.status !== 401 && troubleOf(answer) === 'object';
 }
 
 function reasonOf(answer: KubeAnswer): string {

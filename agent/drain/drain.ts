@@ -1,12 +1,14 @@
 import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
+import { KubeError } from '../../shared/kubernetes/kube-answer.ts';
 import type { Occupancy } from '../../shared/link/link-message.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import type { Cluster, EvictOutcome } from '../cluster/cluster.ts';
+import { type CordonProgress, mustAwaitCordon } from './await-cordon.ts';
 import { CallLimit } from './call-limit.ts';
-import { type DeleteReason, type PodAttempt, planDrain, type Step, untried } from './plan-drain.ts';
+import { type DeleteReason, isWithoutEffect, type PodAttempt, planDrain, type Step, untried } from './plan-drain.ts';
 import { type PodView, podName } from './pod.ts';
-import { podFilters, sparedBy } from './pod-filters.ts';
+import { type DrainSelection, podFilters, sparedBy } from './pod-filters.ts';
 
 /** How a pod was made to go; `itself` where it was going, or went, without us. */
 export type PodEnd = 'evicted' | `deleted-${DeleteReason}` | 'itself';
@@ -15,7 +17,9 @@ export type PodEnd = 'evicted' | `deleted-${DeleteReason}` | 'itself';
 export interface DrainListener {
   readonly onSeen: (pod: PodView) => void;
   readonly onAsked: (pod: PodView, how: PodEnd, gracePeriodSeconds: number) => void;
-  readonly onRefused: (pod: PodView, reason: string) => void;
+  readonly onRefused: (pod: PodView, by: 'budget' | 'other', reason: string) => void;
+  /** Its containers have ended; the pod itself goes a little later. */
+  readonly onEnded: (pod: PodView) => void;
   readonly onGone: (pod: PodView) => void;
   /** It was to go, and stays after all: somebody has begun to play on it. */
   readonly onSpared: (pod: PodView) => void;
@@ -37,6 +41,13 @@ export interface DrainParts {
   /** By pod uid, where it is known whether somebody plays on it. */
   readonly occupancies: () => ReadonlyMap<string, Occupancy>;
   readonly scope: DrainScope;
+  readonly selection: DrainSelection;
+  /** Takes the place of each pod's own grace period. */
+  readonly graceOverrideSeconds: number | undefined;
+  /** How the cordon fares. */
+  readonly cordon: () => Omit<CordonProgress, 'silentMs'>;
+  /** The API server answers again after it was away. */
+  readonly onAnswering: () => void;
 }
 
 /** Refusals by a budget: it is asked again no more often than kubectl would. */
@@ -47,6 +58,12 @@ const maxRetryAfterMs = 10_000;
 const tryAgain: Backoff = { firstMs: 100, maxMs: 1000 };
 /** The watch shows an accepted call within some milliseconds; where it has not by then, either of the two is wrong. */
 const settleMs = 3000;
+/** A list that says who is right is waited for so long, and is believed for so long. */
+const lookAgainMs = 1000;
+/** An outage that ends is told no more often than this. */
+const minAnsweringPauseMs = 5000;
+/** How soon it is looked whether the cordon stands. */
+const awaitCordonMs = 25;
 
 /**
  * Moves this node's pods until none is left or the signal aborts. Every pass plans again from the pods as they are, so
@@ -60,6 +77,14 @@ export class Drain {
   #wake = Promise.withResolvers<void>();
   #endByMs: number;
   #isHeldBack = false;
+  #hasSeenPods = false;
+  #hasMoved = false;
+  /** When a call last had no answer; undefined where one has had one since. */
+  #silentAtMs: number | undefined;
+  #hasBeenAway = false;
+  #answeringAtMs = Number.NEGATIVE_INFINITY;
+  #lookAgain: Promise<unknown> = Promise.resolve();
+  #lookedAgainMs = Number.NEGATIVE_INFINITY;
 
   /** `endByMs` is infinite where nobody has to go yet. */
   constructor(parts: DrainParts, endByMs: number) {
@@ -73,19 +98,32 @@ export class Drain {
     this.#wake.resolve();
   }
 
-  /** Whether a pod still waits for its first answer, or a step for a call that may be made. */
+  /** Whether a call is under way, or a step waits for one that may be made. */
   get isAsking(): boolean {
-    const pods = this.#movablePods();
-    return (
-      this.#isHeldBack ||
-      pods === undefined ||
-      pods.some(({ uid, goneByMs }) => goneByMs === undefined && !this.#attempts.has(uid))
-    );
+    return this.#isHeldBack || [...this.#attempts.values()].some(({ isInFlight }) => isInFlight);
   }
 
-  /** Names of the pods that are still to go; undefined while the pods are not known. */
-  left(): readonly string[] | undefined {
-    return this.#movablePods()?.map(podName);
+  /** Whether it has ever seen a pod of this node, moved or not. */
+  get hasSeenPods(): boolean {
+    return this.#hasSeenPods;
+  }
+
+  /** Whether there was ever a pod to move. */
+  get hasMoved(): boolean {
+    return this.#hasMoved;
+  }
+
+  /** The pods that are still to go; undefined while the pods are not known. */
+  left(): readonly PodView[] | undefined {
+    return this.#movablePods();
+  }
+
+  /** Names of pods that the drain leaves alone because somebody asks for it, and that run. */
+  keptRunning(): readonly string[] {
+    const { agentUid, cluster, selection } = this.#parts;
+    const filters = podFilters(agentUid, selection);
+    const isKept = (pod: PodView) => ['opted-out', 'not-selected'].includes(sparedBy(filters, pod) ?? '');
+    return (cluster.pods() ?? []).filter((pod) => isKept(pod) && !pod.isFinished).map(podName);
   }
 
   /** Resolves with whether no pod is left; false where the signal aborted first. */
@@ -97,8 +135,10 @@ export class Drain {
       if (pods?.length === 0) return true;
       const nowMs = clock.now();
       const attempts = this.#attempts;
+      const silentMs = this.#silentAtMs === undefined ? undefined : nowMs - this.#silentAtMs;
+      const isAwaitingCordon = mustAwaitCordon({ ...this.#parts.cordon(), silentMs });
       const { steps, nextMs } = planDrain({
-        ...{ attempts, nowMs, pods: pods ?? [], endByMs: this.#endByMs },
+        ...{ attempts, nowMs, pods: pods ?? [], endByMs: this.#endByMs, isAwaitingCordon },
         mayDelete: this.#parts.mayDelete(),
         occupancies: this.#parts.occupancies(),
       });
@@ -106,7 +146,8 @@ export class Drain {
       const free = this.#limit.free(nowMs);
       for (const step of steps.slice(0, free)) void this.#take(step, signal);
       this.#isHeldBack = steps.length > free;
-      const wakeMs = steps.length > free ? Math.min(nextMs, this.#limit.pausedUntilMs) : nextMs;
+      const heldBackMs = steps.length > free ? Math.min(nextMs, this.#limit.pausedUntilMs) : nextMs;
+      const wakeMs = isAwaitingCordon ? Math.min(heldBackMs, nowMs + awaitCordonMs) : heldBackMs;
       const pause = new AbortController();
       const sleep = clock.sleep(wakeMs - nowMs, AbortSignal.any([signal, pause.signal])).catch(() => {});
       await Promise.race([sleep, cluster.changed(), this.#wake.promise]);
@@ -117,9 +158,12 @@ export class Drain {
   }
 
   #movablePods(): readonly PodView[] | undefined {
-    const { agentUid, cluster, scope, occupancies } = this.#parts;
-    const filters = podFilters(agentUid);
-    const movable = cluster.pods()?.filter((pod) => sparedBy(filters, pod) === undefined);
+    const { agentUid, cluster, scope, occupancies, selection, graceOverrideSeconds } = this.#parts;
+    const filters = podFilters(agentUid, selection);
+    const movable = cluster
+      .pods()
+      ?.filter((pod) => sparedBy(filters, pod) === undefined && !isOver(pod))
+      .map((pod) => (graceOverrideSeconds === undefined ? pod : { ...pod, gracePeriodSeconds: graceOverrideSeconds }));
     if (scope === 'all') return movable;
     const known = occupancies();
     const isGoing = ({ uid, goneByMs }: PodView) => goneByMs !== undefined && this.#seen.has(uid);
@@ -131,17 +175,22 @@ export class Drain {
     const { listener, cluster } = this.#parts;
     const pods = this.#movablePods();
     if (pods === undefined) return undefined;
-    const onNode = new Set(cluster.pods()?.map(({ uid }) => uid));
+    const onNode = new Map(cluster.pods()?.map((pod) => [pod.uid, pod]));
+    this.#hasSeenPods ||= onNode.size > 0;
+    this.#hasMoved ||= pods.length > 0;
     const present = new Map(pods.map((pod) => [pod.uid, pod]));
     for (const [uid, pod] of present) {
-      if (!this.#seen.has(uid)) listener.onSeen(pod);
+      const before = this.#seen.get(uid);
+      if (before === undefined) listener.onSeen(pod);
+      if (pod.hasEnded && before?.hasEnded !== true) listener.onEnded(pod);
       this.#seen.set(uid, pod);
     }
     for (const [uid, pod] of this.#seen) {
       if (present.has(uid)) continue;
       this.#seen.delete(uid);
       this.#attempts.delete(uid);
-      if (onNode.has(uid)) listener.onSpared(pod);
+      const listed = onNode.get(uid);
+      if (listed !== undefined && !isOver(listed)) listener.onSpared(pod);
       else listener.onGone(pod);
     }
     return pods;
@@ -150,10 +199,11 @@ export class Drain {
   async #take(step: Step, signal: AbortSignal): Promise<void> {
     const { cluster, log, clock } = this.#parts;
     const { pod, gracePeriodSeconds } = step;
-    if (this.#isDoubtful(pod)) cluster.doubt();
+    const isDoubtful = isWithoutEffect(pod, this.#attempts.get(pod.uid) ?? untried, clock.now());
     this.#note(pod, { isInFlight: true });
     this.#limit.begin();
     try {
+      if (isDoubtful && !(await this.#isStillThere(pod, signal))) return;
       const outcome =
         step.kind === 'evict'
           ? await cluster.evict(pod, gracePeriodSeconds, signal)
@@ -161,32 +211,47 @@ export class Drain {
       this.#record(step, outcome);
     } catch (error) {
       if (signal.aborted) return;
-      const failures = this.#count(pod);
-      this.#limit.failed(clock.now());
-      this.#note(pod, { untouchedUntilMs: clock.now() + backoffMs(tryAgain, failures, this.#parts.random) });
+      const failures = (this.#attempts.get(pod.uid)?.failures ?? 0) + 1;
+      this.#limit.failed(clock.now(), pod.uid);
+      if (isSilence(error)) {
+        this.#silentAtMs = clock.now();
+        this.#hasBeenAway = true;
+      }
+      const pauseMs = backoffMs(tryAgain, failures, this.#parts.random);
+      this.#note(pod, { failures, untouchedUntilMs: clock.now() + pauseMs });
       if (failures === 1) log.warn({ pod: podName(pod), err: errorText(error) }, `Cannot ${step.kind} pod`);
     } finally {
       this.#limit.end();
-      this.#note(pod, { isInFlight: false });
+      if (this.#attempts.has(pod.uid)) this.#note(pod, { isInFlight: false });
       this.#wake.resolve();
     }
   }
 
-  /** It was asked to go a while ago and was heard, and yet nothing shows it. */
-  #isDoubtful({ uid, goneByMs }: PodView): boolean {
-    const { untouchedUntilMs = 0, refusals = 0 } = this.#attempts.get(uid) ?? {};
-    return goneByMs === undefined && untouchedUntilMs > 0 && refusals === 0;
+  /** It was asked to go, was heard, and is not going: a fresh list says whether that is so, or the watch has fallen behind. */
+  async #isStillThere({ uid }: PodView, signal: AbortSignal): Promise<boolean> {
+    const { cluster, clock } = this.#parts;
+    if (clock.now() - this.#lookedAgainMs > lookAgainMs) {
+      this.#lookedAgainMs = clock.now();
+      this.#lookAgain = cluster.listPods(signal).catch(() => cluster.doubt());
+    }
+    await Promise.race([this.#lookAgain, clock.sleep(lookAgainMs, signal).catch(() => {})]);
+    const pod = cluster.pods()?.find((listed) => listed.uid === uid);
+    return pod !== undefined && pod.goneByMs === undefined;
   }
 
   #record(step: Step, outcome: EvictOutcome): void {
     const { log, clock, random, listener } = this.#parts;
     const { pod, gracePeriodSeconds } = step;
+    const attempt = this.#attempts.get(pod.uid) ?? untried;
     const fields = { pod: podName(pod), gracePeriodSeconds };
+    const nowMs = clock.now();
+    this.#silentAtMs = undefined;
     switch (outcome.kind) {
       case 'accepted': {
         const how: PodEnd = step.kind === 'evict' ? 'evicted' : `deleted-${step.why}`;
         this.#limit.served();
-        this.#note(pod, { untouchedUntilMs: clock.now() + settleMs });
+        this.#note(pod, { accepted: attempt.accepted + 1, untouchedUntilMs: nowMs + settleMs });
+        if (how === 'deleted-no-effect') log.warn(fields, 'Eviction was accepted without effect: pod deleted');
         log.info({ ...fields, how }, 'Pod asked to go');
         listener.onAsked(pod, how, gracePeriodSeconds);
         break;
@@ -196,30 +261,52 @@ export class Drain {
         break;
       case 'refused': {
         this.#limit.served();
-        const refusals = this.#count(pod);
-        this.#note(pod, {
-          evictAfterMs:
-            clock.now() +
-            Math.max(Math.min(outcome.retryAfterMs ?? 0, maxRetryAfterMs), backoffMs(askAgain, refusals, random)),
-        });
-        if (refusals === 1) log.info({ ...fields, reason: outcome.reason }, 'Budget refused eviction');
-        listener.onRefused(pod, outcome.reason);
+        const { by, reason, retryAfterMs = 0 } = outcome;
+        const { refusals, objections } = attempt;
+        const count = { refusals: refusals + Number(by === 'budget'), objections: objections + Number(by === 'other') };
+        const refused = count.refusals + count.objections;
+        const waitMs = Math.max(Math.min(retryAfterMs, maxRetryAfterMs), backoffMs(askAgain, refused, random));
+        // A refused deletion has nothing that could follow it: it is only tried again.
+        const pause = step.kind === 'evict' ? { evictAfterMs: nowMs + waitMs } : { untouchedUntilMs: nowMs + waitMs };
+        this.#note(pod, { ...count, accepted: 0, ...pause });
+        if (refused === 1)
+          log.info(
+            { ...fields, reason },
+            by === 'budget' ? 'Budget refused eviction' : `Server refused to ${step.kind} pod`,
+          );
+        listener.onRefused(pod, by, reason);
         break;
       }
-      case 'busy':
-        this.#limit.busy(clock.now(), outcome.retryAfterMs);
+      case 'busy': {
+        const waitMs = this.#limit.busy(nowMs, outcome.retryAfterMs, pod.uid);
+        this.#note(pod, { shed: attempt.shed + 1, untouchedUntilMs: nowMs + waitMs });
+        this.#hasBeenAway = true;
         break;
+      }
     }
+    if (outcome.kind !== 'busy') this.#noteAnswer();
   }
 
-  /** Returns how often in all this pod could not be moved. */
-  #count(pod: PodView): number {
-    const refusals = (this.#attempts.get(pod.uid)?.refusals ?? 0) + 1;
-    this.#note(pod, { refusals });
-    return refusals;
+  /** Where the cordon cannot be had, and the server is busy again and again, nobody waits for it each time. */
+  #noteAnswer(): void {
+    const nowMs = this.#parts.clock.now();
+    if (!this.#hasBeenAway || nowMs - this.#answeringAtMs < minAnsweringPauseMs) return;
+    this.#hasBeenAway = false;
+    this.#answeringAtMs = nowMs;
+    this.#parts.onAnswering();
   }
 
   #note(pod: PodView, news: Partial<PodAttempt>): void {
     this.#attempts.set(pod.uid, { ...(this.#attempts.get(pod.uid) ?? untried), ...news });
   }
+}
+
+/** No answer, or one of somebody who stands before the API server and does not reach it. */
+function isSilence(error: unknown): boolean {
+  return !(error instanceof KubeError) || error.trouble === 'server';
+}
+
+/** A finished pod that somebody's finalizer keeps is deleted already, and nothing of it runs. */
+function isOver({ isFinished, goneByMs }: PodView): boolean {
+  return isFinished && goneByMs !== undefined;
 }

@@ -1,13 +1,21 @@
 import type { Occupancy } from '../../shared/link/link-message.ts';
 import type { PodView } from './pod.ts';
-import { isGameServer, isLastTier } from './pod-filters.ts';
+import { isGameServer, tierOf } from './pod-filters.ts';
 
 /** How the drain has fared with one pod so far. */
 export interface PodAttempt {
   /** A call about it is under way. */
   readonly isInFlight: boolean;
-  /** Calls that were answered with a no, or not at all. A server that is too busy to look has not said no. */
+  /** Evictions that a budget refused. */
   readonly refusals: number;
+  /** Calls that somebody else refused: a webhook, a policy. */
+  readonly objections: number;
+  /** Calls without an answer. They say nothing about the pod: it is still asked politely. */
+  readonly failures: number;
+  /** Calls for which the server was too busy. */
+  readonly shed: number;
+  /** Evictions that were accepted. Where the pod is not going afterwards, they had no effect. */
+  readonly accepted: number;
   /** Not to be evicted again before, unless only its grace is left: epoch milliseconds. */
   readonly evictAfterMs: number;
   /** Not to be touched before, whatever is left: its last call was accepted, or another one just failed. */
@@ -19,10 +27,11 @@ export type Step =
   | { readonly kind: 'delete'; readonly pod: PodView; readonly gracePeriodSeconds: number; readonly why: DeleteReason };
 
 /**
- * `finished`: nothing of it runs. `budget`: it may not be evicted, and only its own grace period is left. `outlives`: it is
- * going already, but later than the node.
+ * `finished`: nothing of it runs. `budget`: a budget refuses its eviction, and only its own grace period is left. `refused`: the same where
+ * somebody else refuses, such as a webhook. `no-effect`: its eviction was accepted, and it stays. `late`: there is no time to ask first.
+ * `outlives`: it is going already, but later than the node.
  */
-export type DeleteReason = 'finished' | 'budget' | 'outlives';
+export type DeleteReason = 'finished' | 'budget' | 'refused' | 'no-effect' | 'late' | 'outlives';
 
 export interface DrainPlan {
   /** What to do now, the most pressing first. */
@@ -42,6 +51,8 @@ export interface DrainState {
   readonly nowMs: number;
   /** Whether we have the right to delete. Without it budgets are asked to the very end. */
   readonly mayDelete: boolean;
+  /** Whether the node can still be given new pods, which evicted pods' replacements would be: then nobody is evicted. */
+  readonly isAwaitingCordon?: boolean;
 }
 
 /** The API server takes a grace period of 0 as "forget the pod", while its processes may live on: at least 1. */
@@ -53,7 +64,13 @@ const outlivesByMs = 2000;
 /** With less time than this there is none left to ask a budget first. */
 const minAskMs = 2000;
 
-/** Who waits for others is asked at least so long before the end, however short its grace is: it too is to be asked first. */
+/** An instance that lives on so long after the announced instant is not taken then: the notice is old, or a clock is wrong. */
+export const longPastMs = 30_000;
+
+/** A server that was too busy for one pod so often refuses it, whatever it calls that. */
+const minShed = 3;
+
+/** Evict last-tier pods no later than this, even if their grace is shorter, so that budgets still get a say. */
 const lateTierMs = 5000;
 
 /** Occupied game servers are left alone to the end, so their calls come all at once: each gets so long, as a slow API server needs it. */
@@ -70,13 +87,14 @@ const maxPauseMs = 1000;
  * agent need no special case. A pod is evicted while a budget may still agree, and deleted once only its own grace is left.
  */
 export function planDrain(state: DrainState): DrainPlan {
-  const { pods, attempts, occupancies, endByMs, nowMs, mayDelete } = state;
+  const { pods, attempts, occupancies, nowMs, mayDelete, isAwaitingCordon = false } = state;
+  const endByMs = nowMs > state.endByMs + longPastMs ? Number.POSITIVE_INFINITY : state.endByMs;
   const isOccupied = ({ uid }: PodView) => occupancies.get(uid) === 'occupied';
   const occupiedLeadMs = pods.filter(isOccupied).length * occupiedCallMs;
-  const isLastTierOpen = pods.every((pod) => isLastTier(pod) || pod.isFinished);
+  const openTier = Math.min(...pods.filter(({ isFinished }) => !isFinished).map(tierOf));
   const opensMs = (pod: PodView) => {
     const lateMs = endByMs - lateTierMs;
-    if (isLastTier(pod) && !isLastTierOpen) return lateMs;
+    if (tierOf(pod) > openTier) return lateMs;
     return isOccupied(pod) ? Math.min(lateMs, escalationMs(pod, endByMs)) - occupiedLeadMs : 0;
   };
   const steps: Step[] = [];
@@ -88,6 +106,7 @@ export function planDrain(state: DrainState): DrainPlan {
     if (desired === undefined) continue;
     // An eviction also removes a finished pod, and shortens one that is going already.
     const step: Step = mayDelete ? desired : { kind: 'evict', pod, gracePeriodSeconds: desired.gracePeriodSeconds };
+    if (isAwaitingCordon && step.kind === 'evict') continue;
     const latestMs = mayDelete ? escalationMs(pod, endByMs) : Number.POSITIVE_INFINITY;
     const dueMs = whenDue(step, believable(attempt, nowMs), opensMs(pod), latestMs);
     if (dueMs <= nowMs) steps.push(step);
@@ -96,7 +115,25 @@ export function planDrain(state: DrainState): DrainPlan {
   return { steps: steps.sort(byUrgency(state)), nextMs };
 }
 
-export const untried: PodAttempt = { isInFlight: false, refusals: 0, evictAfterMs: 0, untouchedUntilMs: 0 };
+export const untried: PodAttempt = {
+  isInFlight: false,
+  refusals: 0,
+  objections: 0,
+  failures: 0,
+  shed: 0,
+  accepted: 0,
+  evictAfterMs: 0,
+  untouchedUntilMs: 0,
+};
+
+/** Whether its last call was accepted a while ago, and yet it is not going. */
+export function isWithoutEffect(
+  { goneByMs }: PodView,
+  { accepted, untouchedUntilMs }: PodAttempt,
+  nowMs: number,
+): boolean {
+  return accepted > 0 && goneByMs === undefined && nowMs >= untouchedUntilMs;
+}
 
 function believable({ evictAfterMs, untouchedUntilMs, ...attempt }: PodAttempt, nowMs: number): PodAttempt {
   const believe = (untilMs: number) => (untilMs - nowMs > maxWaitMs ? 0 : untilMs);
@@ -118,9 +155,10 @@ function nextStep(pod: PodView, attempt: PodAttempt, endByMs: number, nowMs: num
   const isGivenAll = isGameServer(pod) && Number.isFinite(leftSeconds);
   const ownSeconds = isGivenAll ? allSeconds(endByMs - nowMs) : Math.min(pod.gracePeriodSeconds, leftSeconds);
   const gracePeriodSeconds = Math.max(minGraceSeconds, ownSeconds);
-  return mustDelete(pod, attempt, endByMs, nowMs)
-    ? { kind: 'delete', pod, gracePeriodSeconds, why: 'budget' }
-    : { kind: 'evict', pod, gracePeriodSeconds };
+  const why = whyDelete(pod, attempt, endByMs, nowMs);
+  return why === undefined
+    ? { kind: 'evict', pod, gracePeriodSeconds }
+    : { kind: 'delete', pod, gracePeriodSeconds, why };
 }
 
 /**
@@ -132,8 +170,15 @@ function allSeconds(leftMs: number): number {
 }
 
 /** Every pod is asked for politely once, however late it is, unless there is no time even for that. */
-function mustDelete(pod: PodView, { refusals }: PodAttempt, endByMs: number, nowMs: number): boolean {
-  return (refusals > 0 && nowMs >= escalationMs(pod, endByMs)) || endByMs - nowMs < minAskMs;
+function whyDelete(pod: PodView, attempt: PodAttempt, endByMs: number, nowMs: number): DeleteReason | undefined {
+  // Its budget has agreed, so nothing speaks against the deletion.
+  if (isWithoutEffect(pod, attempt, nowMs)) return 'no-effect';
+  const { refusals, objections, shed } = attempt;
+  const isLate = endByMs - nowMs < minAskMs;
+  if (!isLate && nowMs < escalationMs(pod, endByMs)) return undefined;
+  if (refusals > 0) return 'budget';
+  if (objections > 0 || shed >= minShed) return 'refused';
+  return isLate ? 'late' : undefined;
 }
 
 /** The last moment at which the pod still gets its whole grace period, in whole seconds as Kubernetes counts it. */
@@ -159,7 +204,8 @@ function whenDue(
  */
 function urgency({ pod, ...step }: Step, { attempts, occupancies }: DrainState): number {
   if (step.kind === 'delete') return step.why === 'finished' ? 4 : 0;
-  if ((attempts.get(pod.uid)?.refusals ?? 0) > 0) return 3;
+  const { refusals, objections, failures, shed } = attempts.get(pod.uid) ?? untried;
+  if (refusals + objections + failures + shed > 0) return 3;
   return occupancies.get(pod.uid) === 'occupied' ? 2 : 1;
 }
 

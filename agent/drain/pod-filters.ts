@@ -5,7 +5,12 @@ export const gameServerLabel = 'spotable.dev/game-server';
 export const drainLabel = 'spotable.dev/drain';
 
 /** Why a drain leaves a pod alone. */
-export type Spared = 'mirror' | 'daemonset' | 'agent' | 'opted-out';
+export type Spared = 'mirror' | 'daemonset' | 'agent' | 'opted-out' | 'not-selected';
+
+/** Which pods a drain is for, by namespace and labels. */
+export type DrainSelection = (pod: PodView) => boolean;
+
+export const everyPod: DrainSelection = () => true;
 
 type PodFilter = (pod: PodView) => Spared | undefined;
 
@@ -13,12 +18,13 @@ type PodFilter = (pod: PodView) => Spared | undefined;
  * The pods that a drain leaves alone. A DaemonSet's pod would be put back at once on the same node; what owns it is read from
  * the pod itself, because one request a DaemonSet is what makes other drains slow.
  */
-export function podFilters(agentUid: string | undefined): readonly PodFilter[] {
+export function podFilters(agentUid: string | undefined, selection: DrainSelection = everyPod): readonly PodFilter[] {
   return [
     ({ isMirror }) => (isMirror ? 'mirror' : undefined),
     ({ uid }) => (uid === agentUid ? 'agent' : undefined),
     ({ controllerKind }) => (controllerKind === 'DaemonSet' ? 'daemonset' : undefined),
     ({ labels }) => (labels[drainLabel] === 'ignore' ? 'opted-out' : undefined),
+    (pod) => (selection(pod) ? undefined : 'not-selected'),
   ];
 }
 
@@ -34,7 +40,14 @@ export function isGameServer({ labels }: PodView): boolean {
   return labels[gameServerLabel] === 'true';
 }
 
-/** Pods of the last tier wait until no other is left, or only their own grace. */
-export function isLastTier({ labels }: PodView): boolean {
-  return labels[drainLabel] === 'last';
+/** Priorities of `system-cluster-critical` (2000000000) and `system-node-critical`. */
+const minCriticalPriority = 2_000_000_000;
+
+/**
+ * Pods of a later tier wait until none of an earlier one is left, or only their own grace: critical pods, such as the cluster's DNS, because
+ * the others need them to end well; then those that carry the others' traffic.
+ */
+export function tierOf({ labels, priority }: PodView): number {
+  if (labels[drainLabel] === 'last') return 2;
+  return priority >= minCriticalPriority ? 1 : 0;
 }

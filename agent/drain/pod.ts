@@ -12,6 +12,10 @@ export interface PodView {
   readonly isMirror: boolean;
   /** Succeeded or Failed: nothing of it runs any more. */
   readonly isFinished: boolean;
+  /** Every container has ended and the pod is being deleted: nothing of it runs any more, though it is still listed. */
+  readonly hasEnded: boolean;
+  /** The value of its priority class. */
+  readonly priority: number;
   readonly gracePeriodSeconds: number;
   /** When it should be gone, epoch milliseconds; undefined while nobody has asked it to go. */
   readonly goneByMs: number | undefined;
@@ -24,6 +28,9 @@ const defaultGracePeriodSeconds = 30;
 export function readPod(object: V1Pod): PodView | undefined {
   const { namespace, name, uid, labels, annotations, ownerReferences, deletionTimestamp } = object.metadata ?? {};
   if (namespace === undefined || name === undefined || uid === undefined) return undefined;
+  const isFinished = object.status?.phase === 'Succeeded' || object.status?.phase === 'Failed';
+  const containers = object.status?.containerStatuses ?? [];
+  const isStopped = containers.length > 0 && containers.every(({ state }) => state?.terminated !== undefined);
   return {
     namespace,
     name,
@@ -31,7 +38,9 @@ export function readPod(object: V1Pod): PodView | undefined {
     labels: labels ?? {},
     controllerKind: ownerReferences?.find(({ controller }) => controller === true)?.kind,
     isMirror: annotations?.['kubernetes.io/config.mirror'] !== undefined,
-    isFinished: object.status?.phase === 'Succeeded' || object.status?.phase === 'Failed',
+    isFinished,
+    hasEnded: deletionTimestamp !== undefined && (isFinished || isStopped),
+    priority: object.spec?.priority ?? 0,
     gracePeriodSeconds: object.spec?.terminationGracePeriodSeconds ?? defaultGracePeriodSeconds,
     // deletionTimestamp is the time of the request plus the grace: the moment the pod should be gone.
     goneByMs: deletionTimestamp === undefined ? undefined : Date.parse(String(deletionTimestamp)),

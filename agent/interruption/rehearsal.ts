@@ -15,13 +15,15 @@ export interface Rehearsed {
 
 /**
  * Adds the rehearsal that somebody asked for with an annotation on the node (`spotable.dev/rehearse=90s`) to what was seen. It is announced
- * until its deadline or until the annotation goes, and only while nothing real is pending.
+ * until its deadline or until the annotation goes, and only while nothing real is pending. `spent`: the request that was rehearsed already, and
+ * still stands on the node: a dry run takes nothing off it, and an API server may be slow to.
  */
 export function withRehearsal(
   observation: Observation,
   node: NodeView | undefined,
   tracked: Tracked,
   nowMs: number,
+  spent?: string,
 ): Rehearsed {
   const current = tracked.state === 'quiet' ? undefined : tracked.interruption;
   if (current?.kind === 'rehearsal') {
@@ -31,7 +33,8 @@ export function withRehearsal(
     const notices = isAsked ? [{ id, kind, action, deadlineMs }] : [];
     return { observation: see(observation, notices), refusal: undefined };
   }
-  if (node?.rehearse === undefined) return { observation: see(observation, []), refusal: undefined };
+  if (node?.rehearse === undefined || node.rehearse === spent)
+    return { observation: see(observation, []), refusal: undefined };
   const refusal = current === undefined ? refusalOf(node.rehearse) : `${current.id} is pending`;
   if (refusal !== undefined) return { observation: see(observation, []), refusal };
   const deadlineMs = nowMs + (parseDuration(node.rehearse) ?? 0);

@@ -1,9 +1,19 @@
 import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
+import { KubeError } from '../../shared/kubernetes/kube-answer.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { PlannedInterruption } from '../interruption/policy.ts';
-import { dropRequestPatch, type MarkOptions, markPatch, type NodeView, unmarkPatch } from './node-mark.ts';
+import {
+  dropRequestPatch,
+  type MarkOptions,
+  markFor,
+  markPatch,
+  type NodeMark,
+  type NodeView,
+  unmarkPatch,
+  withoutAnnotation,
+} from './node-mark.ts';
 
 export interface NodeKeeperParts {
   readonly cluster: Pick<Cluster, 'node' | 'readNode' | 'patchNode'>;
@@ -38,6 +48,8 @@ export class NodeKeeper {
   readonly #parts: NodeKeeperParts;
   #request: Request | undefined;
   #wake = Promise.withResolvers<void>();
+  /** What stands on the node without an annotation that would say so. */
+  #unrecorded: UnrecordedMark | undefined;
 
   constructor(parts: NodeKeeperParts) {
     this.#parts = parts;
@@ -45,6 +57,11 @@ export class NodeKeeper {
 
   get isBusy(): boolean {
     return this.#request !== undefined;
+  }
+
+  /** The API server answers: there is no reason to wait any longer with the next attempt. */
+  tryNow(): void {
+    this.#wake.resolve();
   }
 
   /** Replaces what was desired before. Settles when the node looks so, or will not. */
@@ -83,13 +100,12 @@ export class NodeKeeper {
     const { cluster, clock, log, random = Math.random } = this.#parts;
     let node = cluster.node();
     for (let failures = 0; !signal.aborted && this.#request === request; ) {
+      this.#wake = Promise.withResolvers();
       try {
         node ??= await cluster.readNode(signal);
         if (node === undefined) return 'gone';
-        const patch = patchFor(node, request.desired);
-        if (patch === undefined) return 'done';
-        const outcome = await cluster.patchNode(patch, node.resourceVersion, signal);
-        if (outcome.kind !== 'conflict') return outcome.kind === 'gone' ? 'gone' : 'done';
+        const outcome = await this.#write(node, request.desired, signal);
+        if (outcome !== 'conflict') return outcome;
         // A conflict is news, not a failure: read and write again soon, at odds with whoever else is writing.
         await clock.sleep(maxConflictPauseMs * random(), signal);
       } catch (error) {
@@ -106,14 +122,44 @@ export class NodeKeeper {
     }
     return undefined;
   }
+
+  async #write(node: NodeView, desired: DesiredNodeState, signal: AbortSignal): Promise<NodeStateOutcome | 'conflict'> {
+    const { cluster, log } = this.#parts;
+    const known = this.#unrecorded?.uid === node.uid ? this.#unrecorded.mark : undefined;
+    const patch = patchFor(node, desired, known);
+    if (patch === undefined) return 'done';
+    try {
+      const { kind } = await cluster.patchNode(patch, node.resourceVersion, signal);
+      if (kind !== 'patched') return kind;
+      this.#unrecorded = undefined;
+      return 'done';
+    } catch (error) {
+      // Annotations of all together may be too long: what counts is that no pod comes.
+      if (desired.kind !== 'marked' || !(error instanceof KubeError) || error.status !== 422) throw error;
+      const { kind } = await cluster.patchNode(withoutAnnotation(patch), node.resourceVersion, signal);
+      if (kind !== 'patched') return kind;
+      this.#unrecorded = { uid: node.uid, mark: markFor(node, desired.interruption, desired.options, known) };
+      log.error(
+        { node: node.name, err: errorText(error) },
+        'Node marked without annotation: an agent after this one does not know of it',
+      );
+      return 'done';
+    }
+  }
 }
 
-function patchFor(node: NodeView, desired: DesiredNodeState): object | undefined {
+/** A mark that could not be written down. */
+interface UnrecordedMark {
+  readonly uid: string;
+  readonly mark: NodeMark;
+}
+
+function patchFor(node: NodeView, desired: DesiredNodeState, known: NodeMark | undefined): object | undefined {
   switch (desired.kind) {
     case 'marked':
-      return markPatch(node, desired.interruption, desired.options);
+      return markPatch(node, desired.interruption, desired.options, known);
     case 'unmarked':
-      return unmarkPatch(node);
+      return unmarkPatch(node, known);
     case 'no-request':
       return dropRequestPatch(node);
   }

@@ -27,13 +27,19 @@ export interface NodeView {
   /** How long somebody asks an interruption to be rehearsed. */
   readonly rehearse: string | undefined;
   readonly hasLoadBalancerLabel: boolean;
+  /** Names of the volumes that are attached to it. */
+  readonly volumesAttached: readonly string[];
   /** `aws:///ZONE/INSTANCE-ID`, from the cloud provider. */
   readonly providerId: string | undefined;
 }
 
 /** What we did to the node, kept on the node itself so that it outlives the agent. */
-export interface NodeMark {
+export interface NodeMark extends MarkOwnership {
   readonly interruption: PlannedInterruption;
+}
+
+/** What of the node's present state is ours. */
+export interface MarkOwnership {
   /** Whether the cordon is ours. Somebody else's is not ours to lift. */
   readonly isCordonOurs: boolean;
   readonly isLoadBalancerLabelOurs: boolean;
@@ -59,6 +65,7 @@ export function readNode(object: V1Node): NodeView | undefined {
     annotation: annotations?.[interruptionAnnotation],
     rehearse: annotations?.[rehearseAnnotation],
     hasLoadBalancerLabel: labels?.[loadBalancerLabel] !== undefined,
+    volumesAttached: object.status?.volumesAttached?.map(({ name: volume }) => volume) ?? [],
     providerId: object.spec?.providerID,
   };
 }
@@ -71,17 +78,10 @@ export function readNode(object: V1Node): NodeView | undefined {
 export function markPatch(
   node: NodeView,
   interruption: PlannedInterruption,
-  { excludeFromLoadBalancers, isOutOfService }: MarkOptions,
+  options: MarkOptions,
+  known?: MarkOwnership,
 ): object | undefined {
-  const before = readMark(node);
-  const hasOutOfService = node.taints.some(({ key }) => key === outOfServiceTaint);
-  const mark: NodeMark = {
-    interruption,
-    isCordonOurs: before?.isCordonOurs ?? !node.isCordoned,
-    isLoadBalancerLabelOurs:
-      before?.isLoadBalancerLabelOurs === true || (excludeFromLoadBalancers && !node.hasLoadBalancerLabel),
-    isOutOfServiceOurs: before?.isOutOfServiceOurs === true || (isOutOfService && !hasOutOfService),
-  };
+  const mark = markFor(node, interruption, options, known);
   const annotation = writeMark(mark);
   const taints = [...foreignTaints(node, mark), ...ownTaints(mark)];
   const addsLabel = mark.isLoadBalancerLabelOurs && !node.hasLoadBalancerLabel;
@@ -96,20 +96,59 @@ export function markPatch(
   };
 }
 
+/** The mark that {@link markPatch} writes. `known`: what is ours where no annotation says so. */
+export function markFor(
+  node: NodeView,
+  interruption: PlannedInterruption,
+  { excludeFromLoadBalancers, isOutOfService }: MarkOptions,
+  known?: MarkOwnership,
+): NodeMark {
+  const before = readOwnership(node) ?? known;
+  const hasOutOfService = node.taints.some(({ key }) => key === outOfServiceTaint);
+  return {
+    interruption,
+    isCordonOurs: before?.isCordonOurs ?? !node.isCordoned,
+    isLoadBalancerLabelOurs:
+      before?.isLoadBalancerLabelOurs === true || (excludeFromLoadBalancers && !node.hasLoadBalancerLabel),
+    isOutOfServiceOurs: before?.isOutOfServiceOurs === true || (isOutOfService && !hasOutOfService),
+  };
+}
+
+/** The same patch for a node whose annotations take no more. */
+export function withoutAnnotation(patch: object): object {
+  const { metadata, ...rest } = patch as { metadata?: { labels?: object } };
+  return { ...rest, ...(metadata?.labels !== undefined && { metadata: { labels: metadata.labels } }) };
+}
+
 /** The patch that takes back what {@link markPatch} did, and nothing else; undefined where nothing of ours is left. */
-export function unmarkPatch(node: NodeView): object | undefined {
-  const mark = readMark(node);
-  const taints = foreignTaints(node, mark);
-  if (node.annotation === undefined && taints.length === node.taints.length) return undefined;
-  const isRehearsal = mark?.interruption.kind === 'rehearsal';
+export function unmarkPatch(node: NodeView, known?: NodeMark): object | undefined {
+  const ours = readOwnership(node) ?? known;
+  const taints = foreignTaints(node, ours);
+  const isOnlyCordoned = known?.isCordonOurs === true && node.isCordoned;
+  if (node.annotation === undefined && taints.length === node.taints.length && !isOnlyCordoned) return undefined;
+  const isRehearsal = (readMark(node) ?? known)?.interruption.kind === 'rehearsal';
   return {
     metadata: {
       // The request goes with the rehearsal: left behind, it would start another one.
       annotations: { [interruptionAnnotation]: null, ...(isRehearsal && { [rehearseAnnotation]: null }) },
-      ...(mark?.isLoadBalancerLabelOurs === true && { labels: { [loadBalancerLabel]: null } }),
+      ...(ours?.isLoadBalancerLabelOurs === true && { labels: { [loadBalancerLabel]: null } }),
     },
-    spec: { taints, ...(mark?.isCordonOurs === true && { unschedulable: null }) },
+    spec: { taints, ...(ours?.isCordonOurs === true && { unschedulable: null }) },
   };
+}
+
+/** Whether cordon and taint stand. */
+export function hasMark(node: NodeView, { kind }: Interruption): boolean {
+  return node.isCordoned && node.taints.some(({ key, value }) => key === interruptionTaint && value === kind);
+}
+
+/** Whether the node bears something of an agent's that this one cannot read: its annotation, or a taint without one. */
+export function hasUnreadableMark(node: NodeView): boolean {
+  return readMark(node) === undefined && (node.annotation !== undefined || hasOwnTaint(node));
+}
+
+function hasOwnTaint({ taints }: NodeView): boolean {
+  return taints.some(({ key }) => key === interruptionTaint);
 }
 
 /** The patch that turns a request for a rehearsal down; undefined where there is none. */
@@ -123,7 +162,7 @@ function ownTaints({ interruption, isOutOfServiceOurs }: NodeMark): V1Taint[] {
   return own;
 }
 
-function foreignTaints({ taints }: NodeView, mark: NodeMark | undefined): V1Taint[] {
+function foreignTaints({ taints }: NodeView, mark: MarkOwnership | undefined): V1Taint[] {
   return taints.filter(
     ({ key }) => key !== interruptionTaint && !(key === outOfServiceTaint && mark?.isOutOfServiceOurs === true),
   );
@@ -135,24 +174,35 @@ function haveSameTaints(a: readonly V1Taint[], b: readonly V1Taint[]): boolean {
   return a.length === b.length && b.every((taint) => texts.has(text(taint)));
 }
 
-/** What the annotation says; undefined where there is none, or none that an agent wrote. */
-export function readMark({ annotation }: NodeView): NodeMark | undefined {
-  if (annotation === undefined) return undefined;
-  let fields: Readonly<Record<string, unknown>>;
-  try {
-    fields = Object(JSON.parse(annotation)) as Readonly<Record<string, unknown>>;
-  } catch {
-    return undefined;
-  }
+/** What the annotation says; undefined where there is none, or none that this agent can read. */
+export function readMark(node: NodeView): NodeMark | undefined {
+  const fields = readFields(node);
+  const ownership = readOwnership(node);
+  if (fields === undefined || ownership === undefined) return undefined;
   const interruption = readInterruption(fields);
   const response = responseKinds.find((known) => known === fields['response']);
   if (interruption === undefined || response === undefined) return undefined;
+  return { interruption: { ...interruption, response }, ...ownership };
+}
+
+/** An agent of another version may name kinds that this one does not know: whose the cordon is can be read all the same. */
+function readOwnership(node: NodeView): MarkOwnership | undefined {
+  const fields = readFields(node);
+  if (typeof fields?.['cordon_is_ours'] !== 'boolean') return undefined;
   return {
-    interruption: { ...interruption, response },
-    isCordonOurs: fields['cordon_is_ours'] === true,
+    isCordonOurs: fields['cordon_is_ours'],
     isLoadBalancerLabelOurs: fields['load_balancer_label_is_ours'] === true,
     isOutOfServiceOurs: fields['out_of_service_is_ours'] === true,
   };
+}
+
+function readFields({ annotation }: NodeView): Readonly<Record<string, unknown>> | undefined {
+  if (annotation === undefined) return undefined;
+  try {
+    return Object(JSON.parse(annotation)) as Readonly<Record<string, unknown>>;
+  } catch {
+    return undefined;
+  }
 }
 
 function readInterruption(fields: Readonly<Record<string, unknown>>): Interruption | undefined {

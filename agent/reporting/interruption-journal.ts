@@ -11,6 +11,7 @@ import {
   type InterruptionRecord,
   type InterruptionReport,
   interruptionReport,
+  isRunning,
   type PodRecord,
 } from './interruption-report.ts';
 import type { AgentMetrics } from './metrics.ts';
@@ -39,6 +40,7 @@ export class InterruptionJournal implements DrainListener {
   readonly #parts: JournalParts;
   readonly #pods = new Map<string, PodRecord>();
   #record: Omit<InterruptionRecord, 'pods'>;
+  readonly #endedGames = new Set<string>();
   #isClosed = false;
 
   constructor(parts: JournalParts, interruption: PlannedInterruption) {
@@ -51,6 +53,7 @@ export class InterruptionJournal implements DrainListener {
       firstToldMs: undefined,
       lastToldMs: undefined,
       cordonedMs: undefined,
+      volumesLeft: [],
     };
   }
 
@@ -94,7 +97,7 @@ export class InterruptionJournal implements DrainListener {
   }
 
   onSeen(pod: PodView): void {
-    if (this.#pods.size >= maxPods) return;
+    if (this.#pods.size >= maxPods && !this.#pods.has(pod.uid)) return;
     const record: PodRecord = {
       pod: podName(pod),
       isGameServer: isGameServer(pod),
@@ -102,10 +105,13 @@ export class InterruptionJournal implements DrainListener {
       graceSeconds: undefined,
       refusals: 0,
       askedMs: undefined,
+      endedMs: undefined,
       goneMs: undefined,
       exitCode: undefined,
     };
-    if (!this.#pods.has(pod.uid)) this.#pods.set(pod.uid, record);
+    const before = this.#pods.get(pod.uid);
+    // A view that had fallen behind may have shown it gone too early.
+    this.#pods.set(pod.uid, before === undefined ? record : { ...before, goneMs: undefined });
   }
 
   onAsked(pod: PodView, how: PodEnd, graceSeconds: number): void {
@@ -120,11 +126,15 @@ export class InterruptionJournal implements DrainListener {
     events.onPod(pod, how === 'evicted' ? 'Normal' : 'Warning', 'InterruptionDrain', message);
   }
 
-  onRefused(pod: PodView, reason: string): void {
+  onRefused(pod: PodView, by: 'budget' | 'other', reason: string): void {
     const before = this.#pods.get(pod.uid);
     this.#note(pod, { refusals: (before?.refusals ?? 0) + 1 });
-    this.#parts.metrics.refused();
+    this.#parts.metrics.refused(by);
     if (before?.refusals === 0) this.#parts.events.onPod(pod, 'Warning', 'EvictionRefused', reason);
+  }
+
+  onEnded(pod: PodView): void {
+    if (this.#pods.get(pod.uid)?.endedMs === undefined) this.#note(pod, { endedMs: this.#parts.clock.now() });
   }
 
   onGone(pod: PodView): void {
@@ -140,14 +150,35 @@ export class InterruptionJournal implements DrainListener {
     const pods = [...this.#pods.values()];
     return {
       pods: Object.fromEntries(pods.map(({ pod, how }) => [pod, how])),
-      left: pods.filter(({ goneMs }) => goneMs === undefined).map(({ pod }) => pod),
+      left: pods.filter(isRunning).map(({ pod }) => pod),
     };
+  }
+
+  hasEnded(podUid: string): boolean {
+    return this.#pods.get(podUid)?.endedMs !== undefined;
+  }
+
+  /** Whether the wrapper of this pod has said that its game ended. */
+  hasGameEnded(podUid: string): boolean {
+    return this.#endedGames.has(podUid);
   }
 
   /** The wrapper of this pod said how its game ended. */
   gameEnded(podUid: string, exitCode: number | undefined): void {
+    if (this.#endedGames.size < maxPods) this.#endedGames.add(podUid);
     const record = this.#pods.get(podUid);
     if (record !== undefined) this.#pods.set(podUid, { ...record, exitCode });
+  }
+
+  volumesLeft(volumes: readonly string[]): void {
+    this.#record = { ...this.#record, volumesLeft: volumes };
+  }
+
+  /** It was called off. Where it had ended before, only an event says that the node is given back. */
+  cancelled(): void {
+    const { interruption } = this.#record;
+    if (!this.#isClosed) this.close('cancelled');
+    else this.#parts.events.onNode('Normal', reasonFor.cancelled, `Over: ${describe(interruption)}`);
   }
 
   /** Says how it ended: once, in the log, the metrics, the events and outside. */
@@ -159,7 +190,8 @@ export class InterruptionJournal implements DrainListener {
     const report = this.#report(outcome);
     log.info({ report }, 'Interruption report');
     metrics.ended(interruption, report);
-    events.onNode(outcome === 'incomplete' ? 'Warning' : 'Normal', reasonFor[outcome], summary(report));
+    const isBad = outcome === 'incomplete' || outcome === 'unknown';
+    events.onNode(isBad ? 'Warning' : 'Normal', reasonFor[outcome], summary(report));
     tell(report, interruption.deadlineMs);
   }
 
@@ -178,6 +210,7 @@ const reasonFor: Readonly<Record<InterruptionOutcome, string>> = {
   'under-way': 'InterruptionNoticed',
   drained: 'NodeDrained',
   incomplete: 'DrainIncomplete',
+  unknown: 'DrainUnknown',
   cancelled: 'InterruptionCancelled',
 };
 
@@ -194,9 +227,14 @@ function wordsFor(how: PodEnd): string {
 /** A Kubernetes event's message holds at most 1024 characters. */
 const maxNamed = 10;
 
-function summary({ outcome, pods, pods_left, seconds_left }: InterruptionReport): string {
-  const named = pods_left.slice(0, maxNamed).join(', ');
-  const left = pods_left.length === 0 ? '' : `; left: ${named}${pods_left.length > maxNamed ? ', ...' : ''}`;
+function summary({ outcome, pods, pods_left: left, volumes_left: volumes, seconds_left }: InterruptionReport): string {
   const time = seconds_left === null ? '' : ` with ${seconds_left} s left`;
-  return `Interruption ${outcome}${time}: ${pods.length - pods_left.length} of ${pods.length} pods gone${left}`;
+  if (left === null) return `Interruption ${outcome}${time}: the pods of the node could not be listed`;
+  const ended = `${pods.length - left.length} of ${pods.length} pods ended`;
+  return `Interruption ${outcome}${time}: ${ended}${named('left', left)}${named('volumes attached', volumes)}`;
+}
+
+function named(what: string, names: readonly string[]): string {
+  if (names.length === 0) return '';
+  return `; ${what}: ${names.slice(0, maxNamed).join(', ')}${names.length > maxNamed ? ', ...' : ''}`;
 }

@@ -11,6 +11,8 @@ export interface PodRecord {
   readonly graceSeconds: number | undefined;
   readonly refusals: number;
   readonly askedMs: number | undefined;
+  /** Its containers, or its game, had ended. */
+  readonly endedMs: number | undefined;
   readonly goneMs: number | undefined;
   /** The game's exit status, where its wrapper said it. */
   readonly exitCode: number | undefined;
@@ -26,13 +28,15 @@ export interface InterruptionRecord {
   readonly lastToldMs: number | undefined;
   readonly cordonedMs: number | undefined;
   readonly pods: readonly PodRecord[];
+  /** Volumes that were still attached when the end had come; only where it is waited for them. */
+  readonly volumesLeft: readonly string[];
 }
 
 /**
- * `under-way`: it has only begun. `drained`: no pod was left. `incomplete`: pods were left when the time was up. `cancelled`: the notice was
- * withdrawn or ran out.
+ * `under-way`: it has only begun. `drained`: nothing of a pod that had to go ran any more. `incomplete`: some did when the time was up.
+ * `unknown`: no list of the node's pods could be had that says so. `cancelled`: the notice was withdrawn or ran out.
  */
-export type InterruptionOutcome = 'under-way' | 'drained' | 'incomplete' | 'cancelled';
+export type InterruptionOutcome = 'under-way' | 'drained' | 'incomplete' | 'unknown' | 'cancelled';
 
 /** One interruption, told from its end. Names are snake_case as in every document of ours; `_ms` counts from the notice. */
 export interface InterruptionReport {
@@ -52,7 +56,9 @@ export interface InterruptionReport {
   readonly last_pod_gone_ms: number | null;
   /** Between the end of the drain and the deadline; negative past it. */
   readonly seconds_left: number | null;
-  readonly pods_left: readonly string[];
+  /** Pods that still ran; null where that is not known. */
+  readonly pods_left: readonly string[] | null;
+  readonly volumes_left: readonly string[];
   readonly pods: readonly ReportedPod[];
 }
 
@@ -63,6 +69,7 @@ export interface ReportedPod {
   readonly grace_seconds: number | null;
   readonly refusals: number;
   readonly asked_ms: number | null;
+  readonly ended_ms: number | null;
   readonly gone_ms: number | null;
   readonly exit_code: number | null;
 }
@@ -92,13 +99,18 @@ export function interruptionReport(
     cordoned_ms: since(record.cordonedMs),
     last_pod_gone_ms: goneMs.length === 0 ? null : since(Math.max(...goneMs)),
     seconds_left: deadlineMs === undefined ? null : Math.round((deadlineMs - nowMs) / 100) / 10,
-    pods_left: pods.filter((pod) => pod.goneMs === undefined).map(({ pod }) => pod),
+    pods_left: outcome === 'unknown' ? null : pods.filter(isRunning).map(({ pod }) => pod),
+    volumes_left: record.volumesLeft,
     pods: pods.map((pod) => reportedPod(pod, since)),
   };
 }
 
+export function isRunning({ goneMs, endedMs }: PodRecord): boolean {
+  return goneMs === undefined && endedMs === undefined;
+}
+
 function reportedPod(record: PodRecord, since: (atMs: number | undefined) => number | null): ReportedPod {
-  const { pod, isGameServer, how, graceSeconds, refusals, askedMs, goneMs, exitCode } = record;
+  const { pod, isGameServer, how, graceSeconds, refusals, askedMs, endedMs, goneMs, exitCode } = record;
   return {
     pod,
     is_game_server: isGameServer,
@@ -106,6 +118,7 @@ function reportedPod(record: PodRecord, since: (atMs: number | undefined) => num
     grace_seconds: graceSeconds ?? null,
     refusals,
     asked_ms: since(askedMs),
+    ended_ms: since(endedMs),
     gone_ms: since(goneMs),
     exit_code: exitCode ?? null,
   };

@@ -23,19 +23,21 @@ export interface KubeEventsOptions {
 type EventType = 'Normal' | 'Warning';
 
 interface Waiting {
+  /** One about the node is written at once: it is a single call, and says why all the others come. */
+  readonly isAboutNode: boolean;
   readonly namespace: string;
   readonly body: object;
   attempts: number;
 }
 
-/** Two events a pod and some for the node; more are not kept. */
+/** Two events a pod; more are not kept. */
 const maxWaiting = 500;
 const maxAttempts = 4;
 const backoff: Backoff = { firstMs: 200, maxMs: 2000 };
 const lookAgainMs = 100;
 const maxMessageChars = 1024;
 
-/** Writes Kubernetes events, one at a time, when there is nothing better to do. An agent without the right to do so says it once. */
+/** Writes Kubernetes events, one at a time: those about pods when there is nothing better to do. An agent without the right to do so says it once. */
 export class KubeEvents implements EventSink {
   readonly #options: KubeEventsOptions;
   readonly #waiting: Waiting[] = [];
@@ -45,6 +47,11 @@ export class KubeEvents implements EventSink {
 
   constructor(options: KubeEventsOptions) {
     this.#options = options;
+  }
+
+  /** Whether events still wait to be written. */
+  get isBusy(): boolean {
+    return this.#waiting.length > 0;
   }
 
   onNode(type: EventType, reason: string, message: string): void {
@@ -68,7 +75,7 @@ export class KubeEvents implements EventSink {
       if (next === undefined) {
         await this.#wake.promise;
         this.#wake = Promise.withResolvers();
-      } else if (mustWait()) await clock.sleep(lookAgainMs, signal).catch(() => {});
+      } else if (!next.isAboutNode && mustWait()) await clock.sleep(lookAgainMs, signal).catch(() => {});
       else await this.#send(next, signal);
     }
   }
@@ -84,11 +91,11 @@ export class KubeEvents implements EventSink {
       if (status === 403) this.#forbid(describeRefusal('write events', status, body));
       else if (status >= 300 && status !== 404) this.#lose(describeRefusal('write event', status, body));
       else if (status < 300) this.#causes.clear();
-      this.#waiting.shift();
+      this.#remove(event);
     } catch (error) {
       if (signal.aborted) return;
       if (event.attempts >= maxAttempts) {
-        this.#waiting.shift();
+        this.#remove(event);
         this.#lose(errorText(error));
       }
       await clock.sleep(backoffMs(backoff, event.attempts, random), signal).catch(() => {});
@@ -100,21 +107,27 @@ export class KubeEvents implements EventSink {
     if (this.#causes.isNew(err)) this.#options.log.warn({ err }, 'Kubernetes event lost');
   }
 
+  #remove(event: Waiting): void {
+    const index = this.#waiting.indexOf(event);
+    if (index >= 0) this.#waiting.splice(index, 1);
+  }
+
   #forbid(reason: string): void {
     if (!this.#isForbidden) this.#options.log.warn({ err: reason }, 'Kubernetes events are not written');
     this.#isForbidden = true;
-    this.#waiting.length = 1;
+    this.#waiting.length = 0;
   }
 
   #add(
     namespace: string,
-    involvedObject: object,
+    involvedObject: { readonly kind: string },
     name: string,
     type: EventType,
     reason: string,
     message: string,
   ): void {
-    if (this.#isForbidden || this.#waiting.length >= maxWaiting) return;
+    const isAboutNode = involvedObject.kind === 'Node';
+    if (this.#isForbidden || (this.#waiting.length >= maxWaiting && !isAboutNode)) return;
     const { clock, nodeName } = this.#options;
     // The API server takes whole seconds in these two.
     const now = `${instant(clock.now()).slice(0, 19)}Z`;
@@ -131,7 +144,9 @@ export class KubeEvents implements EventSink {
       lastTimestamp: now,
       count: 1,
     };
-    this.#waiting.push({ namespace, body, attempts: 0 });
+    const firstOfPods = this.#waiting.findIndex((waiting) => !waiting.isAboutNode);
+    const index = isAboutNode && firstOfPods >= 0 ? firstOfPods : this.#waiting.length;
+    this.#waiting.splice(index, 0, { isAboutNode, namespace, body, attempts: 0 });
     this.#wake.resolve();
   }
 }

@@ -41,7 +41,7 @@ export class AgentMetrics {
   readonly #left: Histogram<'kind'>;
   readonly #alive: Gauge<'kind'>;
   readonly #asked: Counter<'how'>;
-  readonly #refused: Counter;
+  readonly #refused: Counter<'by'>;
   readonly #readings: Counter<'source' | 'outcome'>;
   readonly #garbage: Counter<'source'>;
   readonly #calls: Histogram<'method' | 'status'>;
@@ -79,7 +79,7 @@ export class AgentMetrics {
       registers,
     });
     this.#asked = count('pods_asked_to_go', 'Evictions and deletions that were accepted', ['how']);
-    this.#refused = count('evictions_refused', 'Evictions that a budget refused', []);
+    this.#refused = count('evictions_refused', 'Evictions that a budget, or a webhook or policy, refused', ['by']);
     this.#readings = count('notice_readings', 'Readings of the sources of notices', ['source', 'outcome']);
     this.#garbage = count('garbage', 'Input that made no sense, by where it came from', ['source']);
     this.#calls = seconds('kubernetes_request', 'Calls to the Kubernetes API', ['method', 'status'], callBuckets);
@@ -132,7 +132,9 @@ export class AgentMetrics {
     { outcome, last_pod_gone_ms, seconds_left, pods_left }: InterruptionReport,
   ): void {
     this.#ended.inc({ kind, outcome });
-    if (outcome !== 'drained' && outcome !== 'incomplete') return;
+    // Not known is neither none nor what was left of the interruption before.
+    if (outcome === 'unknown') this.#alive.remove({ kind });
+    if (pods_left === null || (outcome !== 'drained' && outcome !== 'incomplete')) return;
     if (last_pod_gone_ms !== null && outcome === 'drained')
       this.#lastPodGone.observe({ kind }, last_pod_gone_ms / 1000);
     if (seconds_left !== null) this.#left.observe({ kind }, seconds_left);
@@ -143,8 +145,8 @@ export class AgentMetrics {
     this.#asked.inc({ how });
   }
 
-  refused(): void {
-    this.#refused.inc();
+  refused(by: 'budget' | 'other'): void {
+    this.#refused.inc({ by });
   }
 
   reading(source: string, outcome: string): void {

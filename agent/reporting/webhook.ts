@@ -31,6 +31,11 @@ export class Webhook {
     this.#options = options;
   }
 
+  /** Whether a report is under way. */
+  get isBusy(): boolean {
+    return this.#underWay > 0;
+  }
+
   /** Never rejects. */
   async send(report: InterruptionReport, deadlineMs: number | undefined, signal: AbortSignal): Promise<void> {
     const { url, format, clock, log, random = Math.random } = this.#options;
@@ -82,12 +87,18 @@ export function slackMessage(report: InterruptionReport): { readonly text: strin
   const lines = [
     `*${isRehearsal ? 'Rehearsal: ' : ''}${kind}${action === 'none' ? '' : ` (${action})`}* on node \`${node}\`: ${outcome}`,
     ...(deadline === null ? [] : [`Deadline ${deadline}`]),
-    ...(pods.length === 0 ? [] : [`${pods.length - left.length} of ${pods.length} pods gone`]),
-    ...(left.length === 0
-      ? []
-      : [`Left: ${left.slice(0, maxNamed).join(', ')}${left.length > maxNamed ? ', ...' : ''}`]),
+    ...podLines(pods.length, left),
   ];
   return { text: lines.join('\n').replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;') };
 }
 
 const maxNamed = 20;
+
+function podLines(pods: number, left: readonly string[] | null): readonly string[] {
+  if (left === null) return ['Pods left: not known'];
+  const names = `${left.slice(0, maxNamed).join(', ')}${left.length > maxNamed ? ', ...' : ''}`;
+  return [
+    ...(pods === 0 ? [] : [`${pods - left.length} of ${pods} pods ended`]),
+    ...(left.length === 0 ? [] : [`Left: ${names}`]),
+  ];
+}

@@ -107,7 +107,8 @@ export class FollowedList<Item> {
       this.#take(list);
       this.doubt();
     }
-    return itemsOf(list.entries);
+    // A watch that is ahead of the list knows of objects that the list does not.
+    return itemsOf(this.#entries);
   }
 
   async #list(signal: AbortSignal): Promise<{ readonly entries: Map<string, Entry<Item>>; readonly version: string }> {

@@ -83,7 +83,7 @@ export function refusal(act: string, answer: KubeAnswer): KubeError {
 }
 
 /** A webhook that fails is a 500, and concerns what that webhook looks at; other 5xx and everything that is no Status concern all calls. */
-function troubleOf(answer: KubeAnswer): Trouble {
+export function troubleOf(answer: KubeAnswer): Trouble {
   const status = statusOf(answer);
   if (status === undefined) return 'server';
   return answer.status < 500 || /admission webhook|calling webhook/.test(status.message ?? '') ? 'object' : 'server';

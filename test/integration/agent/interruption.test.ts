@@ -250,7 +250,7 @@ describe('the agent as a process', { concurrency: 2 }, () => {
   test('answers a notice whose deadline has passed with all it has left', async () => {
     await using scene = await ClusterScene.start();
     scene.addPod('a', { stopMs: 60_000 });
-    scene.announceSpot(-30_000);
+    scene.announceSpot(-3000);
     const agent = await scene.startAgent();
     assert.ok(Number((await agent.says('Interruption noticed'))['leftMs']) < 0);
     await agent.says('Node drained');

@@ -97,7 +97,8 @@ describe('mistakes of others that this agent does not make', { concurrency: 2 },
     scene.changeNode((node) => ({ ...node, spec: { unschedulable: true } }));
     const agent = await scene.startReadyAgent({ REBALANCE_TTL: '3s' });
     recommendRebalance(scene);
-    await agent.says('Node uncordoned');
+    await agent.says("Interruption mark removed: somebody else's cordon stays");
+    assert.deepEqual(agent.said('Node uncordoned'), []);
     assert.equal(scene.isCordoned, true);
     assert.deepEqual([scene.mark, scene.taints], [undefined, []]);
   });

@@ -68,6 +68,7 @@ export function node(changes: Partial<NodeView> = {}): NodeView {
     annotation: undefined,
     rehearse: undefined,
     hasLoadBalancerLabel: false,
+    volumesAttached: [],
     providerId: undefined,
     ...changes,
   };
@@ -83,6 +84,8 @@ export function pod(changes: Partial<PodView> = {}): PodView {
     controllerKind: 'ReplicaSet',
     isMirror: false,
     isFinished: false,
+    hasEnded: false,
+    priority: 0,
     gracePeriodSeconds: 30,
     goneByMs: undefined,
     ...changes,

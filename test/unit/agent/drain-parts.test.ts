@@ -4,6 +4,7 @@ import type { V1Pod } from '@kubernetes/client-node';
 import { CallLimit } from '../../../agent/drain/call-limit.ts';
 import { readPod } from '../../../agent/drain/pod.ts';
 import { podFilters, sparedBy } from '../../../agent/drain/pod-filters.ts';
+import { selectPods } from '../../../agent/drain/select-pods.ts';
 import { steadyClock } from '../../../shared/steady-clock.ts';
 import { noon, pod } from './agent-values.ts';
 
@@ -26,6 +27,17 @@ describe('a drain', () => {
     test(name, () => {
       assert.equal(sparedBy(podFilters('uid-me'), view), spared);
     });
+
+  test('leaves alone what its namespace or its labels do not select', () => {
+    const spared = (selection: ReturnType<typeof selectPods>, view = pod()) =>
+      sparedBy(podFilters(undefined, selection), view);
+    assert.equal(spared(selectPods(undefined, undefined)), undefined);
+    assert.equal(spared(selectPods('lobby,arena', undefined)), undefined);
+    assert.equal(spared(selectPods('lobby', undefined)), 'not-selected');
+    assert.equal(spared(selectPods('!arena,!lobby', undefined)), 'not-selected');
+    assert.equal(spared(selectPods('!lobby', 'app in (a,b),!keep')), 'not-selected');
+    assert.equal(spared(selectPods('!lobby', 'app in (a,b),!keep'), pod({ labels: { app: 'b' } })), undefined);
+  });
 
   test('takes no pod for its own while it does not know its own', () => {
     assert.equal(sparedBy(podFilters(undefined), pod()), undefined);
@@ -60,6 +72,20 @@ describe('reading a pod', () => {
     assert.deepEqual(readPod(object), pod({ isMirror: true, isFinished: true, controllerKind: undefined }));
   });
 
+  test('knows a pod whose containers have all ended from one that goes on', () => {
+    const view = (state: object, deletionTimestamp?: string) =>
+      readPod({
+        metadata: { ...metadata, ...(deletionTimestamp && { deletionTimestamp }) },
+        spec: { priority: 2_000_001_000 },
+        status: { phase: 'Running', containerStatuses: [{ state: { terminated: { exitCode: 0 } } }, { state }] },
+      } as unknown as V1Pod);
+    assert.equal(view({ terminated: { exitCode: 1 } }, '2026-04-24T12:00:30Z')?.hasEnded, true);
+    assert.equal(view({ running: {} }, '2026-04-24T12:00:30Z')?.hasEnded, false);
+    // Its kubelet starts it again.
+    assert.equal(view({ terminated: { exitCode: 1 } })?.hasEnded, false);
+    assert.equal(view({ running: {} })?.priority, 2_000_001_000);
+  });
+
   test('is undefined for what cannot be addressed', () => {
     assert.equal(readPod({ metadata: { name: 'x' } }), undefined);
     assert.equal(readPod({}), undefined);
@@ -80,20 +106,30 @@ describe('the limit on calls', () => {
 
   test('pauses for all pods when the server is too busy, and comes back with half as many', () => {
     const limit = new CallLimit();
-    limit.busy(noon, 1000);
+    limit.busy(noon, 1000, 'a');
+    limit.busy(noon, 1000, 'b');
     assert.equal(limit.free(noon + 999), 0);
     assert.equal(limit.free(noon + 1000), 8);
   });
 
+  test('lets one pod wait that alone is refused as too much, and no other', () => {
+    const limit = new CallLimit();
+    for (let shed = 0; shed < 20; shed++) assert.equal(limit.busy(noon + shed, 10_000, 'a'), 2000);
+    assert.equal(limit.free(noon + 20), 16);
+  });
+
   test('takes calls that were shed together for one sign of overload', () => {
     const limit = new CallLimit();
-    for (let shed = 0; shed < 16; shed++) limit.busy(noon + shed, 1000);
+    for (let shed = 0; shed < 16; shed++) limit.busy(noon + shed, 1000, `pod-${shed}`);
     assert.equal(limit.free(noon + 2000), 8);
   });
 
   test('never falls below two calls, and grows again with each that is served', () => {
     const limit = new CallLimit();
-    for (let at = noon; at < noon + 20_000; at += 2000) limit.busy(at, 1000);
+    for (let at = noon; at < noon + 20_000; at += 2000) {
+      limit.busy(at, 1000, 'a');
+      limit.busy(at, 1000, 'b');
+    }
     assert.equal(limit.free(noon + 30_000), 2);
     for (let served = 0; served < 200; served++) limit.served();
     assert.equal(limit.free(noon + 30_000), 16);
@@ -101,7 +137,8 @@ describe('the limit on calls', () => {
 
   test('does not sit out a Retry-After that would spend the notice', () => {
     const limit = new CallLimit();
-    limit.busy(noon, 60_000);
+    limit.busy(noon, 60_000, 'a');
+    limit.busy(noon, 60_000, 'b');
     assert.equal(limit.free(noon + 2000), 8);
   });
 
@@ -110,23 +147,23 @@ describe('the limit on calls', () => {
     let calls = 0;
     for (let at = noon; at < noon + 60_000; at += 10)
       for (let free = limit.free(at); free > 0; free--) {
-        calls++;
-        limit.failed(at);
+        limit.failed(at, `pod-${calls++ % 20}`);
       }
     assert.ok(calls > 60 && calls < 160, `${calls} calls in a minute`);
     limit.served();
     assert.equal(limit.free(noon + 60_000), 16);
   });
 
-  test('takes two calls without an answer for those of two pods', () => {
+  test('takes calls without an answer about two pods for the trouble of these two', () => {
     const limit = new CallLimit();
-    for (let failed = 0; failed < 2; failed++) limit.failed(noon);
+    for (let failed = 0; failed < 20; failed++) limit.failed(noon, `pod-${failed % 2}`);
     assert.equal(limit.free(noon), 16);
   });
 
   test('does not wait for a clock that was set back', () => {
     const limit = new CallLimit();
-    limit.busy(noon, 1000);
+    limit.busy(noon, 1000, 'a');
+    limit.busy(noon, 1000, 'b');
     assert.equal(limit.free(noon - 3_600_000), 8);
   });
 });

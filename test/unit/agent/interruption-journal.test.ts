@@ -43,8 +43,8 @@ describe('the journal of an interruption', () => {
     pass(20);
     journal.cordoned();
     journal.onAsked(pod({ name: 'a' }), 'evicted', 30);
-    journal.onRefused(pod({ name: 'b' }), 'budget b');
-    journal.onRefused(pod({ name: 'b' }), 'budget b');
+    journal.onRefused(pod({ name: 'b' }), 'budget', 'budget b');
+    journal.onRefused(pod({ name: 'b' }), 'budget', 'budget b');
     pass(60_000);
     journal.onAsked(pod({ name: 'b' }), 'deleted-budget', 55);
     journal.gameEnded('uid-b', 0);
@@ -69,6 +69,7 @@ describe('the journal of an interruption', () => {
       last_pod_gone_ms: 61_024,
       seconds_left: 59,
       pods_left: [],
+      volumes_left: [],
       pods: [
         {
           pod: 'arena/a',
@@ -77,6 +78,7 @@ describe('the journal of an interruption', () => {
           grace_seconds: 30,
           refusals: 0,
           asked_ms: 24,
+          ended_ms: null,
           gone_ms: 60_024,
           exit_code: null,
         },
@@ -87,6 +89,7 @@ describe('the journal of an interruption', () => {
           grace_seconds: 55,
           refusals: 2,
           asked_ms: 60_024,
+          ended_ms: null,
           gone_ms: 61_024,
           exit_code: 0,
         },
@@ -135,15 +138,15 @@ describe('the journal of an interruption', () => {
     const { journal, events } = scene(planned(rehearsal));
     journal.begun(false);
     journal.onSeen(pod());
-    journal.onRefused(pod(), 'budget');
-    journal.onRefused(pod(), 'budget');
+    journal.onRefused(pod(), 'budget', 'budget');
+    journal.onRefused(pod(), 'budget', 'budget');
     journal.onAsked(pod(), 'deleted-budget', 5);
     journal.close('drained');
     assert.deepEqual(events, [
       'node InterruptionNoticed: rehearsal of an interruption at 2026-04-24T12:01:30.000Z',
       'gs-1 Warning EvictionRefused',
       'gs-1 Warning InterruptionDrain',
-      'node NodeDrained: Interruption drained with 90 s left: 0 of 1 pods gone; left: arena/gs-1',
+      'node NodeDrained: Interruption drained with 90 s left: 0 of 1 pods ended; left: arena/gs-1',
     ]);
   });
 
@@ -179,7 +182,7 @@ test('a Slack message names what happened, and lets nobody write mark-up through
     text: [
       '*Rehearsal: rehearsal* on node `n-1`: incomplete',
       'Deadline 2026-04-24T12:01:30.000Z',
-      '0 of 1 pods gone',
+      '0 of 1 pods ended',
       'Left: arena/&lt;!channel&gt;&amp;',
     ].join('\n'),
   });

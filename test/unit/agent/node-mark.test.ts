@@ -4,9 +4,11 @@ import type { V1Node, V1Taint } from '@kubernetes/client-node';
 import fc from 'fast-check';
 import {
   dropRequestPatch,
+  hasUnreadableMark,
   interruptionAnnotation,
   interruptionTaint,
   loadBalancerLabel,
+  markFor,
   markPatch,
   type NodeView,
   outOfServiceTaint,
@@ -14,6 +16,7 @@ import {
   readNode,
   rehearseAnnotation,
   unmarkPatch,
+  withoutAnnotation,
 } from '../../../agent/node-state/node-mark.ts';
 import { node, noon, planned, rebalance, rehearsal, spot } from './agent-values.ts';
 
@@ -122,6 +125,27 @@ describe('unmarking a node', () => {
       taints: [{ key: interruptionTaint, value: 'x', effect: 'NoSchedule' }],
     });
     assert.deepEqual(applied(broken, unmarkPatch(broken)), node({ isCordoned: true }));
+  });
+
+  test('that an agent of another version marked is given back, though its kind is not known', () => {
+    const marked = applied(node(), markPatch(node(), planned(spot), plain));
+    const annotation = marked.annotation?.replaceAll('spot-termination', 'capacity-block');
+    const newer = { ...marked, annotation };
+    assert.equal(readMark(newer), undefined);
+    assert.equal(hasUnreadableMark(newer), true);
+    assert.equal(applied(newer, unmarkPatch(newer)).isCordoned, false);
+    assert.equal(hasUnreadableMark(node()), false);
+  });
+
+  test('whose mark could not be written down takes back what its agent remembers', () => {
+    const known = markFor(node(), planned(spot), plain);
+    const patch = markPatch(node(), planned(spot), plain);
+    assert.ok(patch !== undefined);
+    const bare = { ...withoutAnnotation(patch), metadata: { annotations: {} } };
+    const marked = applied(node(), bare);
+    assert.deepEqual([marked.annotation, marked.isCordoned, marked.taints.length], [undefined, true, 1]);
+    assert.deepEqual(applied(marked, unmarkPatch(marked, known)), node());
+    assert.equal(applied(marked, unmarkPatch(marked)).isCordoned, true);
   });
 
   test('gives back exactly the node that was there before, whatever it looked like', () => {

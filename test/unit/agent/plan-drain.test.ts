@@ -14,11 +14,11 @@ function plan(
   pods: readonly PodView[],
   nowMs = noon,
   attempts: Readonly<Record<string, Partial<PodAttempt>>> = {},
-  { mayDelete = true, occupied = [] as readonly string[] } = {},
+  { mayDelete = true, isAwaitingCordon = false, occupied = [] as readonly string[] } = {},
 ) {
   const known = Object.entries(attempts).map(([name, attempt]) => [`uid-${name}`, { ...untried, ...attempt }] as const);
   const occupancies = new Map(occupied.map((name) => [`uid-${name}`, 'occupied'] as const));
-  return planDrain({ pods, attempts: new Map(known), occupancies, endByMs, nowMs, mayDelete });
+  return planDrain({ pods, attempts: new Map(known), occupancies, endByMs, nowMs, mayDelete, isAwaitingCordon });
 }
 
 function words({ steps }: { readonly steps: readonly Step[] }): string[] {
@@ -96,12 +96,68 @@ describe('a drain plan', () => {
     {
       name: 'has no time to ask in the last two seconds',
       plan: plan([pod()], endByMs - 1500),
-      steps: ['delete gs-1 1 budget'],
+      steps: ['delete gs-1 1 late'],
     },
     {
-      name: 'deletes with the shortest grace when the deadline has passed',
-      plan: plan([pod({ labels: gameServer })], endByMs + 60_000),
-      steps: ['delete gs-1 1 budget'],
+      name: 'deletes with the shortest grace when the deadline has just passed',
+      plan: plan([pod({ labels: gameServer })], endByMs + 20_000),
+      steps: ['delete gs-1 1 late'],
+    },
+    {
+      name: 'gives a pod its own grace when the deadline is long past, because the instance lives all the same',
+      plan: plan([pod({ labels: gameServer }), pod({ name: 'b' })], endByMs + 600_000, { b: { refusals: 3 } }),
+      steps: ['evict gs-1 30', 'evict b 30'],
+    },
+    {
+      name: 'names a budget only where one has refused',
+      plan: plan([pod({ name: 'a' }), pod({ name: 'b' }), pod({ name: 'c' })], endByMs - 1500, {
+        a: { refusals: 1 },
+        b: { objections: 1 },
+        c: { failures: 9 },
+      }),
+      steps: ['delete a 1 budget', 'delete b 1 refused', 'delete c 1 late'],
+    },
+    {
+      name: 'asks a pod politely whose calls brought no answer, though only its grace is left',
+      plan: plan([pod()], endByMs - 20_000, { 'gs-1': { failures: 7 } }),
+      steps: ['evict gs-1 20'],
+    },
+    {
+      name: 'deletes a pod that somebody else than a budget refuses when only its grace is left, and not before',
+      plan: plan([pod({ name: 'a' }), pod({ name: 'b', gracePeriodSeconds: 5 })], endByMs - 30_000, {
+        a: { objections: 2, evictAfterMs: endByMs - 20_000 },
+        b: { objections: 2, evictAfterMs: endByMs - 20_000 },
+      }),
+      steps: ['delete a 30 refused'],
+    },
+    {
+      name: 'takes a pod for refused that alone is always called too much',
+      plan: plan([pod()], endByMs - 30_000, { 'gs-1': { shed: 3 } }),
+      steps: ['delete gs-1 30 refused'],
+    },
+    {
+      name: 'deletes a pod whose eviction was accepted without effect',
+      plan: plan([pod()], noon + 3000, { 'gs-1': { accepted: 1, untouchedUntilMs: noon + 3000 } }),
+      steps: ['delete gs-1 30 no-effect'],
+    },
+    {
+      name: 'evicts nobody before the cordon stands',
+      plan: plan([pod(), pod({ name: 'done', isFinished: true })], noon, {}, { isAwaitingCordon: true }),
+      steps: ['delete done 1 finished'],
+    },
+    {
+      name: 'keeps critical pods until the others have gone, and what carries traffic after them',
+      plan: plan([
+        pod({ name: 'dns', priority: 2_000_000_000 }),
+        pod({ name: 'game' }),
+        pod({ name: 'p', labels: last }),
+      ]),
+      steps: ['evict game 30'],
+    },
+    {
+      name: 'lets critical pods go before what carries traffic',
+      plan: plan([pod({ name: 'dns', priority: 2_000_000_000 }), pod({ name: 'proxy', labels: last })]),
+      steps: ['evict dns 30'],
     },
     {
       name: 'does not touch a pod again that was just asked, however late it is',
@@ -338,6 +394,8 @@ describe('in any cluster', () => {
       fc.property(scenario, ({ models, noticeMs }) => {
         const { traces, modelEndByMs } = simulate(models, noticeMs);
         for (const { model, goneMs } of traces) {
+          // Long past the deadline the instance is not taken then, and nobody has to go by it.
+          if (noon + model.bornMs > modelEndByMs + 30_000) continue;
           // A pod that appears in the last moments gets the shortest grace there is; half a second is the plan's own granularity.
           const latestMs = Math.max(modelEndByMs, noon + model.bornMs + 1000, noon + 1000) + 2000;
           assert.ok(
