@@ -1,4 +1,4 @@
-import type { InterruptionKind } from '../shared/interruption/interruption.ts';
+import { type InterruptionKind, interruptionKinds } from '../shared/interruption/interruption.ts';
 import type { Policy } from './interruption/policy.ts';
 import { withRehearsal } from './interruption/rehearsal.ts';
 import {
@@ -37,8 +37,8 @@ export class Agent {
   #announced: ReadonlySet<InterruptionKind> = new Set();
   /** The request for a rehearsal that has been answered, as long as it stands on the node. */
   #spentRequest: string | undefined;
-  /** Looks in a row with a mark on the node that cannot be read, and with nothing announced. */
-  #unreadableLooks = 0;
+  /** How often each kind was looked for, and not found, while the node bears a mark that cannot be read. */
+  readonly #absences = new Map<InterruptionKind, number>();
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
@@ -118,14 +118,14 @@ export class Agent {
    * An agent of another version, or somebody's hand, may have left a mark that this one cannot read. It would stay for ever: it is taken off when
    * nothing is announced that would set a new one.
    */
-  #mendMark({ blindTo }: Observation): void {
+  #mendMark({ seen }: Observation): void {
     const { cluster, keeper, log, journal } = this.#parts;
     const node = cluster.node();
     const isUnreadable = this.#tracked.state === 'quiet' && node !== undefined && hasUnreadableMark(node);
-    if (!isUnreadable) this.#unreadableLooks = 0;
-    // What cannot be seen may be announced all the same.
-    if (!isUnreadable || blindTo.size > 0) return;
-    if (++this.#unreadableLooks !== absencesUntilCancelled) return;
+    if (!isUnreadable) this.#absences.clear();
+    const wasAbsent = this.#isAllAbsent();
+    if (isUnreadable) for (const kind of seen) this.#absences.set(kind, (this.#absences.get(kind) ?? 0) + 1);
+    if (!isUnreadable || wasAbsent || !this.#isAllAbsent()) return;
     log.warn({ annotation: node.annotation?.slice(0, 1000) ?? null }, 'Mark on the node cannot be read: taking it off');
     journal.events.onNode(
       'Warning',
@@ -140,6 +140,10 @@ export class Agent {
         isCordoned ? 'Mark taken off: whose the cordon is is not known, and it stays' : 'Node uncordoned',
       );
     });
+  }
+
+  #isAllAbsent(): boolean {
+    return interruptionKinds.every((kind) => (this.#absences.get(kind) ?? 0) >= absencesUntilCancelled);
   }
 
   /** Says once why a rehearsal is turned down, and takes the request off the node. */

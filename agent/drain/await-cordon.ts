@@ -1,5 +1,5 @@
 /** While the API server is away the cordon alone looks for it; so long after its last silence evictions do too. */
-const maxHoldMs = 3000;
+export const maxHoldMs = 3000;
 
 export interface CordonProgress {
   /** Whether the node takes no new pods, whoever has cordoned it. */

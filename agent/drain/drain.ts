@@ -4,7 +4,7 @@ import { KubeError } from '../../shared/kubernetes/kube-answer.ts';
 import type { Occupancy } from '../../shared/link/link-message.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import type { Cluster, EvictOutcome } from '../cluster/cluster.ts';
-import { type CordonProgress, mustAwaitCordon } from './await-cordon.ts';
+import { type CordonProgress, maxHoldMs, mustAwaitCordon } from './await-cordon.ts';
 import { CallLimit } from './call-limit.ts';
 import { type DeleteReason, isWithoutEffect, type PodAttempt, planDrain, type Step, untried } from './plan-drain.ts';
 import { type PodView, podName } from './pod.ts';
@@ -46,7 +46,7 @@ export interface DrainParts {
   readonly graceOverrideSeconds: number | undefined;
   /** How the cordon fares. */
   readonly cordon: () => Omit<CordonProgress, 'silentMs'>;
-  /** The API server answers again after it was away. */
+  /** Calls are about to be made after an outage, or one was answered: the cordon is to have its head start. */
   readonly onAnswering: () => void;
 }
 
@@ -135,8 +135,7 @@ export class Drain {
       if (pods?.length === 0) return true;
       const nowMs = clock.now();
       const attempts = this.#attempts;
-      const silentMs = this.#silentAtMs === undefined ? undefined : nowMs - this.#silentAtMs;
-      const isAwaitingCordon = mustAwaitCordon({ ...this.#parts.cordon(), silentMs });
+      const isAwaitingCordon = this.#mustAwaitCordon(nowMs);
       const { steps, nextMs } = planDrain({
         ...{ attempts, nowMs, pods: pods ?? [], endByMs: this.#endByMs, isAwaitingCordon },
         mayDelete: this.#parts.mayDelete(),
@@ -155,6 +154,16 @@ export class Drain {
     }
     this.#isHeldBack = false;
     return false;
+  }
+
+  #mustAwaitCordon(nowMs: number): boolean {
+    const silentMs = this.#silentAtMs === undefined ? undefined : nowMs - this.#silentAtMs;
+    if (silentMs !== undefined && silentMs >= maxHoldMs) {
+      // Before evictions look for the server again, the cordon does, and has its head start.
+      this.#silentAtMs = undefined;
+      this.#parts.onAnswering();
+    }
+    return mustAwaitCordon({ ...this.#parts.cordon(), silentMs });
   }
 
   #movablePods(): readonly PodView[] | undefined {
@@ -279,7 +288,8 @@ export class Drain {
       }
       case 'busy': {
         const waitMs = this.#limit.busy(nowMs, outcome.retryAfterMs, pod.uid);
-        this.#note(pod, { shed: attempt.shed + 1, untouchedUntilMs: nowMs + waitMs });
+        // Shed with others, it has had no answer yet; shed alone again and again, it has.
+        if (waitMs > 0) this.#note(pod, { shed: attempt.shed + 1, untouchedUntilMs: nowMs + waitMs });
         this.#hasBeenAway = true;
         break;
       }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Hook extends AsyncDisposable {
   readonly url: string;
@@ -8,14 +9,15 @@ export interface Hook extends AsyncDisposable {
   readonly taken: readonly Readonly<Record<string, unknown>>[];
 }
 
-/** Somebody's webhook, which fails so many times before it takes what it is sent. */
-export async function startHook(failures: number): Promise<Hook> {
+/** Somebody's webhook, which fails so many times before it takes what it is sent, and thinks so long about each call. */
+export async function startHook(failures: number, delayMs = 0): Promise<Hook> {
   const taken: Record<string, unknown>[] = [];
   let calls = 0;
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
-    const isTaken = ++calls > failures;
+    await sleep(delayMs);
+    const isTaken = ++calls > failures && !response.destroyed;
     if (isTaken) taken.push(JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>);
     response.writeHead(isTaken ? 204 : 500).end();
   });
