@@ -5,7 +5,6 @@ import { errorText, type Log } from '../shared/log.ts';
 import { steadyClock } from '../shared/steady-clock.ts';
 import type { Cluster } from './cluster/cluster.ts';
 import { Drain, type DrainParts, type DrainScope } from './drain/drain.ts';
-import { longPastMs } from './drain/plan-drain.ts';
 import { podName } from './drain/pod.ts';
 import type { PlannedInterruption } from './interruption/policy.ts';
 import type { LinkServer } from './link/link-server.ts';
@@ -163,10 +162,10 @@ export class Response {
     const { link, log } = this.#parts;
     const { deadlineMs, ...interruption } = this.#interruption;
     // Told without an instant, a wrapper only takes note: nobody has to go while the node is merely held or cordoned.
-    const endByMs = interruption.response === 'drain' ? this.#endByMs() : undefined;
+    const isLeaving = interruption.response === 'drain';
     const announced = link.announce(
-      { ...interruption, deadlineMs: endByMs === undefined ? undefined : deadlineMs },
-      endByMs,
+      { ...interruption, deadlineMs: isLeaving ? deadlineMs : undefined },
+      isLeaving ? this.#endByMs() : undefined,
     );
     log.info({ told: announced.told }, 'Wrappers told');
     this.#journal.told(announced);
@@ -382,8 +381,7 @@ export class Response {
   /** By when every pod has ended; undefined where the notice names no instant. */
   #endByMs(): number | undefined {
     const { deadlineMs, firstSeenMs } = this.#interruption;
-    // An instant that was long past when it was first seen says nothing of when the instance goes.
-    if (deadlineMs === undefined || deadlineMs < firstSeenMs - longPastMs) return undefined;
+    if (deadlineMs === undefined) return undefined;
     const share = Math.max(0, deadlineMs - firstSeenMs) * maxMarginShare;
     return deadlineMs - Math.min(this.#parts.safetyMarginMs, share);
   }

@@ -64,8 +64,8 @@ const outlivesByMs = 2000;
 /** With less time than this there is none left to ask a budget first. */
 const minAskMs = 2000;
 
-/** An instance that lives on so long after the announced instant is not taken then: the notice is old, or a clock is wrong. */
-export const longPastMs = 30_000;
+/** An instance that lives on so long after the announced instant is not taken then. */
+const longPastMs = 30_000;
 
 /** A server that was too busy for one pod so often refuses it, whatever it calls that. */
 const minShed = 3;

@@ -180,16 +180,4 @@ describe('at the deadline', { concurrency: 4 }, () => {
     assert.deepEqual([report.outcome, report.pods_left], ['incomplete', ['arena/a']]);
     assert.match((await agent.get('/metrics')).text, /spotable_pods_alive_at_deadline\{kind="spot-termination"\} 1/);
   });
-
-  test('a notice that is long past gives each pod its own grace, and tells no game to end at once', async () => {
-    await using scene = await ClusterScene.start();
-    const pod = scene.addPod('a', { graceSeconds: 20, stopMs: 300 });
-    const agent = await scene.startReadyAgent();
-    const wrapper = scene.addWrapper(pod);
-    await wrapper.hears('welcome');
-    scene.announceSpot(-600_000);
-    assert.equal((await agent.says('Pod asked to go'))['gracePeriodSeconds'], 20);
-    assert.equal((await wrapper.hears('interruption')).deadline, null);
-    await agent.says('Node drained');
-  });
 });
