@@ -132,16 +132,8 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     ...actors,
     ...{ keeper, observe, clock, log },
     journal: { node: nodeName, clock, log, metrics, events: actors.events, tell: actors.tell },
-    policy: policyOf(config),
-    safetyMarginMs: config.safetyMarginMs,
-    agentUid: config.podUid,
+    ...chosenBehaviour(config),
     mayDelete: () => !rights.latest.missingOptional.includes(deletionRight),
-    excludeFromLoadBalancers: config.excludeFromLoadBalancers,
-    marksOutOfService: config.outOfServiceTaint,
-    selection: selectPods(config.drainNamespaces, config.drainSelector),
-    graceOverrideSeconds: config.graceOverrideMs && Math.ceil(config.graceOverrideMs / 1000),
-    waitsForVolumes: config.waitForVolumes,
-    reassertsMark: config.reassertMark && !dryRun,
   });
   metrics.watch({
     lastGoodPollAgeSeconds: () => pollMonitor.spotAgeMs / 1000,
@@ -172,6 +164,22 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
   ]);
   metadata.close();
   connection.close();
+}
+
+/** What the settings say of a response, in the response's own words. */
+function chosenBehaviour(config: AgentConfig) {
+  return {
+    policy: policyOf(config),
+    safetyMarginMs: config.safetyMarginMs,
+    agentUid: config.podUid,
+    excludeFromLoadBalancers: config.excludeFromLoadBalancers,
+    marksOutOfService: config.outOfServiceTaint,
+    selection: selectPods(config.drainNamespaces, config.drainSelector),
+    graceOverrideSeconds: config.graceOverrideMs && Math.ceil(config.graceOverrideMs / 1000),
+    waitsForVolumes: config.waitForVolumes,
+    // A dry run sets no mark that could be missing.
+    reassertsMark: config.reassertMark && !config.dryRun,
+  };
 }
 
 /** The Kubernetes API: what this node and its pods are, and how they are changed. */
