@@ -1,6 +1,6 @@
 import { hasCode } from '../../shared/system-error.ts';
 import type { LeasedPort } from '../ports/port-lease.ts';
-import { signalNumbers } from '../signal-numbers.ts';
+import { forwardedSignals, signalNumbers } from '../signal-numbers.ts';
 import { addresseesOf, type SignalScope } from './addressees.ts';
 import { isHelper, PortHolders } from './port-holders.ts';
 import { findGameProcesses, type GameProcessList, type ProcessEntry, reactionOf } from './process-table.ts';
@@ -52,7 +52,7 @@ export class GameTree {
     const isAlive = entries.some(({ pid }) => pid === root);
     const inGroup = pidsOf(entries.filter(({ group }) => group === root));
     const { group, pids } = addresseesOf(scope, {
-      first: isAlive ? { pid: root, reaction: reactionOf(root, signalNumbers[signal] ?? 0) } : undefined,
+      first: isAlive ? { pid: root, reaction: launcherReaction(root, signal) } : undefined,
       holders: this.holders.among(entries, this.#sockets()),
       all: pidsOf(entries.filter((entry) => !isHelper(entry))),
       inGroup: new Set(inGroup),
@@ -101,6 +101,17 @@ export class GameTree {
       return wanted.size === 0 ? [] : readBoundSockets(protocol, wanted);
     });
   }
+}
+
+/**
+ * Shells and Python catch SIGINT for themselves, to end after their child. A launcher that passes it on catches SIGTERM too: that is what
+ * container runtimes send.
+ */
+function launcherReaction(pid: number, signal: NodeJS.Signals): ReturnType<typeof reactionOf> {
+  const reaction = reactionOf(pid, signalNumbers[signal] ?? 0);
+  const isForItself =
+    signal === 'SIGINT' && reaction === 'caught' && reactionOf(pid, forwardedSignals.SIGTERM) !== 'caught';
+  return isForItself ? 'default' : reaction;
 }
 
 /** Whether they are stopped or not: a SIGSTOP that is still on its way is taken back by it too. */

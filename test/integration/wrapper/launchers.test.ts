@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { suite, test } from 'node:test';
 import { type Afterwards, fixture, isAliveAndNoZombie, temporaryFolder, WrapperProcess } from './wrapper-process.ts';
 
@@ -24,11 +25,17 @@ const launchers = {
   becoming: `sleep 1000 & exec ${game('--needs', '$!')}`,
   /** Starts a display and the game beside each other, and dies of any signal: xvfb-run. */
   dying: `sleep 1000 & echo "display $!"; ${game('--needs', '$!')}; kill $!`,
+  /** Starts the game again whenever it ends. */
+  restarting: `while :; do ${game()}; echo again; sleep 0.1; done`,
   /** Catches the signal and tells nobody. */
   deaf: `trap 'echo stopping' TERM; ${game()}; exit $?`,
   /** Catches the signal and dies of it all the same, as a Go program does that did not ask for it. */
   raising: `trap 'trap - TERM; kill -TERM $$' TERM; ${game()} & wait; wait`,
 };
+
+function isMissing(program: string): string | false {
+  return spawnSync(program, ['-c', '']).status === 0 ? false : `needs ${program}`;
+}
 
 async function started(t: Afterwards, flags: readonly string[], script: string): Promise<WrapperProcess> {
   const wrapper = new WrapperProcess(t, ['--port', 'SERVER_PORT=udp', ...flags], ['bash', '-c', script]);
@@ -102,6 +109,31 @@ suite('A game hears of its end once, and saves, behind a launcher that', paralle
     assert.equal(await wrapper.status(), 143);
     assert.deepEqual(heard(wrapper), ['heard SIGTERM', 'saved']);
     assert.ok(!isAliveAndNoZombie(await pidAfter(wrapper, 'display')));
+  });
+
+  for (const [shell, words] of [
+    ['dash', ['sh', '-c']],
+    ['bash', ['bash', '-c']],
+    ['Python', ['python3', '-c']],
+  ] as const)
+    test(`is ${shell} without a trap, where the game wants SIGINT`, { skip: isMissing(words[0]) }, async (t) => {
+      const inner = `${game('--stop', 'SIGINT')}; echo after`;
+      const script =
+        shell === 'Python' ? `import subprocess; subprocess.run(${JSON.stringify(inner)}, shell=True)` : inner;
+      const flags = ['--port', 'SERVER_PORT=udp', '--stop', 'signal:SIGINT', '--grace-period', '1h'];
+      const wrapper = new WrapperProcess(t, flags, [...words, script]);
+      await wrapper.said('Game ready');
+      wrapper.signal('SIGTERM');
+      await wrapper.status();
+      assert.deepEqual(heard(wrapper), ['heard SIGINT', 'saved']);
+    });
+
+  test('would start it again', async (t) => {
+    const wrapper = await started(t, ['--grace-period', '1h'], launchers.restarting);
+    wrapper.signal('SIGTERM');
+    assert.equal(await wrapper.status(), 143);
+    assert.deepEqual(heard(wrapper), ['heard SIGTERM', 'saved']);
+    assert.ok(!wrapper.output.includes('again'));
   });
 
   test('catches it and dies of it all the same', async (t) => {
