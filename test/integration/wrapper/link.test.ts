@@ -192,6 +192,21 @@ suite('A wrapper on a node with an agent', parallel, () => {
     assert.equal((await wrapper.said('Game server ended'))['unsentEvents'], 0);
   });
 
+  test('looks for an agent more often when its own end is near', async (t) => {
+    const agent = await FakeAgent.listen(t);
+    const wrapper = new WrapperProcess(t, ['--link', agent.path, '--grace-period', '3s'], fixture('udp-game.ts'));
+    await agent.event('ready');
+    await agent.close();
+    await wrapper.said('Agent link lost');
+    // By now it looks every four to eight seconds.
+    await sleep(7000);
+    wrapper.signal('SIGTERM');
+    await wrapper.said('Game ended');
+    const next = await FakeAgent.listen(t, { path: agent.path });
+    await next.event('terminated');
+    assert.equal(await wrapper.status(), 3);
+  });
+
   test('gives up at its end, or when somebody presses, and names what was lost', async (t) => {
     const flags = async () => {
       const agent = await FakeAgent.listen(t);
