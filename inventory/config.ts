@@ -38,7 +38,7 @@ export const inventorySettings: SettingsFor<InventoryConfig> = {
     httpUrl,
   ),
   region: optional(
-    { flag: 'region', env: 'AWS_REGION', help: "AWS region, where the queue's URL does not name it" },
+    { flag: 'region', env: 'AWS_REGION', help: "AWS region, if the queue's URL does not contain it" },
     text,
   ),
   endpoint: optional(
@@ -46,7 +46,7 @@ export const inventorySettings: SettingsFor<InventoryConfig> = {
       flag: 'endpoint',
       env: 'AWS_ENDPOINT_URL_SQS',
       placeholder: 'URL',
-      help: 'where SQS is reached, for test services',
+      help: 'SQS endpoint, for test services',
     },
     httpUrl,
   ),
@@ -64,25 +64,25 @@ export const inventorySettings: SettingsFor<InventoryConfig> = {
       flag: 'keep-ended',
       env: 'KEEP_ENDED',
       placeholder: 'DURATION',
-      help: 'how long game servers that ended stay in the table',
+      help: 'how long ended game servers stay in the table',
     },
     duration({ minMs: 1000, maxMs: 14 * 86_400_000 }),
     600_000,
     '10m',
   ),
   pollers: setting(
-    { flag: 'pollers', env: 'POLLERS', placeholder: 'N', help: 'requests for messages at the same time, at most' },
+    { flag: 'pollers', env: 'POLLERS', placeholder: 'N', help: 'maximum number of concurrent receive requests' },
     integer(1, 64),
     10,
   ),
   once: toggle({ flag: 'once', help: 'end when the queue is empty, and print the table' }),
-  json: toggle({ flag: 'json', help: 'one JSON object a line on stdout: each change, or with --once each row' }),
+  json: toggle({ flag: 'json', help: 'print one JSON object per line: each change, or with --once each row' }),
   serve: optional(
     {
       flag: 'serve',
       env: 'INVENTORY_SERVE',
       placeholder: '[HOST:]PORT',
-      help: 'serve the HTTP API and the page there; the host is 127.0.0.1 where it is left out',
+      help: 'serve the HTTP API and the page; the host defaults to 127.0.0.1',
     },
     listenAddress,
   ),
@@ -100,7 +100,10 @@ export function listenAddress(value: string): Parsed<ListenAddress> {
   return { value: { host: (match[1] ?? '127.0.0.1').replace(/^\[|\]$/g, ''), port } };
 }
 
-/** One file a queue, where XDG wants state to be: an operator's reader needs no configuration to survive its restart. */
+/**
+ * One file per queue, in the folder for state that XDG defines: a reader started by hand survives its restart without
+ * configuration.
+ */
 export function defaultStatePath(queueUrl: string, env: Readonly<Record<string, string | undefined>>): string {
   const stateHome = env['XDG_STATE_HOME'] || join(env['HOME'] || '.', '.local', 'state');
   const name =

@@ -1,6 +1,6 @@
 import { parseInventoryEvent } from '../shared/events/parse-event.ts';
 import type { Change, InventoryView } from './fold/inventory-view.ts';
-import { nodeKey } from './fold/node-book.ts';
+import { nodeKey } from './fold/node-table.ts';
 import type { LeaseClock } from './queue/lease-clock.ts';
 import type { Message } from './queue/queue.ts';
 import type { InventoryStore, SetAside } from './store/inventory-store.ts';
@@ -11,11 +11,11 @@ export interface IntakeOptions {
   readonly store: InventoryStore;
   readonly leaseClock: LeaseClock;
   readonly now: () => number;
-  /** Called for each thing that is counted, under the names of {@link counterNames}. */
+  /** Called for each counted thing, with a name of {@link counterNames}. */
   readonly onCount?: (name: string) => void;
 }
 
-/** What happened to a message; `set-aside/CODE` stands beside these. Each message counts once, under one name. */
+/** The outcomes of a message, besides `set-aside/CODE`. Each message counts once, under one name. */
 export const counterNames = ['folded', 'repeat', 'late'] as const;
 
 interface Pending {
@@ -29,10 +29,10 @@ interface Pending {
   readonly stored: PromiseWithResolvers<void>;
 }
 
-/** Waiting for the disk takes longer than all the rest: what several pollers bring within this time waits for it once. */
+/** A disk sync takes longer than everything else, so messages of several pollers within this time share one. */
 const gatherMs = 10;
 
-/** Between the queue and the table: parses, folds, and stores, the last in one transaction for all that came together. */
+/** Parses and folds messages, and stores those that arrive together in one transaction. */
 export class Intake {
   readonly #options: IntakeOptions;
   #pending: Pending | undefined;
@@ -41,7 +41,7 @@ export class Intake {
     this.#options = options;
   }
 
-  /** Folds at once; `stored` resolves when the messages may be deleted, and rejects with a FatalError of the store. */
+  /** Folds at once. `stored` resolves when the messages may be deleted, and rejects with a FatalError of the store. */
   take(messages: readonly Message[]): { readonly changes: readonly Change[]; readonly stored: Promise<void> } {
     const { leaseClock, now } = this.#options;
     const pending = this.#open();
@@ -54,12 +54,12 @@ export class Intake {
     return { changes, stored: pending.stored.promise };
   }
 
-  /** The queue was empty: whatever was sent before has been heard. */
+  /** The queue was empty: everything sent before has been heard. */
   drained(queueNowMs: number): void {
     this.#options.leaseClock.drained(queueNowMs);
   }
 
-  /** Lets run out what has not been renewed. */
+  /** Expires leases that were not renewed. */
   expire(): readonly Change[] {
     const { view, leaseClock, now } = this.#options;
     const changes = view.expire(leaseClock.nowMs);
@@ -67,7 +67,7 @@ export class Intake {
     return changes;
   }
 
-  /** Writes what is still waiting. */
+  /** Writes everything that is waiting. */
   flush(): void {
     const pending = this.#pending;
     if (pending === undefined) return;
@@ -98,7 +98,7 @@ export class Intake {
       counts: new Map(),
       stored: Promise.withResolvers(),
     };
-    // Leases that run out are written too, though nobody waits for them.
+    // Expired leases are stored too, although no caller waits for them.
     this.#pending.stored.promise.catch(() => {});
     setTimeout(() => this.flush(), gatherMs);
     return this.#pending;

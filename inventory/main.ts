@@ -31,8 +31,8 @@ Exit status: 0 after SIGTERM, SIGINT, q or --once; 64 wrong flag; 69 no such que
 written; 73 state file cannot be opened; 77 no right to read the queue; 78 wrong environment variable.`,
 };
 
-// Left alone, V8 lets garbage pile up to several times the table: with 20,000 game servers 370 MiB in all instead of 200. This
-// costs a quarter more CPU; --optimize-for-size would cost three quarters.
+// By default V8 lets garbage grow to several times the size of the table: 370 MiB in all instead of 200 with 20,000
+// game servers. These flags cost a quarter more CPU; --optimize-for-size would cost three quarters.
 for (const flag of ['--heap-growing-percent=80', '--semi-space-growth-factor=1']) setFlagsFromString(flag);
 
 const write = stderrWriter('inventory');
@@ -42,7 +42,7 @@ if (start.kind === 'end') {
   write(start.stderr);
   process.exitCode = start.status;
 } else {
-  // Not awaited here: a CommonJS bundle has no top-level await. A bug rejects, and so ends the process with its stack.
+  // A CommonJS bundle has no top-level await. A rejection ends the process with its stack trace.
   void main(start.values).then((status) => {
     process.exitCode = status;
   });
@@ -51,7 +51,7 @@ if (start.kind === 'end') {
 async function main(config: InventoryConfig): Promise<number> {
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stop.abort());
-  // The reader of a pipe (`| head`) has seen enough.
+  // The reader of the pipe has closed it, as `| head` does.
   process.stdout.on('error', () => stop.abort());
   try {
     await compose(config, stop);
@@ -77,7 +77,7 @@ async function compose(config: InventoryConfig, stop: AbortController): Promise<
     region: config.region,
     endpoint: config.endpoint?.href,
     now,
-    // With --once the first empty answer ends it: a short wait makes sure that every part of the queue was asked.
+    // With --once the first empty response ends the reader. A short wait still makes SQS ask all its servers.
     waitSeconds: isOnce ? 1 : receiveWaitSeconds,
   });
   let server: InventoryServer | undefined;
@@ -100,7 +100,7 @@ async function compose(config: InventoryConfig, stop: AbortController): Promise<
     if (config.serve !== undefined) {
       const setAside = (limit: number) => store.setAside(limit);
       server = await serveInventory({ ...config.serve, view, timeline, counts, setAside, now });
-      notices.log.info({ url: server.url }, 'Inventory is served');
+      notices.log.info({ url: server.url }, 'Inventory server listening');
     }
     const presenter = choosePresenter({
       output: process.stdout,
@@ -143,7 +143,7 @@ function openStore({ state, queueUrl }: InventoryConfig): InventoryStore {
     try {
       mkdirSync(dirname(path), { recursive: true });
     } catch (error) {
-      throw new FatalError(`Cannot make the folder of inventory state ${path}: ${errorText(error)}`, {
+      throw new FatalError(`Cannot create the folder of inventory state ${path}: ${errorText(error)}`, {
         status: exitStatus.cannotCreate,
         cause: error,
       });

@@ -2,11 +2,14 @@ import type { Log } from '../shared/log.ts';
 
 export interface NoticesOptions {
   readonly first: string;
-  /** Where log lines go; undefined under the live table, which they would tear: there the last one stands in its foot. */
+  /**
+   * Destination of log lines. undefined while the live table is shown, which they would break: it shows the last one at
+   * the bottom.
+   */
   readonly sink: Log | undefined;
 }
 
-/** What the reader has to say of itself. */
+/** The reader's messages about itself. */
 export class Notices {
   last: string;
   readonly log: Log;

@@ -5,12 +5,11 @@ import { renderEntry, renderTable, type TableView } from './table/render-table.t
 import { TableScreen } from './table/table-screen.ts';
 import type { TimelineEntry } from './timeline.ts';
 
-/** How a person or a pipe gets to see the inventory. */
 export interface Presenter {
   changed(changes: readonly Change[], entries: readonly TimelineEntry[]): void;
-  /** The last word, where all went well: the table, or nothing where it has been said already. */
+  /** Prints the final output after success: the table, or nothing if it was printed already. */
   end(): void;
-  /** Gives the terminal back, however it ended. */
+  /** Restores the terminal, after success or failure. */
   close(): void;
 }
 
@@ -25,7 +24,10 @@ export interface PresenterOptions {
   readonly quit: () => void;
 }
 
-/** JSON lines for `--json`; the live table on a terminal; otherwise one plain line a change. With `--once` only the end. */
+/**
+ * JSON lines for `--json`; the live table on a terminal; otherwise one plain line per change. With `--once` only the
+ * end.
+ */
 export function choosePresenter(options: PresenterOptions): Presenter {
   const { output, isJson, isOnce } = options;
   if (isJson) return jsonPresenter(options);

@@ -9,34 +9,32 @@ import { type EventQueue, type Message, maxMessagesPerRequest } from './queue/qu
 
 export interface ReaderOptions {
   readonly queue: EventQueue;
-  /** Folds and stores. */
   readonly intake: Intake;
   readonly clock: Clock;
   readonly log: Log;
-  /** Requests for messages at the same time, at most; one while the queue is nearly empty. */
+  /** Maximum number of concurrent receive requests; only one is used while the queue is nearly empty. */
   readonly maxPollers: number;
-  /** Ends when the queue has nothing more to give. */
+  /** End when the queue is empty. */
   readonly isOnce?: boolean;
   readonly onChanges: (changes: readonly Change[]) => void;
-  /** Each request to the queue is billed. */
+  /** Called for each request, because AWS bills each. */
   readonly onRequest?: (action: 'receive' | 'delete') => void;
   readonly random?: () => number;
 }
 
 const backoff: Backoff = { firstMs: 200, maxMs: 10_000 };
-/** A reader that is to end does not wait for a queue to come back. */
+/** With `--once` the reader does not wait for a queue that is down. */
 const maxFailuresOnce = 3;
-/** How often leases are looked at. */
 const expireEveryMs = 1000;
-/** Requests to delete at the same time; past it, who receives waits. */
+/** Maximum number of concurrent delete requests; beyond it, receiving waits. */
 const maxRemovals = 16;
-/** Deleting is repeated by the queue itself, which hands the messages out again. */
+/** No retries are needed: the queue delivers undeleted messages again. */
 const removeMs = 5000;
 
 /**
- * Reads the queue until the signal aborts: receive, fold, store, and only then delete. A crash between any two of these makes
- * messages come again, and a message that comes again changes nothing. Throws a FatalError where the queue cannot be read from
- * the start, or the state cannot be written.
+ * Reads the queue until the signal aborts: receive, fold, store, and only then delete. After a crash between two of
+ * these steps messages are delivered again, and a repeated message changes nothing. Throws a FatalError if the queue
+ * cannot be read from the start, or if the state cannot be written.
  */
 export async function readInventory(options: ReaderOptions, signal: AbortSignal): Promise<void> {
   const { intake, clock, maxPollers, isOnce = false, onChanges } = options;
@@ -54,7 +52,7 @@ export async function readInventory(options: ReaderOptions, signal: AbortSignal)
       const { changes, stored } = intake.take(messages);
       onChanges(changes);
       await stored;
-      // Beside the next receive: a delete that hangs must not keep what comes from being heard.
+      // In parallel with the next receive: a hanging delete must not delay new messages.
       const removal = remove(options, messages).finally(() => removals.delete(removal));
       removals.add(removal);
       if (removals.size >= maxRemovals) await Promise.race(removals);
@@ -83,7 +81,7 @@ export async function readInventory(options: ReaderOptions, signal: AbortSignal)
   if (ended.signal.reason instanceof FatalError) throw ended.signal.reason;
 }
 
-/** Never throws for what may pass: it logs each cause of an outage once, and its end. */
+/** Never throws for a failure that may pass: it logs each cause of an outage once, and the outage's end. */
 async function receive(
   { queue, intake, clock, log, isOnce, onRequest, random = Math.random }: ReaderOptions,
   { isFirst, signal }: { isFirst: boolean; signal: AbortSignal },
@@ -93,12 +91,12 @@ async function receive(
     try {
       onRequest?.('receive');
       const received = await queue.receive(signal);
-      if (failures > 0) log.info({ failures }, 'Inventory queue answers again');
+      if (failures > 0) log.info({ failures }, 'Inventory queue reachable again');
       if (received.messages.length === 0) intake.drained(received.queueNowMs);
       return received.messages;
     } catch (error) {
       if (signal.aborted) break;
-      // Later the queue has been there: what is missing now may be somebody's mistake of a moment.
+      // After a first success the failure may be a temporary mistake, so it is retried.
       if (error instanceof FatalError && isFirst) throw error;
       failures++;
       if (isOnce === true && failures >= maxFailuresOnce)
@@ -114,10 +112,13 @@ async function receive(
 async function remove({ queue, log, onRequest }: ReaderOptions, messages: readonly Message[]): Promise<void> {
   try {
     onRequest?.('delete');
-    // Not the reader's signal: what is stored should leave the queue even while the reader ends.
+    // Not the reader's signal: stored messages should be deleted even while the reader is ending.
     const left = await queue.remove(messages, AbortSignal.timeout(removeMs));
-    if (left > 0) log.warn({ messages: left }, 'Messages stay in the queue and will come again');
+    if (left > 0) log.warn({ messages: left }, 'Cannot delete messages, they will be delivered again');
   } catch (error) {
-    log.warn({ err: errorText(error), messages: messages.length }, 'Messages stay in the queue and will come again');
+    log.warn(
+      { err: errorText(error), messages: messages.length },
+      'Cannot delete messages, they will be delivered again',
+    );
   }
 }

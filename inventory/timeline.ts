@@ -1,21 +1,21 @@
 import type { Change } from './fold/inventory-view.ts';
 
-/** One line of what happened, for people: the state of a game server or of a node became another. */
+/** A change of a game server's or node's state, for people. */
 export interface TimelineEntry {
   /** When the reader saw it, epoch milliseconds. */
   readonly atMs: number;
   readonly subject: 'game-server' | 'node';
   readonly id: string;
-  /** null: it was not known before. */
+  /** null: it was unknown before. */
   readonly before: string | null;
   readonly after: string;
   readonly node: string | null;
   readonly reason: string | null;
-  /** RFC 3339 */
+  /** RFC 3339. */
   readonly deadline: string | null;
 }
 
-/** The entry of a change; undefined where no state changed (a player joined, say) and for what is forgotten. */
+/** The entry of a change; undefined if no state changed (a player joined, say) or the game server was forgotten. */
 export function timelineEntry(change: Change, atMs: number): TimelineEntry | undefined {
   switch (change.kind) {
     case 'game-server': {
@@ -51,10 +51,10 @@ export function timelineEntry(change: Change, atMs: number): TimelineEntry | und
   }
 }
 
-/** Enough for a terminal and for a page's log. */
+/** Enough for a terminal and for the page's log. */
 const maxEntries = 1000;
 
-/** The last things that happened, newest last. */
+/** The newest entries, newest last. */
 export class Timeline {
   #entries: TimelineEntry[];
 
@@ -65,7 +65,7 @@ export class Timeline {
   add(changes: readonly Change[], atMs: number): readonly TimelineEntry[] {
     const added = changes.flatMap((change) => timelineEntry(change, atMs) ?? []);
     this.#entries.push(...added);
-    // Cut in chunks: a cut moves every entry that stays.
+    // Removed in chunks, because each removal moves every entry that stays.
     if (this.#entries.length > 2 * maxEntries) this.#entries = this.#entries.slice(-maxEntries);
     return added;
   }

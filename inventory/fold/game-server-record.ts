@@ -2,30 +2,30 @@ import type { GameServerEvent } from '../../shared/events/event.ts';
 import { isSameJson } from './same-json.ts';
 import { SequenceSet } from './sequence-set.ts';
 
-/** An event, and when the queue took it: epoch milliseconds of one clock for all senders. */
+/** An event and the time at which the queue took it: epoch milliseconds, by one clock for all senders. */
 export interface Heard<E> {
   readonly event: E;
   readonly heardMs: number;
 }
 
 /**
- * What was heard of one game server, kept so that the order of arrival cannot matter: each of the three is the greatest of its
- * kind, and {@link truthOf} chooses among them.
+ * What is known of one game server, independent of the order of arrival: each of the three is the greatest of its kind,
+ * and {@link truthOf} chooses among them.
  */
 export interface GameServerRecord {
   readonly id: string;
-  /** The highest sequence of what the wrapper said while it lived. */
+  /** The event with the highest sequence that the wrapper sent while it lived. */
   living: Heard<GameServerEvent> | undefined;
-  /** The agent's latest word that the wrapper died without one. */
+  /** The agent's latest report that the wrapper died silently. */
   lost: Heard<GameServerEvent> | undefined;
-  /** The wrapper's last word. */
+  /** The wrapper's last event. */
   terminated: Heard<GameServerEvent> | undefined;
   readonly seen: SequenceSet;
-  /** Apart from `seen`: the agent guesses a sequence that the wrapper may have used too. */
+  /** Separate from `seen`: the agent guesses a sequence, which the wrapper may have used as well. */
   readonly seenLost: SequenceSet;
 }
 
-/** `newer`: changed what is known. `older`: counted, but something newer is known. `repeat`: had been folded before. */
+/** `newer`: changed what is known. `older`: counted, but a newer event is known. `repeat`: was folded before. */
 export type Folded = 'newer' | 'older' | 'repeat' | 'conflict';
 
 export function newGameServerRecord(id: string): GameServerRecord {
@@ -39,7 +39,7 @@ export function newGameServerRecord(id: string): GameServerRecord {
   };
 }
 
-/** Folds one event into the record. `conflict`: an event of this sequence is known and says something else; it stays. */
+/** Folds one event into the record. `conflict`: a known event of the same sequence has other content, and stays. */
 export function foldGameServer(record: GameServerRecord, heard: Heard<GameServerEvent>): Folded {
   const { status, sequence } = heard.event.data;
   const slot = status === 'lost' || status === 'terminated' ? status : 'living';
@@ -59,13 +59,13 @@ function foldRepeat(record: GameServerRecord, heard: Heard<GameServerEvent>): Fo
     const known = record[slot];
     if (known === undefined || known.event.data.sequence !== data.sequence) continue;
     if (known.event.type !== type || !isSameJson(known.event.data, data)) return 'conflict';
-    // Sent twice, for example because the first acknowledgement was lost: its lease counts from the first time.
+    // The event was sent twice, for example because an acknowledgement was lost: its lease counts from the first time.
     if (heard.heardMs < known.heardMs) record[slot] = heard;
   }
   return 'repeat';
 }
 
-/** Lost and living events of one server come from one machine, hence from one clock. */
+/** A game server's lost and living events come from one machine, so their times are comparable. */
 function isSaidLater(one: Heard<GameServerEvent>, other: Heard<GameServerEvent>): boolean {
   const oneMs = Date.parse(one.event.time);
   const otherMs = Date.parse(other.event.time);
@@ -73,8 +73,9 @@ function isSaidLater(one: Heard<GameServerEvent>, other: Heard<GameServerEvent>)
 }
 
 /**
- * The event that counts. `terminated` is final. The agent's `lost` is too, unless the wrapper spoke after it: what a dead
- * wrapper had sent before can still arrive, with a higher sequence than the agent knew of, and must not revive it.
+ * The event that counts. `terminated` is final. The agent's `lost` is final too, unless the wrapper sent something
+ * after it. An event that a dead wrapper had sent before may still arrive, with a higher sequence than the agent knew,
+ * and must not revive it.
  */
 export function truthOf({ living, lost, terminated }: GameServerRecord): Heard<GameServerEvent> | undefined {
   if (terminated !== undefined) return terminated;
@@ -83,12 +84,12 @@ export function truthOf({ living, lost, terminated }: GameServerRecord): Heard<G
   return hasSpokenSince ? living : lost;
 }
 
-/** A sender whose clock jumped must not hold a dead server in the table for years. */
+/** A sender whose clock jumped must not keep a dead server in the table for years. */
 const maxLeaseMs = 24 * 3_600_000;
 
 /**
- * Until when the event keeps its server alive, in the clock of `heardMs`; Infinity where it needs no lease. Only the lease's
- * length is taken from the sender: its clock may be wrong.
+ * Time until which the event keeps its game server alive, by the clock of `heardMs`; Infinity: it needs no lease. Only
+ * the length of the lease is the sender's, because its clock may be wrong.
  */
 export function leaseUntilMs({ event, heardMs }: Heard<GameServerEvent>): number {
   const { lease_expires_at: end } = event.data;

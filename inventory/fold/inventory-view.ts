@@ -13,11 +13,11 @@ import {
   newGameServerRecord,
   truthOf,
 } from './game-server-record.ts';
-import { NodeBook, type NodeRecord, nodeKey } from './node-book.ts';
+import { type NodeRecord, NodeTable, nodeKey } from './node-table.ts';
 import { RecentIds } from './recent-ids.ts';
 import { type GameServerRow, gameServerRow, isEnded, isSameToSee, type NodeRow, nodeRow } from './rows.ts';
 
-/** What somebody who looks at the table would notice. `before` is null where the game server is new to it. */
+/** A visible change of the table. `before` is null if the game server is new. */
 export type Change =
   | { readonly kind: 'game-server'; readonly row: GameServerRow; readonly before: GameServerState | null }
   | { readonly kind: 'game-server-forgotten'; readonly id: string }
@@ -25,9 +25,9 @@ export type Change =
   | { readonly kind: 'node-forgotten'; readonly key: string };
 
 /**
- * `folded`: counted, with what it changed to see, which is nothing for most heartbeats. `repeat`: had been folded before.
- * `late`: of a game server that ended so long ago that it was forgotten. `conflict`: contradicts an event of the same id or
- * sequence; what was folded first stays.
+ * `folded`: counted, with the visible changes (none for most heartbeats). `repeat`: was folded before. `late`: its game
+ * server ended so long ago that it was forgotten. `conflict`: contradicts an event of the same ID or sequence, which
+ * stays.
  */
 export type Outcome =
   | { readonly kind: 'folded'; readonly changes: readonly Change[] }
@@ -36,20 +36,20 @@ export type Outcome =
   | { readonly kind: 'conflict'; readonly reason: string };
 
 export interface InventoryViewOptions {
-  /** How long a game server that ended stays in the table, to be seen and to be known as ended. */
+  /** How long an ended game server stays in the table. */
   readonly keepEndedMs?: number;
 }
 
 interface Entry {
   readonly record: GameServerRecord;
-  /** What counts of the record. */
+  /** The event that counts, of those in the record. */
   truth: Heard<GameServerEvent> | undefined;
   leaseUntilMs: number;
   isExpired: boolean;
-  /** As it was last shown; only what renews itself can differ while `isRowStale`. */
+  /** The row as it was last shown. While `isRowStale`, only the fields that each heartbeat renews are outdated. */
   row: GameServerRow | undefined;
   isRowStale: boolean;
-  /** Keys into the index of places. */
+  /** Keys of this game server in the index of places. */
   places: readonly string[];
 }
 
@@ -57,18 +57,18 @@ const repeat: Outcome = { kind: 'repeat' };
 const foldedQuietly: Outcome = { kind: 'folded', changes: [] };
 
 /**
- * The table of game servers, folded from events in whatever order, with repeats and losses: the same events and the same
- * lease time end in the same table. Pure: times are arguments.
+ * The table of game servers, folded from events in any order, with repeats and losses: the same events and the same
+ * lease time always give the same table. Pure: times are arguments.
  *
- * `heardMs` and `nowMs` are one clock, in epoch milliseconds: that of the queue, or of the reader where the queue has none.
- * Senders' clocks are compared only with themselves.
+ * `heardMs` and `nowMs` are one clock, in epoch milliseconds: the queue's, or the reader's if the queue has none. A
+ * sender's clock is compared only with itself.
  */
 export class InventoryView {
   readonly #keepEndedMs: number;
   readonly #entries = new Map<string, Entry>();
-  /** Game servers by instance and by node name, to find those that a node event is about. */
+  /** Game servers by instance and by node name, to find those that a node event concerns. */
   readonly #placed = new Map<string, Set<Entry>>();
-  readonly #nodes = new NodeBook();
+  readonly #nodes = new NodeTable();
   readonly #ids = new RecentIds();
   #nowMs = Number.NEGATIVE_INFINITY;
 
@@ -84,7 +84,9 @@ export class InventoryView {
     return isNodeEvent(event) ? this.#applyNode({ event, heardMs }) : this.#applyGameServer({ event, heardMs });
   }
 
-  /** Moves the lease time on: who has not renewed its lease is lost, who ended long ago is forgotten. Never goes back. */
+  /**
+   * Moves the lease time forward: a game server without a renewed lease is lost, one that ended long ago is forgotten.
+   */
   expire(nowMs: number): readonly Change[] {
     if (nowMs <= this.#nowMs) return [];
     this.#nowMs = nowMs;
@@ -112,12 +114,12 @@ export class InventoryView {
     return entry === undefined ? undefined : this.#rowOf(entry);
   }
 
-  /** Every game server, in no particular order. */
+  /** All game servers, unordered. */
   rows(): GameServerRow[] {
     return [...this.#entries.values()].flatMap((entry) => this.#rowOf(entry) ?? []);
   }
 
-  /** Every node that something was heard of. A node without trouble is known by its game servers only. */
+  /** All nodes with events. A node without trouble has none and appears only in its game servers. */
   nodes(): NodeRow[] {
     return [...this.#nodes.all()].map(({ key, newest }) => nodeRow(key, newest));
   }
@@ -130,7 +132,7 @@ export class InventoryView {
     return this.#nowMs;
   }
 
-  /** What to write down so that {@link restore} brings this game server back. */
+  /** The state to store so that {@link restore} brings the game server back. */
   gameServerRecord(id: string): Readonly<GameServerRecord> | undefined {
     return this.#entries.get(id)?.record;
   }
@@ -139,7 +141,7 @@ export class InventoryView {
     return this.#nodes.get(key);
   }
 
-  /** Brings back what was written down, before anything is folded. */
+  /** Restores stored state, before anything is folded. */
   restore(gameServers: Iterable<GameServerRecord>, nodes: Iterable<NodeRecord>): void {
     for (const node of nodes) this.#nodes.restore(node);
     for (const record of gameServers) this.#settle(this.#enter(record));
@@ -148,7 +150,7 @@ export class InventoryView {
   #applyGameServer(heard: Heard<GameServerEvent>): Outcome {
     const { data } = heard.event;
     const known = this.#entries.get(data.game_server_id);
-    // A message that was stuck for long can speak of a game server that has been forgotten: it must not appear again.
+    // A message that was stuck for long may concern a game server that was forgotten. It must not reappear.
     if (known === undefined && this.#isLongGone(heard, leaseUntilMs(heard))) return { kind: 'late' };
     const entry = known ?? this.#enter(newGameServerRecord(data.game_server_id));
     const folded = foldGameServer(entry.record, heard);
@@ -160,7 +162,7 @@ export class InventoryView {
     const { truth, isExpired, row } = entry;
     this.#settle(entry);
     if (folded === 'repeat') return repeat;
-    // Most events are heartbeats that say nothing new: they cost no row.
+    // Most events are heartbeats without news: they must not cost a new row.
     const isQuiet =
       truth !== undefined &&
       entry.truth !== undefined &&
@@ -197,7 +199,7 @@ export class InventoryView {
     return entry;
   }
 
-  /** Draws the consequences of what the record says now. */
+  /** Updates everything that follows from the record. */
   #settle(entry: Entry): void {
     const truth = truthOf(entry.record);
     const before = entry.truth;
@@ -229,7 +231,7 @@ export class InventoryView {
     return entry.row;
   }
 
-  /** Makes the row anew; says so where it looks different. */
+  /** Rebuilds the row and returns the change if it looks different. */
   #refresh(entry: Entry): Change[] {
     if (entry.truth === undefined) return [];
     const before = entry.row;

@@ -9,11 +9,11 @@ import type { Heard } from './game-server-record.ts';
 import { isSameJson } from './same-json.ts';
 
 /**
- * A game server as the table shows it: the contract's own fields, with what is known from elsewhere (its node, its lease) put
- * into `status`, `deadline` and `reason`.
+ * A game server as the table shows it: the fields of the contract, with its node's and its lease's influence on
+ * `status`, `deadline` and `reason`.
  */
 export interface GameServerRow extends GameServerData {
-  /** What the game server's own newest event said. */
+  /** The status in the game server's own newest event. */
   readonly own_status: GameServerState;
   readonly node_status: NodeData['status'] | null;
   /** By the sender's clock. */
@@ -23,16 +23,19 @@ export interface GameServerRow extends GameServerData {
 }
 
 export interface NodeRow extends NodeData {
-  /** The instance, or `node/NAME` where it is not known. */
+  /** The instance, or `node/NAME` if it is unknown. */
   readonly key: string;
   readonly last_event_at: string;
   readonly heard_at: string;
 }
 
-/** A deadline that passed this long ago came to nothing where the server still speaks. AWS can take minutes longer. */
+/**
+ * If a game server still sends events this long after its deadline, the interruption came to nothing. AWS may be
+ * minutes late.
+ */
 const outlivedMs = 10 * 60_000;
 
-/** Whether the node's interruption covers a game server that said this. Both clocks are the node's own. */
+/** Whether the node's interruption covers the game server that sent this event. Both times are by the node's clock. */
 function isTakenAway(truth: GameServerEvent, node: NodeEvent | undefined): node is NodeEvent {
   if (node?.data.status !== 'interrupted' && node?.data.status !== 'drained') return false;
   const { deadline } = node.data;
@@ -76,12 +79,12 @@ export function nodeRow(key: string, { event, heardMs }: Heard<NodeEvent>): Node
 
 const renewed: ReadonlySet<string> = new Set(['sequence', 'lease_expires_at', 'last_event_at', 'heard_at']);
 
-/** Whether two rows look the same: all but what renews itself with each heartbeat. */
+/** Whether two rows look the same, apart from the fields that each heartbeat renews. */
 export function isSameToSee<Row extends object>(one: Row, other: Row): boolean {
   for (const field in one) {
     const a = one[field];
     const b = other[field];
-    // The cheapest question first: nearly all fields of nearly all events answer it.
+    // The cheapest comparison first: it decides nearly every field.
     if (a !== b && !renewed.has(field) && !isSameJson(a, b)) return false;
   }
   return true;

@@ -1,12 +1,12 @@
-/** Gaps that are remembered. A gap is an event that was lost or is late; one server has a handful at most. */
+/** Maximum number of ranges. A gap is a lost or late event; a game server has a handful at most. */
 const maxRanges = 64;
 
 /**
- * Which sequence numbers have been folded, as ranges: one range for a server whose every event came. It tells a repeat from a
- * late event exactly, at the price of two numbers a server.
+ * The folded sequence numbers as ranges: a single range if every event arrived. It tells repeats from late events
+ * exactly, for two numbers per game server.
  */
 export class SequenceSet {
-  /** first, last, first, last, ... ascending, with a gap between two ranges. */
+  /** first, last, first, last, ... in ascending order, with a gap between ranges. */
   readonly #bounds: number[];
 
   private constructor(bounds: number[]) {
@@ -17,7 +17,7 @@ export class SequenceSet {
     return new SequenceSet([]);
   }
 
-  /** Reads what {@link toString} wrote: `1-17,19`. */
+  /** Parses the output of {@link toString}: `1-17,19`. */
   static parse(text: string): SequenceSet {
     const bounds: number[] = [];
     for (const range of text.split(',')) {
@@ -38,10 +38,10 @@ export class SequenceSet {
     return ranges.join(',');
   }
 
-  /** False where the number was there already. */
+  /** false: the number was already in the set. */
   add(sequence: number): boolean {
     const bounds = this.#bounds;
-    // The usual case: the event after the newest one.
+    // The usual case: the next event.
     const newest = bounds.at(-1);
     if (newest !== undefined && sequence === newest + 1) {
       bounds[bounds.length - 1] = sequence;
@@ -57,7 +57,7 @@ export class SequenceSet {
     else if (joinsBefore) bounds[at - 1] = sequence;
     else if (joinsAfter) bounds[at] = sequence;
     else bounds.splice(at, 0, sequence, sequence);
-    // The oldest gap closes: an event that is still missing there would change nothing any more.
+    // Close the oldest gap: its missing event could no longer change anything.
     if (bounds.length > 2 * maxRanges) bounds.splice(1, 2);
     return true;
   }

@@ -1,13 +1,19 @@
-/** Standard queues mix their order over seconds: within this span the oldest message says how far behind the reader is. */
+/**
+ * Standard queues mix their order over seconds: within this window the oldest message shows how far behind the reader
+ * is.
+ */
 const windowMs = 5000;
 
-/** What another poller may hold in its hands, or a clock's whole seconds hide, when the queue says that it is empty. */
+/**
+ * When the queue reports that it is empty, another poller may still hold messages, and its clock has whole seconds
+ * only.
+ */
 const emptySlackMs = 2000;
 
 /**
- * Up to which instant of the queue's clock everything has been heard. Leases run out by this clock and not by the wall's: a
- * reader that was down for an hour, or whose queue cannot be reached, has not heard the renewals and must not call anybody
- * lost for that. Never goes back. Pure: times are arguments, epoch milliseconds.
+ * The time, by the queue's clock, up to which everything has been heard. Leases expire by this clock and not by the
+ * wall clock: a reader that was down, or that cannot reach its queue, has not heard the renewals and must not declare
+ * anything lost. Monotonic. Pure: times are arguments, epoch milliseconds.
  */
 export class LeaseClock {
   #nowMs: number;
@@ -15,7 +21,7 @@ export class LeaseClock {
   #oldestBefore = Number.POSITIVE_INFINITY;
   #oldest = Number.POSITIVE_INFINITY;
 
-  /** `startMs`: where the reader before this one had come to. */
+  /** `startMs`: the last value of the previous reader. */
   constructor(startMs: number = Number.NEGATIVE_INFINITY) {
     this.#nowMs = startMs;
   }
@@ -24,7 +30,7 @@ export class LeaseClock {
     return this.#nowMs;
   }
 
-  /** A message that the queue had taken at `sentMs` was heard at `nowMs` (any steady clock of the reader). */
+  /** A message that the queue took at `sentMs` was heard at `nowMs`, by any monotonic clock of the reader. */
   heard(sentMs: number, nowMs: number): void {
     if (nowMs >= this.#windowEndMs) {
       this.#advance(Math.min(this.#oldestBefore, this.#oldest));
@@ -36,7 +42,7 @@ export class LeaseClock {
     this.#oldest = Math.min(this.#oldest, sentMs);
   }
 
-  /** The queue had nothing more to give at `queueNowMs`. */
+  /** The queue was empty at `queueNowMs`. */
   drained(queueNowMs: number): void {
     this.#oldestBefore = Number.POSITIVE_INFINITY;
     this.#oldest = Number.POSITIVE_INFINITY;

@@ -11,15 +11,15 @@ import { type EventQueue, type Message, maxMessagesPerRequest, type Received, re
 export interface SqsQueueOptions {
   readonly queueUrl: string;
   readonly region: string | undefined;
-  /** Overrides where the queue is reached: the SDK takes the host of the queue's URL otherwise. */
+  /** Overrides the endpoint; by default the SDK uses the host of the queue's URL. */
   readonly endpoint: string | undefined;
   readonly now: () => number;
-  /** 0 answers at once; {@link receiveWaitSeconds} where it is left out. */
+  /** 0 returns at once; the default is {@link receiveWaitSeconds}. */
   readonly waitSeconds?: number;
 }
 
 const connectMs = 3000;
-/** For an answer, on top of what the queue itself waits. */
+/** Time for a response, in addition to the queue's own wait. */
 const answerMs = 5000;
 
 /** Reads an SQS queue, standard or FIFO. */
@@ -36,7 +36,7 @@ export class SqsQueue implements EventQueue {
     this.#client = new SQSClient({
       ...(resolvedRegion === undefined ? {} : { region: resolvedRegion }),
       endpoint: endpoint ?? new URL(queueUrl).origin,
-      // Retrying is the reader's work: it says an outage once and keeps the leases still meanwhile.
+      // The reader retries itself: it logs an outage once and stops the lease clock meanwhile.
       maxAttempts: 1,
       requestHandler: {
         connectionTimeout: connectMs,
@@ -47,7 +47,7 @@ export class SqsQueue implements EventQueue {
   }
 
   async receive(signal: AbortSignal): Promise<Received> {
-    // No VisibilityTimeout: the queue's own says how long a message stays away that a crashed reader had in its hands.
+    // No VisibilityTimeout: the queue's own setting decides when messages of a crashed reader are delivered again.
     const command = new ReceiveMessageCommand({
       QueueUrl: this.#options.queueUrl,
       MaxNumberOfMessages: maxMessagesPerRequest,
@@ -55,7 +55,7 @@ export class SqsQueue implements EventQueue {
       MessageSystemAttributeNames: ['SentTimestamp'],
     });
     let date: string | undefined;
-    // The answer's Date header is the queue's clock, which the SDK does not pass on.
+    // The response's Date header is the queue's clock, which the SDK does not expose.
     command.middlewareStack.add(
       (next) => async (args) => {
         const result = await next(args);
@@ -124,7 +124,7 @@ function readFailure(queueUrl: string, error: unknown): Error {
     : new FatalError(message, { cause: error, status });
 }
 
-/** `https://sqs.eu-west-1.amazonaws.com/123456789012/name` names its region; other hosts do not. */
+/** `https://sqs.eu-west-1.amazonaws.com/123456789012/name` contains its region; other hosts do not. */
 function regionOf(queueUrl: string): string | undefined {
   return /^sqs\.([a-z0-9-]+)\.amazonaws\.com/.exec(new URL(queueUrl).hostname)?.[1];
 }

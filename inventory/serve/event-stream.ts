@@ -1,21 +1,21 @@
 import type { ServerResponse } from 'node:http';
 import type { Change } from '../fold/inventory-view.ts';
 
-/** Changes that a client may have missed and still gets; up to 12 MB. A client that was away longer reads the table again. */
+/** Changes kept for clients that reconnect, up to 12 MB. A client that was away for longer reads the table again. */
 const maxKept = 5000;
-/** A client that lets this much pile up does not read: it is let go, and comes back by itself. */
+/** A client with this much unsent data is not reading: it is disconnected, and reconnects by itself. */
 const maxUnsentBytes = 16 * 1024 * 1024;
 export const maxStreamClients = 64;
-/** Proxies close what is silent for a minute. */
+/** Proxies close connections that are silent for a minute. */
 const pingEveryMs = 15_000;
 
 /**
- * Server-sent events of every change. Each has a position, `RUN-COUNT`: a client says the last one it has seen and gets the
- * rest, or `reset` where that is no longer kept or was given by an earlier run of this reader.
+ * Server-sent events of every change. Each has a position, `RUN-COUNT`. A client sends the last one that it has seen
+ * and gets the rest, or `reset` if they are no longer kept or belong to an earlier run of the reader.
  */
 export class EventStream {
   readonly #run: string;
-  /** Encoded events, the first of which has position `#firstKept`. */
+  /** Encoded events; the first has position `#firstKept`. */
   #kept: string[] = [];
   #firstKept = 1;
   readonly #clients = new Set<ServerResponse>();
@@ -39,7 +39,7 @@ export class EventStream {
     const first = this.#firstKept + this.#kept.length;
     const texts = changes.map((change, index) => encode(`${this.#run}-${first + index}`, change));
     this.#kept.push(...texts);
-    // Cut in chunks: a cut moves everything that stays.
+    // Removed in chunks, because each removal moves everything that stays.
     if (this.#kept.length > 2 * maxKept) {
       this.#firstKept += this.#kept.length - maxKept;
       this.#kept = this.#kept.slice(-maxKept);
@@ -47,7 +47,7 @@ export class EventStream {
     if (texts.length > 0) this.#send(texts.join(''));
   }
 
-  /** Answers with the stream from after `position`, or from now on where there is none. */
+  /** Responds with the stream after `position`, or from now on without one. */
   open(response: ServerResponse, position: string | undefined): void {
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     response.write(`retry: 1000\n\n${this.#missed(position)}`);

@@ -1,17 +1,17 @@
 import { type GameServerState, gameServerStates } from '../../shared/events/event.ts';
 import type { GameServerRow } from '../fold/rows.ts';
 
-/** What somebody asks of the table. An empty list asks for all. */
+/** A query of the table. An empty list matches everything. */
 export interface GameServerQuery {
   readonly states: readonly GameServerState[];
-  /** Fields that must have one of these values. */
+  /** Allowed values by field. */
   readonly equal: ReadonlyMap<MatchedField, readonly string[]>;
   readonly labels: readonly (readonly [name: string, value: string])[];
-  /** Rows at most. */
+  /** Maximum number of rows. */
   readonly limit: number;
-  /** Only ids after this one, in order. */
+  /** Only IDs after this one, in order. */
   readonly after: string | undefined;
-  /** Names of the fields to answer with; undefined for all. */
+  /** Fields to return; undefined: all. */
   readonly fields: ReadonlySet<string> | undefined;
 }
 
@@ -22,7 +22,7 @@ export const maxRows = 50_000;
 
 export type ReadQuery = { readonly query: GameServerQuery } | { readonly problem: string };
 
-/** Reads `state=ready&region=eu-west-1&label=map=dust2`. A value may be given several times, or split by commas. */
+/** Parses `state=ready&region=eu-west-1&label=map=dust2`. A value may be repeated or separated by commas. */
 export function readGameServerQuery(parameters: URLSearchParams): ReadQuery {
   const states: GameServerState[] = [];
   const equal = new Map<MatchedField, string[]>();
@@ -57,11 +57,11 @@ export function readGameServerQuery(parameters: URLSearchParams): ReadQuery {
 
 export interface Page {
   readonly rows: readonly Partial<GameServerRow>[];
-  /** What to give as `after` to get the rest; null at the end. */
+  /** The `after` of the next page; null at the end. */
   readonly next: string | null;
 }
 
-/** The rows that were asked for, in the order of their ids, so that pages neither skip nor repeat what stays. */
+/** The matching rows, ordered by ID, so that pages neither skip nor repeat a row. */
 export function selectRows(rows: readonly GameServerRow[], query: GameServerQuery): Page {
   const { limit, after, fields } = query;
   const selected = rows

@@ -1,7 +1,7 @@
 import type { Plugin } from 'esbuild';
 import { readPageAssets } from './page-assets.ts';
 
-/** Puts the finished page into the reader's bundle, which is one file and has neither the page's sources nor esbuild. */
+/** Embeds the finished page in the reader's bundle, which has neither the page's sources nor esbuild. */
 export const inlinePageAssets: Plugin = {
   name: 'inline-page-assets',
   setup(build) {

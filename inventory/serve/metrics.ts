@@ -6,18 +6,18 @@ import { counterNames } from '../intake.ts';
 
 export interface MetricsSource {
   readonly view: InventoryView;
-  /** By counter name, since the state file was made. */
+  /** By counter name, since the state file was created. */
   readonly counts: ReadonlyMap<string, number>;
   readonly now: () => number;
   readonly streamClients: () => number;
 }
 
-/** Everything is read when somebody asks; labels have few values, known beforehand. */
+/** The metrics, read at each scrape. Labels take few values, all known beforehand. */
 export function inventoryMetrics({ view, counts, now, streamClients }: MetricsSource): Registry {
   const registers = [new Registry()];
   new Counter({
     name: 'spotable_inventory_messages_total',
-    help: 'Messages read from the queue, by what became of them: each counts once',
+    help: 'Messages read from the queue, by outcome; each counts once',
     labelNames: ['outcome'],
     registers,
     collect() {
@@ -27,7 +27,7 @@ export function inventoryMetrics({ view, counts, now, streamClients }: MetricsSo
   });
   new Counter({
     name: 'spotable_inventory_set_aside_total',
-    help: 'Messages set aside because they are no event of ours or contradict one',
+    help: 'Messages set aside because they are not valid events or contradict one, by reason',
     labelNames: ['reason'],
     registers,
     collect() {
@@ -37,7 +37,7 @@ export function inventoryMetrics({ view, counts, now, streamClients }: MetricsSo
   });
   new Counter({
     name: 'spotable_inventory_requests_total',
-    help: 'Requests to the queue since this reader started: SQS bills each',
+    help: 'Requests to the queue since this reader started; AWS bills each',
     labelNames: ['action'],
     registers,
     collect() {
@@ -57,7 +57,7 @@ export function inventoryMetrics({ view, counts, now, streamClients }: MetricsSo
   });
   new Gauge({
     name: 'spotable_inventory_nodes',
-    help: 'Nodes that something was heard of',
+    help: 'Nodes with events',
     labelNames: ['status'],
     registers,
     collect() {
@@ -67,7 +67,7 @@ export function inventoryMetrics({ view, counts, now, streamClients }: MetricsSo
   });
   new Gauge({
     name: 'spotable_inventory_behind_seconds',
-    help: 'How far behind the queue the table is; grows while the queue cannot be read',
+    help: 'Delay of the table behind the queue; grows while the queue cannot be read',
     registers,
     collect() {
       this.set(Number.isFinite(view.nowMs) ? Math.max(0, (now() - view.nowMs) / 1000) : Number.NaN);
@@ -75,7 +75,7 @@ export function inventoryMetrics({ view, counts, now, streamClients }: MetricsSo
   });
   new Gauge({
     name: 'spotable_inventory_event_stream_clients',
-    help: 'Clients that follow /events',
+    help: 'Clients connected to /events',
     registers,
     collect() {
       this.set(streamClients());

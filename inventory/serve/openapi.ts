@@ -4,7 +4,7 @@ import { matchedFields, maxRows } from './game-server-query.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** OpenAPI 3.1, whose schemas are JSON Schema: those of the rows are those of the events, and cannot say something else. */
+/** OpenAPI 3.1, whose schemas are JSON Schema: rows reuse the schemas of the events, so the two cannot differ. */
 export function openApiDocument(): Json {
   return {
     openapi: '3.1.0',
@@ -132,7 +132,7 @@ const paths: Json = {
 interface Described {
   readonly parameters?: readonly Json[];
   readonly description?: string;
-  /** Schema of a JSON answer. */
+  /** Schema of a JSON response. */
   readonly answer?: Json;
   readonly type?: string;
   readonly problems?: Readonly<Record<string, string>>;
@@ -160,7 +160,7 @@ function object(properties: Json): Json {
   return { type: 'object', required: Object.keys(properties), properties };
 }
 
-/** The event schema keeps its parts under `$defs`, OpenAPI its own under `components`. */
+/** The event schema keeps its definitions in `$defs`, OpenAPI in `components`. */
 function withReferencesHere(schema: Json): Json {
   return JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/')) as Json;
 }

@@ -7,8 +7,8 @@ export interface PageAsset {
 }
 
 /**
- * The files of the page by their names, its modules put together into one script. The bundle of the reader carries what this
- * returns in place of this module (see inline-page-assets.ts): esbuild is needed for development only.
+ * The page's files by name, its modules bundled into one script. In the reader's bundle this module is replaced by its
+ * result (see inline-page-assets.ts), because esbuild is a development dependency.
  */
 export async function readPageAssets(): Promise<ReadonlyMap<string, PageAsset>> {
   const folder = join(import.meta.dirname, 'page');

@@ -10,7 +10,7 @@ import type { PageAsset } from './page-assets.ts';
 export interface Served {
   readonly view: InventoryView;
   readonly timeline: Timeline;
-  /** The messages that were set aside last, newest first. */
+  /** The newest messages that were set aside, newest first. */
   readonly setAside: (limit: number) => readonly SetAside[];
   readonly stream: EventStream;
   readonly metrics: Registry;
@@ -21,7 +21,7 @@ export interface Served {
 export interface Asked {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** What stands in the place of `{...}` in the route's path. */
+  /** The value of `{...}` in the route's path. */
   readonly name: string;
   readonly parameters: URLSearchParams;
 }
@@ -30,7 +30,7 @@ export type Route = (served: Served, asked: Asked) => void | Promise<void>;
 
 const maxSetAsideShown = 1000;
 
-/** Every path of the API. `{id}` stands for one part of a path. The OpenAPI document describes the same ones. */
+/** Every path of the API; `{id}` matches one segment. The OpenAPI document describes the same paths. */
 export const routes: Readonly<Record<string, Route>> = {
   '/game-servers': ({ view, stream }, { response, parameters }) => {
     const read = readGameServerQuery(parameters);

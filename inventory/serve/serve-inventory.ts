@@ -15,9 +15,9 @@ import { problem, routes, type Served } from './routes.ts';
 export interface ServeOptions {
   readonly view: InventoryView;
   readonly timeline: Timeline;
-  /** 0 for a free one. */
+  /** 0: a free port. */
   readonly port: number;
-  /** 127.0.0.1 where it is left out: there is no authentication. */
+  /** Defaults to 127.0.0.1, because there is no authentication. */
   readonly host?: string;
   /** By counter name, for /metrics. */
   readonly counts?: ReadonlyMap<string, number>;
@@ -26,20 +26,20 @@ export interface ServeOptions {
 }
 
 export interface InventoryServer {
-  /** Where the page is, for example `http://127.0.0.1:8080/`. */
+  /** The page's URL, such as `http://127.0.0.1:8080/`. */
   readonly url: string;
-  /** Tells everybody who follows /events. To be called with each change of the view. */
+  /** Sends the changes to all clients of /events. Call it with every change of the view. */
   changed(changes: readonly Change[]): void;
   close(): Promise<void>;
 }
 
-/** Pages and consumers that follow /events each hold one. */
+/** Each page and each consumer of /events holds one connection. */
 const maxConnections = 1024;
 const requestMs = 10_000;
-/** As long as load balancers keep theirs. */
+/** Longer than the idle timeout of load balancers. */
 const idleMs = 65_000;
 
-/** Serves the table, its changes and the page. Throws a FatalError that names the address where it cannot listen. */
+/** Serves the table, its changes and the page. Throws a FatalError that names the address if it cannot listen. */
 export async function serveInventory(options: ServeOptions): Promise<InventoryServer> {
   const { view, timeline, port, host = '127.0.0.1', counts = new Map(), setAside = () => [], now } = options;
   const stream = new EventStream(now().toString(36));
@@ -82,7 +82,7 @@ async function answer(
   isLocal: boolean,
 ): Promise<void> {
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  // A page of some other site can have its name resolve to 127.0.0.1 and so read what only this machine should see.
+  // DNS rebinding: another site's name may resolve to 127.0.0.1 to read what only this machine should see.
   if (isLocal && !isLocalName(request.headers.host)) return problem(response, 421, 'Not a name of this machine');
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('allow', 'GET, HEAD');

@@ -3,23 +3,23 @@ import type { GameServerEvent, NodeEvent } from '../../shared/events/event.ts';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
 import { errorText } from '../../shared/log.ts';
 import type { GameServerRecord, Heard } from '../fold/game-server-record.ts';
-import type { NodeRecord } from '../fold/node-book.ts';
+import type { NodeRecord } from '../fold/node-table.ts';
 import { SequenceSet } from '../fold/sequence-set.ts';
 import type { TimelineEntry } from '../timeline.ts';
 import { layOut } from './layout.ts';
 
-/** A message that is no event, or contradicts one: kept for people to look at. */
+/** A message that is not a valid event, or that contradicts one, kept for people to examine. */
 export interface SetAside {
   readonly atMs: number;
   readonly messageId: string;
-  /** What is counted: a refusal code, or `conflict`. */
+  /** For counting: a refusal code, or `conflict`. */
   readonly code: string;
-  /** What a person reads. */
+  /** For people. */
   readonly reason: string;
   readonly body: string;
 }
 
-/** What one transaction writes. */
+/** The content of one transaction. */
 export interface Writing {
   readonly gameServers: Iterable<Readonly<GameServerRecord>>;
   readonly nodes: Iterable<Readonly<NodeRecord>>;
@@ -27,7 +27,7 @@ export interface Writing {
   readonly forgottenNodes: Iterable<string>;
   readonly setAside: Iterable<SetAside>;
   readonly timeline: Iterable<TimelineEntry>;
-  /** Added to the counters of these names. */
+  /** Added to the counters. */
   readonly counts: Iterable<readonly [name: string, count: number]>;
   readonly leaseNowMs: number;
 }
@@ -41,17 +41,17 @@ export interface Stored {
   readonly timeline: readonly TimelineEntry[];
 }
 
-/** Rows kept for people; the counters go on. */
+/** Maximum number of rows kept; the counters go on. */
 const maxSetAside = 10_000;
 const maxTimelineEntries = 2000;
-/** Enough to see what a sender does wrong; a message can have a megabyte. */
+/** Enough to see what a sender does wrong; a message may have a megabyte. */
 const maxBodyCharacters = 16_384;
 
 type Row = Readonly<Record<string, string | number | null>>;
 
 /**
- * What the reader knows, in one SQLite file. It is the reason that messages may be deleted from the queue: what
- * {@link write} has returned for survives the process, and the machine's power.
+ * The reader's state in one SQLite file. It allows messages to be deleted from the queue: what {@link write} has stored
+ * survives a crash of the process and a power failure.
  */
 export class InventoryStore {
   readonly #database: DatabaseSync;
@@ -59,8 +59,8 @@ export class InventoryStore {
   readonly #path: string;
 
   /**
-   * Opens or makes the file; `:memory:` keeps nothing. Throws a FatalError that names the path where it is in use by another
-   * reader, belongs to another queue, or cannot be written.
+   * Opens or creates the file; `:memory:` keeps nothing. Throws a FatalError that names the path if another reader uses
+   * the file, it belongs to another queue, or it cannot be written.
    */
   constructor(path: string, queueUrl: string) {
     this.#path = path;
@@ -76,7 +76,7 @@ export class InventoryStore {
     }
   }
 
-  /** All or nothing. Throws a FatalError where the disk does not take it: what was folded is then ahead of what is stored. */
+  /** All or nothing. Throws a FatalError if the disk refuses: the folded state is then ahead of the stored one. */
   write(writing: Writing): void {
     try {
       this.#database.exec('BEGIN IMMEDIATE');
@@ -105,7 +105,7 @@ export class InventoryStore {
     };
   }
 
-  /** What was set aside last, newest first. */
+  /** The newest messages that were set aside, newest first. */
   setAside(limit: number): SetAside[] {
     return (this.#statement('setAside').all(limit) as Row[]).map((row) => ({
       atMs: Number(row['at_ms']),

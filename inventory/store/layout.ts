@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 
-/** Raised when the tables change; a file of another version is refused rather than misread. */
+/** Increase it when the tables change: a file of another version is refused rather than misread. */
 const layoutVersion = 1;
 
 const tables = `
@@ -19,12 +19,12 @@ const tables = `
 `;
 
 /**
- * Makes the tables of a new file, or checks those of an old one. Throws an Error where the file is in use, of another version
- * or of another queue: two queues in one table would be a table of neither.
+ * Creates the tables of a new file, or checks those of an old one. Throws an Error if the file is in use, of another
+ * version, or of another queue, because the events of two queues cannot share a table.
  */
 export function layOut(database: DatabaseSync, queueUrl: string): void {
-  // Exclusive: a second reader on the same file would fold past the first one's memory. WAL with FULL: a commit is on the
-  // disk, not only in its cache, before its messages are deleted from the queue.
+  // EXCLUSIVE: a second reader would bypass the first one's memory. WAL with FULL: a commit is on the disk, not only in
+  // its cache, before its messages are deleted from the queue.
   database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
   const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version']);
   if (version === 0) {
@@ -34,7 +34,7 @@ export function layOut(database: DatabaseSync, queueUrl: string): void {
     return;
   }
   if (version !== layoutVersion) throw new Error(`it has layout ${version}, expected ${layoutVersion}`);
-  // Takes the lock, which reading alone would leave to the first write.
+  // Takes the lock now; reading alone would leave it to the first write.
   database.exec('BEGIN IMMEDIATE; COMMIT');
   const known = database.prepare("SELECT value FROM facts WHERE name = 'queue_url'").get()?.['value'];
   if (known !== queueUrl) throw new Error(`it belongs to queue ${known}`);

@@ -9,21 +9,21 @@ export interface TableView {
   readonly nodes: readonly NodeRow[];
   /** Newest last. */
   readonly timeline: readonly TimelineEntry[];
-  /** One line about the queue or the last trouble. */
+  /** One line about the queue or the last problem. */
   readonly notice: string;
 }
 
 export interface TableSize {
   readonly columns: number;
-  /** Infinity prints everything. */
+  /** Infinity: print everything. */
   readonly lines: number;
-  /** Rows to leave out at the top. */
+  /** Number of rows to skip at the top. */
   readonly offset: number;
   readonly hasColor: boolean;
   readonly nowMs: number;
 }
 
-/** A shape beside each colour, for eyes and terminals without colours. Order: what needs a look comes first. */
+/** A shape beside each colour, for eyes and terminals without colours. In order of urgency. */
 const looks: Readonly<Record<GameServerState, { readonly mark: string; readonly color: string }>> = {
   terminating: { mark: '▼', color: '33' },
   lost: { mark: '✕', color: '35' },
@@ -40,7 +40,7 @@ const addressColumn = titles.indexOf('ADDRESS');
 /** The lines of the table: counts, interrupted nodes, game servers, timeline. Pure. */
 export function renderTable(view: TableView, size: TableSize): string[] {
   const head = [...renderCounts(view.rows, size), ...renderNodes(view.nodes, size)];
-  // The timeline gets a third of the screen, the table the rest.
+  // The timeline gets a third of the screen.
   const timelineLines = Number.isFinite(size.lines) ? Math.max(0, Math.floor((size.lines - head.length - 2) / 3)) : 20;
   const tail = renderTimeline(view.timeline, timelineLines, size);
   const room = size.lines - head.length - tail.length - 2;
@@ -62,7 +62,7 @@ export function renderTable(view: TableView, size: TableSize): string[] {
   return [...head, title, ...body, ...tail, fitText(foot, size.columns).trimEnd()];
 }
 
-/** What needs a look first; among equals by node and id, so that a row stays where it is. */
+/** By urgency, then by node and ID, so that a row stays where it is. */
 function sortRows(rows: readonly GameServerRow[]): GameServerRow[] {
   return rows.toSorted(
     (one, other) =>
@@ -73,7 +73,7 @@ function sortRows(rows: readonly GameServerRow[]): GameServerRow[] {
   );
 }
 
-/** By code unit: localeCompare takes a hundred times as long, which 20,000 rows a second feel. */
+/** Compares code units: localeCompare takes a hundred times as long, which 20,000 rows a second would show. */
 function compareText(one: string, other: string): number {
   return one === other ? 0 : one < other ? -1 : 1;
 }
@@ -92,7 +92,7 @@ function renderNodes(nodes: readonly NodeRow[], { nowMs, hasColor, columns: widt
   const troubled = nodes
     .filter(({ status }) => status !== 'recovered')
     .toSorted((one, other) => compareText(one.deadline ?? '~', other.deadline ?? '~'));
-  // The table itself comes first where the terminal is small.
+  // The game servers take precedence on a small terminal.
   const maxNodes = Math.min(5, Math.floor(lines / 5));
   const rendered = troubled.slice(0, maxNodes).map((node) => {
     const name = safeText(shortNodeName(node.node ?? node.key));
@@ -127,7 +127,7 @@ function renderRow(
 ): string {
   const [state = '', ...rest] = cells.map((cell, index) => {
     const width = widths[index] ?? 0;
-    // Names of EC2 are long: it is the port at their end that tells the game servers of a node apart.
+    // EC2's names are long, and only the port at their end distinguishes the game servers of a node.
     return index === addressColumn ? fitAddress(cell, width) : fitText(cell, width);
   });
   return `${paint(state, looks[status].color, hasColor)} ${rest.join(' ')}`.trimEnd();
@@ -142,7 +142,7 @@ function fitAddress(address: string, width: number): string {
 
 const narrowestColumn = 5;
 
-/** As wide as the longest cell, if that fits; otherwise the widest columns give way first. */
+/** Each column gets its longest cell's width, if all fit; otherwise the widest columns shrink first. */
 function columnWidths(lines: readonly (readonly string[])[], width: number): number[] {
   const widths = titles.map((_, index) => Math.max(...lines.map((cells) => [...(cells[index] ?? '')].length)));
   for (let spare = width - widths.length + 1 - widths.reduce((sum, each) => sum + each, 0); spare < 0; spare++) {

@@ -10,7 +10,7 @@ export interface TableScreenOptions {
   readonly quit: () => void;
 }
 
-/** Four times a second a countdown looks alive, and 20,000 rows cost a few percent of a core. */
+/** Often enough for a countdown to look alive; 20,000 rows cost a few percent of a core. */
 const redrawEveryMs = 250;
 
 const enterScreen = '\x1b[?1049h\x1b[?25l';
@@ -19,7 +19,7 @@ const clearRestOfLine = '\x1b[K';
 const clearBelow = '\x1b[J';
 const home = '\x1b[H';
 
-/** The live table on a terminal of its own (the alternate screen): what was there before comes back when it closes. */
+/** The live table on the terminal's alternate screen, so that the earlier content returns when it closes. */
 export class TableScreen {
   readonly #options: TableScreenOptions;
   readonly #timer: NodeJS.Timeout;
@@ -47,7 +47,7 @@ export class TableScreen {
 
   #draw(): void {
     const { output, view, now, hasColor } = this.#options;
-    // A terminal that does not keep up gets the newest picture later, not every one.
+    // A slow terminal gets the newest picture later, not every one.
     if (output.writableNeedDrain) return;
     const { columns, rows } = output;
     const current = view();

@@ -1,7 +1,7 @@
 import type { NodeRow } from '../../fold/rows.ts';
 import { type ShownRow, shownFields } from './fleet.ts';
 
-/** As /timeline says it. */
+/** An entry of /timeline. */
 export interface LogEntry {
   readonly at: string;
   readonly subject: 'game-server' | 'node';
@@ -25,21 +25,21 @@ export interface Listener {
   gameServerForgotten(id: string): void;
   node(row: NodeRow): void;
   nodeForgotten(key: string): void;
-  /** `offsetMs`: how far the server's clock is ahead of this one. */
+  /** `offsetMs`: the difference between the server's clock and this one. */
   state(state: 'connecting' | 'live' | 'reconnecting', offsetMs: number): void;
 }
 
 const retryMs = 1000;
 
 /**
- * Keeps the listener at the newest state for as long as the page is open: reads the table, follows the changes from there, and
- * begins anew when the server says that it cannot tell what was missed.
+ * Keeps the listener up to date while the page is open: reads the table, follows the changes, and starts again when the
+ * server cannot tell what was missed.
  */
 export function connect(listener: Listener): void {
   let offsetMs = 0;
   const start = async (): Promise<void> => {
     try {
-      // The nodes first: their position is the older one, and a change that comes twice does no harm.
+      // Nodes first: their position is older, and a repeated change does no harm.
       const [{ nodes, position }, date] = await getJson<{ nodes: NodeRow[]; position: string }>('/nodes');
       const rows = await readGameServers();
       const [{ entries }] = await getJson<{ entries: LogEntry[] }>('/timeline');
@@ -62,7 +62,7 @@ export function connect(listener: Listener): void {
     source.addEventListener('open', () => listener.state('live', offsetMs));
     source.addEventListener('error', () => {
       listener.state('reconnecting', offsetMs);
-      // The browser comes back by itself after a broken connection, but not after an answer it does not like.
+      // The browser reconnects after a broken connection, but not after an error response.
       if (source.readyState === EventSource.CLOSED) setTimeout(start, retryMs);
     });
     on('reset', restart);
@@ -92,7 +92,10 @@ async function getJson<Body>(path: string): Promise<[body: Body, date: string | 
   return [(await response.json()) as Body, response.headers.get('date')];
 }
 
-/** Countdowns follow the server's clock where this machine's is plainly wrong; its Date header has whole seconds only. */
+/**
+ * Countdowns follow the server's clock only if this machine's is clearly wrong, because the Date header has whole
+ * seconds.
+ */
 function clockOffset(date: string | null): number {
   const offsetMs = Date.parse(date ?? '') - Date.now();
   return Math.abs(offsetMs) > 2000 ? offsetMs : 0;

@@ -4,10 +4,10 @@ import { countdown, isGoing } from './countdown.ts';
 import { element, stateBadge } from './elements.ts';
 import type { NodeBox, ShownRow } from './fleet.ts';
 
-/** A node can hold more than anybody reads. */
+/** A node may have more game servers than anyone reads. */
 const maxRows = 200;
 
-/** The selected node in words and its game servers in a table: what the picture says, for those who do not see it. */
+/** The selected node in words and its game servers in a table: the picture's content, for people who cannot see it. */
 export function renderDetails(box: NodeBox | undefined, node: NodeRow | undefined, nowMs: number): Node[] {
   if (box === undefined)
     return [
@@ -32,7 +32,7 @@ export function describeFate({ status, kind, action, deadline }: NodeRow, nowMs:
   return `${what}, taken in ${countdown(deadline, nowMs)}`;
 }
 
-/** One sentence for the voice of a screen reader. */
+/** One sentence for a screen reader. */
 export function describeBox({ name, gameServers }: NodeBox, node: NodeRow | undefined, nowMs: number): string {
   const counts = new Map<string, number>();
   for (const { status } of gameServers) counts.set(status, (counts.get(status) ?? 0) + 1);
@@ -48,7 +48,7 @@ function gameServerTable(rows: readonly ShownRow[]): HTMLElement {
     ...['State', 'Game server', 'Address', 'Players'].map((title) => element('th', { scope: 'col' }, title)),
   );
   const body = rows.slice(0, maxRows).map((row) => {
-    // The address is short enough for the column; what players are given stands in its title.
+    // The address fits the column; its title shows the host name that players get.
     const host = row.public_ip ?? row.public_hostname ?? '';
     const port = row.public_port === null ? '' : `:${row.public_port}`;
     const title = `${row.public_hostname ?? host}${port}`;

@@ -1,7 +1,7 @@
 import type { GameServerState } from '../../../shared/events/event.ts';
 import { marks } from './marks.ts';
 
-/** An element with its children. Text stays text: what senders wrote never becomes markup. */
+/** Creates an element with children. Strings become text nodes, so that senders cannot inject markup. */
 export function element(
   tag: string,
   attributes: Readonly<Record<string, string>>,
@@ -13,7 +13,7 @@ export function element(
   return made;
 }
 
-/** The element of the page with this id. Throws an Error where the page and its script do not fit together. */
+/** The page's element of this ID. Throws an Error if page and script do not match. */
 export function pageElement<E extends HTMLElement>(id: string, kind: new () => E): E {
   const found = document.getElementById(id);
   if (!(found instanceof kind)) throw new Error(`Cannot find #${id} in the page`);

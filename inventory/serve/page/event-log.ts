@@ -4,7 +4,7 @@ import { element } from './elements.ts';
 
 const maxLines = 200;
 
-/** The events, newest first. A storm brings thousands a second: only what stays visible is made. */
+/** The events, newest first. A storm brings thousands a second, so only those that stay visible are rendered. */
 export class EventLog {
   readonly #list: HTMLElement;
   #waiting: LogEntry[] = [];
@@ -24,7 +24,7 @@ export class EventLog {
     if (this.#waiting.length > 2 * maxLines) this.#waiting = this.#waiting.slice(-maxLines);
   }
 
-  /** Called once a frame. */
+  /** Called once per frame. */
   draw(): void {
     if (this.#waiting.length === 0) return;
     const lines = this.#waiting.slice(-maxLines).map(line).reverse();

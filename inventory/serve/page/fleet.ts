@@ -1,7 +1,7 @@
 import type { GameServerState } from '../../../shared/events/event.ts';
 import type { GameServerRow, NodeRow } from '../../fold/rows.ts';
 
-/** What the page asks of a row, to hold 10,000 of them lightly. */
+/** Only the fields that the page needs, so that 10,000 rows stay small. */
 export const shownFields = [
   'game_server_id',
   'status',
@@ -19,18 +19,17 @@ export const shownFields = [
 ] as const;
 export type ShownRow = Pick<GameServerRow, (typeof shownFields)[number]>;
 
-/** A node as a box with its game servers in it. */
 export interface NodeBox {
   readonly key: string;
-  /** The node's own facts, taken from any of its game servers or from its events. */
+  /** The node's own facts, from any of its game servers or from its events. */
   name: string;
   zone: string | null;
   instanceType: string | null;
-  /** Sorted by id, so that a game server keeps its place. */
+  /** Sorted by ID, so that a game server keeps its place. */
   readonly gameServers: ShownRow[];
 }
 
-/** Words of the search, in lower case, and the state to look at. */
+/** Search words in lower case, and the state to show. */
 export interface Filter {
   readonly words: readonly string[];
   readonly state: GameServerState | undefined;
@@ -38,12 +37,12 @@ export interface Filter {
 
 const withoutNode = 'no node known';
 
-/** The fleet as the page knows it: a copy of the table, kept by the changes. No DOM in it. */
+/** The page's copy of the table, updated by the changes. It does not use the DOM. */
 export class Fleet {
   readonly #boxOf = new Map<string, NodeBox>();
   readonly #rows = new Map<string, ShownRow>();
   readonly #nodes = new Map<string, NodeRow>();
-  /** Boxes in their order on the page; undefined after one came or went. */
+  /** Boxes in page order; undefined after one was added or removed. */
   #ordered: NodeBox[] | undefined;
 
   replace(rows: Iterable<ShownRow>, nodes: Iterable<NodeRow>): void {
@@ -92,7 +91,7 @@ export class Fleet {
     this.#nodes.delete(key);
   }
 
-  /** By zone and name: a box keeps its place whatever happens in it. */
+  /** Ordered by zone and name, so that a box keeps its place. */
   boxes(): readonly NodeBox[] {
     this.#ordered ??= [...this.#boxOf.values()].sort(
       (one, other) =>
@@ -103,7 +102,7 @@ export class Fleet {
     return this.#ordered;
   }
 
-  /** What was last heard of the box's node, if anything. */
+  /** The newest event of the box's node, if any. */
   nodeOf({ key, name }: NodeBox): NodeRow | undefined {
     return this.#nodes.get(key) ?? this.#nodes.get(`node/${name}`);
   }
@@ -149,7 +148,7 @@ function compareText(one: string, other: string): number {
   return one === other ? 0 : one < other ? -1 : 1;
 }
 
-/** Whether a game server is what somebody looks for: every word stands somewhere in its names. */
+/** Whether a game server matches the search: every word occurs in one of its names. */
 export function isWanted(row: ShownRow, { words, state }: Filter): boolean {
   if (state !== undefined && row.status !== state) return false;
   if (words.length === 0) return true;

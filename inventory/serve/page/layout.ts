@@ -1,12 +1,12 @@
-/** All in CSS pixels. */
+/** All lengths in CSS pixels. */
 export interface FleetLayout {
   readonly columns: number;
   readonly boxWidth: number;
   readonly boxHeight: number;
   readonly cellsPerRow: number;
-  /** Game servers that fit into a box; the rest is a number. */
+  /** Game servers that fit into a box; the others are shown as a number. */
   readonly cells: number;
-  /** Of the whole fleet. */
+  /** Height of the whole fleet. */
   readonly height: number;
 }
 
@@ -20,10 +20,10 @@ export const headerHeight = 40;
 export const cellSize = 16;
 const padding = 10;
 const leastBoxWidth = 190;
-/** Taller boxes would make the fleet hard to overlook. */
+/** Taller boxes would make it hard to see the whole fleet. */
 const maxCellRows = 6;
 
-/** Equal boxes in a grid: the place of a box is its number, so that only those in view need to be looked at. */
+/** Equal boxes in a grid: a box's place follows from its number, so only boxes in view are processed. */
 export function layOutFleet(width: number, boxes: number, maxGameServers: number): FleetLayout {
   const columns = Math.max(1, Math.floor((width - gap) / (leastBoxWidth + gap)));
   const boxWidth = Math.max(4 * cellSize, Math.floor((width - gap) / columns) - gap);
@@ -41,7 +41,7 @@ export function layOutFleet(width: number, boxes: number, maxGameServers: number
   };
 }
 
-/** The upper left corner of a box, in the whole fleet. */
+/** The upper left corner of a box in the whole fleet. */
 export function boxPlace({ columns, boxWidth, boxHeight }: FleetLayout, index: number): Place {
   return {
     x: gap + (index % columns) * (boxWidth + gap),
@@ -49,7 +49,7 @@ export function boxPlace({ columns, boxWidth, boxHeight }: FleetLayout, index: n
   };
 }
 
-/** The upper left corner of a game server, in its box. */
+/** The upper left corner of a game server in its box. */
 export function cellPlace({ cellsPerRow }: FleetLayout, index: number): Place {
   return {
     x: padding + (index % cellsPerRow) * cellSize,
@@ -57,7 +57,7 @@ export function cellPlace({ cellsPerRow }: FleetLayout, index: number): Place {
   };
 }
 
-/** Numbers of the boxes between two heights: from the first to before the second. */
+/** The numbers of the boxes between two heights, the second number excluded. */
 export function boxesInView(
   { columns, boxHeight }: FleetLayout,
   top: number,
@@ -68,7 +68,7 @@ export function boxesInView(
   return [firstRow * columns, Math.max(0, endRow) * columns];
 }
 
-/** The number of the box at a place in the whole fleet; undefined between boxes. */
+/** The number of the box at a place; undefined between boxes. */
 export function boxAt(layout: FleetLayout, { x, y }: Place): number | undefined {
   const { columns, boxWidth, boxHeight } = layout;
   const column = Math.floor((x - gap) / (boxWidth + gap));
@@ -86,7 +86,7 @@ const steps: Readonly<Record<string, (columns: number) => number>> = {
   ArrowDown: (columns) => columns,
 };
 
-/** Where a key leads from a box; undefined where the key leads nowhere. */
+/** The box that an arrow key leads to; undefined: none. */
 export function boxAfterKey({ columns }: FleetLayout, key: string, from: number, boxes: number): number | undefined {
   if (key === 'Home') return 0;
   if (key === 'End') return boxes - 1;

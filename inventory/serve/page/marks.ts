@@ -1,8 +1,8 @@
 import type { GameServerState } from '../../../shared/events/event.ts';
 
 /**
- * One shape a state, in a square of 12: it must be told from the others without its colour. SVG path data, which both the
- * canvas and the page's markup take.
+ * One shape per state, in a square of 12, so that states are distinguishable without colour. SVG path data, for both
+ * the canvas and the page's markup.
  */
 export const marks: Readonly<
   Record<GameServerState, { readonly path: string; readonly isFilled: boolean; readonly means: string }>

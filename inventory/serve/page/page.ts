@@ -36,7 +36,7 @@ let selectedKey: string | undefined;
 let clockOffsetMs = 0;
 let layout: FleetLayout = layOutFleet(0, 0, 0);
 let isFrameAsked = false;
-/** Whether game servers or nodes changed since the last frame, so that the words around the picture must too. */
+/** Whether game servers or nodes changed since the last frame, so that the text around the picture must change too. */
 let isChanged = true;
 
 const nowMs = (): number => Date.now() + clockOffsetMs;
@@ -98,7 +98,7 @@ function drawAlarms(): void {
   );
   const shown = interrupted.slice(0, maxAlarms);
   const keys = shown.map(({ box }) => box.key).join();
-  // Buttons stay as long as they can: somebody may be about to press one.
+  // Buttons are kept where possible, because someone may be about to press one.
   if (parts.alarms.dataset['keys'] !== keys) {
     parts.alarms.dataset['keys'] = keys;
     parts.alarms.replaceChildren(...shown.map(({ box }) => alarmButton(box)), element('span', { class: 'more' }));
@@ -133,7 +133,7 @@ function drawDetails(): void {
   parts.details.replaceChildren(...renderDetails(box, box && fleet.nodeOf(box), nowMs()));
 }
 
-/** What moves while nothing changes. */
+/** Draws what moves without a change. */
 function drawCountdowns(): void {
   drawAlarms();
   const box = selectedBox();
@@ -150,7 +150,7 @@ function select(key: string): void {
   const { y } = boxPlace(layout, index);
   const { scrollTop, clientHeight } = parts.fleet;
   const isInView = y >= scrollTop && y + layout.boxHeight <= scrollTop + clientHeight;
-  // Into the middle, so that what stands around it is seen too.
+  // Scrolls the box to the middle, so that its surroundings are visible too.
   if (!isInView) parts.fleet.scrollTop = y - (clientHeight - layout.boxHeight) / 2;
   parts.spoken.textContent = describeBox(box, fleet.nodeOf(box), nowMs());
   drawDetails();
@@ -162,7 +162,7 @@ function selectAt(index: number | undefined): void {
   if (box !== undefined) select(box.key);
 }
 
-/** From the selected node on, around the end. */
+/** Starts at the selected node and wraps around. */
 function selectInterrupted(direction: 1 | -1): void {
   const indexes = interruptedBoxes().map(({ index }) => index);
   const from = fleet.boxes().findIndex(({ key }) => key === selectedKey);
@@ -265,7 +265,7 @@ function follow(): void {
 }
 
 buildChips();
-// Keys steer the picture, so it takes the focus, and a screen reader must hand the keys on.
+// Keys control the picture, so it takes the focus, and a screen reader must pass the keys on.
 parts.fleet.tabIndex = 0;
 parts.fleet.setAttribute('role', 'application');
 document.addEventListener('keydown', onKey);

@@ -21,7 +21,7 @@ type Colors = Readonly<Record<(typeof colorNames)[number], string>>;
 
 const paths = new Map(stateNames.map((state) => [state, new Path2D(marks[state].path)]));
 
-/** Paints what is in view of the fleet: some hundred boxes at most, however many there are. */
+/** Draws the part of the fleet that is in view: a few hundred boxes at most. */
 export class Painter {
   readonly #canvas: HTMLCanvasElement;
   readonly #context: CanvasRenderingContext2D;
@@ -35,7 +35,7 @@ export class Painter {
     this.#colors = readColors();
   }
 
-  /** After a change between light and dark. */
+  /** Call after a change between light and dark. */
   renewColors(): void {
     this.#colors = readColors();
   }
@@ -122,7 +122,7 @@ export class Painter {
 
   #paintGameServers({ gameServers }: NodeBox, { layout, filter }: Picture): void {
     const context = this.#context;
-    // The last cell says how many have no place.
+    // The last cell shows how many do not fit.
     const shown = gameServers.length > layout.cells ? layout.cells - 2 : gameServers.length;
     for (let index = 0; index < shown; index++) {
       const row = gameServers[index];
@@ -151,7 +151,7 @@ export class Painter {
 }
 
 function readColors(): Colors {
-  // A canvas does not know light-dark(): the colour of an element that uses it does.
+  // A canvas does not resolve light-dark(), but the computed colour of an element does.
   const probe = document.createElement('i');
   document.body.append(probe);
   const entries = colorNames.map((name) => {

@@ -125,7 +125,7 @@ const mistakes: readonly (readonly [
     ['--queue-url', 'http://127.0.0.1/q', '--state', '/dev/null/x'],
     {},
     73,
-    /Cannot make the folder of inventory state \/dev\/null\/x/,
+    /Cannot create the folder of inventory state \/dev\/null\/x/,
   ],
 ];
 

@@ -4,24 +4,24 @@ import type { Heard } from './game-server-record.ts';
 export interface NodeRecord {
   readonly key: string;
   newest: Heard<NodeEvent>;
-  /** Ids of the events folded, newest last: node events have no gapless numbers to tell repeats by. */
+  /** IDs of the folded events, newest last: node events have no gapless numbers that would show repeats. */
   readonly ids: string[];
 }
 
-/** One interruption has a handful of events; an instance has few interruptions. */
+/** An interruption has a handful of events, and an instance has few interruptions. */
 const maxIdsPerNode = 64;
 
-/** Names the node of a placement: by its instance, because a later instance can have the same name. */
+/** Identifies a node by its instance, because a later instance may have the same node name. */
 export function nodeKey({ instance_id, node }: PlacementData): string | undefined {
   return instance_id ?? (node === null ? undefined : `node/${node}`);
 }
 
-/** What was heard of nodes, to be found by instance and by name, because not every sender knows both. */
-export class NodeBook {
+/** Node events, by instance and by name, because not every sender knows both. */
+export class NodeTable {
   readonly #byKey = new Map<string, NodeRecord>();
   readonly #byName = new Map<string, Set<NodeRecord>>();
 
-  /** `older`: counted, but something newer is known. */
+  /** `older`: counted, but a newer event is known. */
   fold(heard: Heard<NodeEvent>): 'newer' | 'older' | 'repeat' {
     const { event } = heard;
     const key = nodeKey(event.data) ?? event.subject;
@@ -62,8 +62,8 @@ export class NodeBook {
   }
 
   /**
-   * The newest word on the node where something lives. Where both sides name the instance it must be the same one, so that
-   * the fate of an old instance does not fall on a new one of the same name.
+   * The newest event of the node of this placement. If both sides name the instance, it must be the same: the fate of
+   * an old instance must not affect a new one of the same name.
    */
   find(placement: PlacementData): NodeRecord | undefined {
     const { instance_id: instance, node } = placement;
@@ -93,8 +93,8 @@ export class NodeBook {
 }
 
 /**
- * A node's events come from its own clock: by time, then by the count of its agent, which begins anew with each agent; the id
- * decides the rest, so that every reader decides alike.
+ * A node's events have its own clock: they are ordered by time, then by the agent's count, which restarts with each
+ * agent, then by ID, so that every reader decides alike.
  */
 function isLater(one: NodeEvent, other: NodeEvent): boolean {
   const byTime = Date.parse(one.time) - Date.parse(other.time);
