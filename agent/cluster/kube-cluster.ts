@@ -98,6 +98,8 @@ export class KubeCluster implements Cluster {
       method: 'PATCH',
       path: this.#nodePath(),
       contentType: 'application/strategic-merge-patch+json',
+      // A second one conflicts with the first, and a conflict is answered by another look.
+      isRepeatable: true,
       body: { metadata: { ...metadata, resourceVersion }, ...rest },
       signal,
     });
@@ -118,7 +120,7 @@ export class KubeCluster implements Cluster {
       deleteOptions: deleteOptions(pod, gracePeriodSeconds),
     };
     const path = `${podPath(pod)}/eviction`;
-    const answer = await this.#options.connection.request({ method: 'POST', path, body, signal });
+    const answer = await this.#options.connection.request({ method: 'POST', path, body, isRepeatable: true, signal });
     const { retryAfterMs } = answer;
     if (isDone(answer)) return { kind: 'accepted' };
     if (isGone(answer, pod)) return this.#forget(pod);
@@ -130,7 +132,8 @@ export class KubeCluster implements Cluster {
 
   async deletePod(pod: PodView, gracePeriodSeconds: number, signal: AbortSignal): Promise<DeleteOutcome> {
     const body = deleteOptions(pod, gracePeriodSeconds);
-    const answer = await this.#options.connection.request({ method: 'DELETE', path: podPath(pod), body, signal });
+    const request = { method: 'DELETE', path: podPath(pod), body, isRepeatable: true, signal } as const;
+    const answer = await this.#options.connection.request(request);
     const { retryAfterMs } = answer;
     if (isDone(answer)) return { kind: 'accepted' };
     if (isGone(answer, pod)) return this.#forget(pod);

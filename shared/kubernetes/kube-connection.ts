@@ -18,6 +18,8 @@ export interface KubeRequest {
   readonly contentType?: string;
   /** In place of the limit that adapts to the server. */
   readonly timeoutMs?: number;
+  /** Whether a second call does no harm, and says the same, where the first was carried out without an answer. Reading always is repeatable. */
+  readonly isRepeatable?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -38,6 +40,11 @@ const callLimits = { max: 32, maxWaiting: 256 };
 const answerRange = { min: 5000, max: 30_000 };
 /** The kernel asks again after 1 s and 3 s; an attempt of ours that begins anew asks sooner. */
 const connectRange = { min: 2000, max: 10_000 };
+/**
+ * For the answer on a connection that was kept. Without one a call that may be repeated is made again on a new connection: every kept one may be dead,
+ * where NAT has forgotten them or one API server of several is gone.
+ */
+const keptRange = { min: 200, max: 30_000 };
 const watchBeginMs = 5000;
 /** An API server sends a bookmark every minute to each watch that asks for them. */
 const watchSilenceMs = 75_000;
@@ -58,6 +65,7 @@ export class KubeConnection {
     read: new TimeLimit(answerRange),
     write: new TimeLimit(answerRange),
     connect: new TimeLimit(connectRange),
+    kept: new TimeLimit(keptRange),
   };
   #kept: { readonly tls: TlsIdentity; readonly agent: Agent } | undefined;
   #lastSignOfLifeMs = 0;
@@ -153,22 +161,41 @@ export class KubeConnection {
   }
 
   async #send(request: Omit<KubeRequest, 'signal' | 'timeoutMs'>, signal: AbortSignal): Promise<IncomingMessage> {
-    const { method, path, contentType = 'application/json' } = request;
+    const { method, path, contentType = 'application/json', isRepeatable = method === 'GET' } = request;
     const authorization = await this.#credentials.authorize();
     const url = new URL(`${this.#credentials.server}${path}`);
     const body = request.body && JSON.stringify(request.body);
     const type = body && { 'content-type': contentType };
     const headers = { ...authorization.headers, accept: 'application/json', ...type };
     const agent = this.#agentFor(url.protocol, authorization);
+    const askedMs = performance.now();
+    let isKept = false;
     const onRequest = (outgoing: ClientRequest, giveUp: (reason: Error) => void) =>
       outgoing.once('socket', (socket) => {
-        if (!outgoing.reusedSocket) this.#limitConnect(outgoing, socket, giveUp);
+        isKept = outgoing.reusedSocket;
+        if (isKept && isRepeatable) this.#limitKept(outgoing, giveUp);
+        else if (!isKept) this.#limitConnect(outgoing, socket, giveUp);
       });
-    const askedMs = performance.now();
-    const response = await sendRequest({ url, method, headers, body, agent, onRequest }, signal);
+    const send = () => sendRequest({ url, method, headers, body, agent, onRequest }, signal);
+    let response: IncomingMessage;
+    try {
+      response = await send();
+    } catch (error) {
+      if (signal.aborted || !isKept || !isRepeatable) throw error;
+      dropIdle(agent);
+      response = await send();
+    }
+    this.#limits.kept.answered(performance.now() - askedMs);
     this.#lastSignOfLifeMs = performance.now();
     this.#listeners.onDate?.(response.headers.date, askedMs);
     return response;
+  }
+
+  #limitKept(outgoing: ClientRequest, giveUp: (reason: Error) => void): void {
+    const limitMs = this.#limits.kept.ms;
+    const timer = setTimeout(() => giveUp(new Error(`no answer on a kept connection within ${limitMs} ms`)), limitMs);
+    outgoing.once('close', () => clearTimeout(timer));
+    outgoing.once('response', () => clearTimeout(timer));
   }
 
   /** A connection that does not come about says nothing of how long the server needs for an answer. */

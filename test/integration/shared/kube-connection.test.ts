@@ -78,9 +78,29 @@ describe('a connection to the Kubernetes API', { concurrency: 4 }, () => {
     const here = await scene(t);
     await here.get('/before');
     here.proxy.network.killExisting();
-    await assert.rejects(here.get('/lost', 100), /no answer within 100 ms/);
+    await assert.rejects(here.send('POST', '/lost', 100), /no answer within 100 ms/);
     assert.equal((await here.get('/after')).status, 200);
     assert.deepEqual(paths(here), ['GET /before', 'GET /after']);
+  });
+
+  test('repeats at once on a new connection what a kept one does not answer, where that does no harm', async (t) => {
+    const here = await scene(t);
+    await here.get('/before');
+    here.proxy.network.killExisting();
+    assert.equal((await here.get('/read')).status, 200);
+    here.proxy.network.killExisting();
+    const request = { method: 'DELETE', path: '/pod', body: {}, isRepeatable: true, signal: never } as const;
+    assert.equal((await here.connection.request(request)).status, 200);
+    assert.deepEqual(paths(here), ['GET /before', 'GET /read', 'DELETE /pod']);
+  });
+
+  test('takes a server for slow, and not its connections for dead, after one answer that took long', async (t) => {
+    const here = await scene(t);
+    await here.get('/quick');
+    here.proxy.faults.add({ path: '/slow', fault: { kind: 'delay', delayMs: 1500 } });
+    for (let call = 0; call < 3; call++) await here.get('/slow');
+    assert.equal(here.seen.length, 4);
+    assert.equal(here.proxy.network.accepted, 2, 'only the first slow call was repeated');
   });
 
   test('sends nothing of what was given up while the network was away', async (t) => {
@@ -219,7 +239,7 @@ describe('a connection to the Kubernetes API', { concurrency: 4 }, () => {
     };
     here.proxy.faults.add({ times: 1, fault: { kind: 'status', status: 410, body: '{"kind":"Status","code":410}' } });
     await assert.rejects(read(), (error) => error instanceof KubeError && error.status === 410);
-    here.proxy.faults.add({ times: 1, fault: { kind: 'reset' } });
+    here.proxy.faults.add({ times: 2, fault: { kind: 'reset' } });
     await assert.rejects(read(), /^KubeError: Cannot watch \/watch: /);
   });
 });
