@@ -31,7 +31,8 @@ export async function followPods(
     onItems(items) {
       tellReachable(true, `${items.size} pods`);
       const before = known;
-      known = items;
+      // The given map goes on changing.
+      known = new Map(items);
       for (const [uid, pod] of before) if (!items.has(uid)) listener.removed(pod);
       for (const [uid, pod] of items) if (before.get(uid) !== pod) listener.changed(pod);
     },
