@@ -23,7 +23,8 @@ import {
   type SdkListener,
 } from '../sdk-endpoint.ts';
 import { codes, type SdkError } from '../sdk-error.ts';
-import { definition } from './definition.ts';
+// Generated from Agones' own .proto files, see build/agones/README.md.
+import definition from './definition.json' with { type: 'json' };
 
 /** Calls and watches at a time on one connection: what its client does not read waits here. */
 const maxStreams = 100;
@@ -37,7 +38,12 @@ export async function startGrpcServer(endpoint: SdkEndpoint): Promise<SdkListene
     // Its own bookkeeping of connections, for tools that nobody runs against a game.
     'grpc.enable_channelz': 0,
   });
-  const packages = fromJSON(definition, { keepCase: true, longs: String, defaults: true, arrays: true });
+  const packages = fromJSON(definition as Parameters<typeof fromJSON>[0], {
+    keepCase: true,
+    longs: String,
+    defaults: true,
+    arrays: true,
+  });
   for (const name of serviceNames)
     server.addService(packages[name] as ServiceDefinition, implementation(name, endpoint, callers));
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
