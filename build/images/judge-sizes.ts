@@ -5,7 +5,6 @@ import type { Image, Layer } from '../layers/layer.ts';
 const maxProgramBytes = 3_000_000;
 const options = {
   platform: { os: 'linux', architecture: 'amd64', variant: undefined },
-  credentials: undefined,
   signal: AbortSignal.timeout(60_000),
 };
 

@@ -1,22 +1,19 @@
 import { stat } from 'node:fs/promises';
 import type { Image, Platform } from './layer.ts';
 import { openLayout } from './open-layout.ts';
-import { openRegistry, type RegistryOptions } from './open-registry.ts';
+import { isRegistryReference, openRegistry } from './open-registry.ts';
 import { readImage } from './read-manifest.ts';
-import { parseRegistryReference } from './registry-reference.ts';
 
-export interface ReadImageOptions extends RegistryOptions {
+export interface ReadImageOptions {
   readonly platform: Platform;
+  readonly signal: AbortSignal;
 }
 
-/** Reads the layers of an image by the name that a user gives it: a path that exists wins over a registry. */
-export async function readNamedImage(name: string, options: ReadImageOptions): Promise<Image> {
+/** Reads the layers of an image by the name that a user gives it. A path that exists takes precedence over a registry. */
+export async function readNamedImage(name: string, { platform, signal }: ReadImageOptions): Promise<Image> {
   const [path, tag] = (await exists(name)) ? [name, undefined] : splitTag(name);
-  const isPath = await exists(path);
-  const where = isPath ? undefined : parseRegistryReference(name);
-  if (where !== undefined) return readImage(openRegistry(name, where, options), options.platform);
-  await using layout = await openLayout(isPath ? path : name, tag);
-  return await readImage(layout, options.platform);
+  const isInRegistry = !(await exists(path)) && isRegistryReference(name);
+  return readImage(isInRegistry ? openRegistry(name, signal) : await openLayout(path, tag), platform);
 }
 
 function splitTag(name: string): readonly [string, string | undefined] {

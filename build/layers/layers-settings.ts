@@ -1,28 +1,23 @@
 import type { SettingsFor } from '../../shared/settings/read-settings.ts';
-import { optional, type Parse, setting, text } from '../../shared/settings/setting.ts';
+import { optional, type Parse, setting } from '../../shared/settings/setting.ts';
 import { type Platform, parsePlatform } from './layer.ts';
 
 export interface LayersConfig {
   /** From 0 to 1. */
   readonly maxMoved: number | undefined;
   readonly platform: Platform;
-  readonly credentials: string | undefined;
 }
 
 export const layersSettings: SettingsFor<LayersConfig> = {
   maxMoved: optional(
-    { flag: 'max-moved', placeholder: 'N%', help: 'fail when more than this of the new image has to be pulled' },
+    { flag: 'max-moved', placeholder: 'N%', help: 'fail if more than this share of the new image must be pulled' },
     percentage,
   ),
   platform: setting(
-    { flag: 'platform', placeholder: 'OS/ARCH', help: 'which image of several' },
+    { flag: 'platform', placeholder: 'OS/ARCH', help: 'platform, if the image has several' },
     platform,
     { os: 'linux', architecture: 'amd64', variant: undefined },
     'linux/amd64',
-  ),
-  credentials: optional(
-    { flag: 'credentials', env: 'REGISTRY_CREDENTIALS', placeholder: 'USER:PASSWORD', help: 'for registries' },
-    text,
   ),
 };
 

@@ -10,16 +10,16 @@ const program = {
   name: 'layers',
   version: packageFile.version,
   usage: 'npm run layers -- OLD NEW [FLAGS]',
-  summary: `Says what a node that has the image OLD must pull to run NEW: a line a layer, then one JSON object.
-An image is an OCI layout (a folder, or a tar of it, with :TAG behind where there are several) or HOST[:PORT]/REPOSITORY[:TAG].`,
-  footer: `Exit status: 0; 1 more than --max-moved has to be pulled; 64 wrong flag; 65 no image; 66 not found; 69 registry out of
-reach; 77 no permission.`,
+  summary: `Compares two images: prints which layers a node with OLD must pull to run NEW, one line per layer, then one JSON object.
+An image is an OCI layout (a folder or a tar of it, with :TAG if it holds several) or HOST[:PORT]/REPOSITORY[:TAG].
+Registries are read with skopeo, which uses the logins of docker and podman.`,
+  footer: `Exit status: 0; 1 more than --max-moved must be pulled; 64 invalid flag; 65 not an image; 66 not found or not readable;
+69 skopeo is not installed.`,
 };
 const aboveLimit = 1;
-/** A handful of small documents from each registry. */
 const maxMs = 60_000;
 
-// Images come before the flags, behind them, or on both sides.
+// Images may come before the flags, after them, or both.
 const argv = process.argv.slice(2);
 const firstFlag = argv.findIndex((word) => word.startsWith('-'));
 const leading = firstFlag === -1 ? argv : argv.slice(0, firstFlag);
@@ -39,16 +39,16 @@ if (started.kind === 'end') {
   }
 }
 
-async function compare({ maxMoved, platform, credentials }: LayersConfig, images: readonly string[]): Promise<number> {
+async function compare({ maxMoved, platform }: LayersConfig, images: readonly string[]): Promise<number> {
   const [before, after, ...more] = images;
   if (before === undefined || after === undefined || more.length > 0)
     throw new FatalError('Cannot compare: expected two images, OLD and NEW (see --help)', { status: exitStatus.usage });
-  const options = { platform, credentials, signal: AbortSignal.timeout(maxMs) };
+  const options = { platform, signal: AbortSignal.timeout(maxMs) };
   const comparison = compareLayers(await readNamedImage(before, options), await readNamedImage(after, options));
   const { layers, bytes, movedBytes, reusedBytes, movedRatio } = comparison;
   const isWithin = maxMoved === undefined || movedRatio <= maxMoved;
   console.log(renderComparison(comparison));
-  if (!isWithin) console.log(`more than ${(maxMoved * 100).toFixed(2)} % is moved`);
+  if (!isWithin) console.log(`more than ${(maxMoved * 100).toFixed(2)} % must be pulled`);
   const report = { ok: isWithin, bytes, moved_bytes: movedBytes, reused_bytes: reusedBytes, moved_ratio: movedRatio };
   const rows = layers.map(({ digest, bytes: size, fate, createdBy }) => ({
     digest,

@@ -1,62 +1,39 @@
-import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
 import { errorText } from '../../shared/log.ts';
-import { type BlobSource, unreadable } from './read-manifest.ts';
-import { findInTar, type TarEntry } from './read-tar.ts';
+import { type ImageSource, unreadable } from './read-manifest.ts';
 
-/** Documents of an image are a few KiB; a file that is longer is none. */
+/** Documents of an image have a few KiB. */
 const maxDocumentBytes = 4 * 1024 * 1024;
 
-/** Reads one file of a layout by its path in it; undefined where there is none. */
-type ReadEntry = (path: string) => Promise<Buffer | undefined>;
+/** Reads a file of a layout by its path in it; undefined: there is no such file. */
+type ReadEntry = (path: string) => Promise<string | undefined>;
 
 /**
- * An OCI layout: a folder, or a tar of one (`oci-archive:` of buildah, skopeo and BuildKit). Of a layout with several tags the one after
- * the last colon of the name is taken. Throws a {@link FatalError} where there is nothing to read.
+ * An OCI layout: a folder, or a tar of one (`oci-archive:` of buildah, skopeo and BuildKit). `tag` selects one of several images.
+ * Throws a {@link FatalError} if there is nothing to read.
  */
-export async function openLayout(path: string, tag: string | undefined): Promise<BlobSource & AsyncDisposable> {
+export async function openLayout(path: string, tag: string | undefined): Promise<ImageSource> {
   const name = tag === undefined ? path : `${path}:${tag}`;
   const info = await stat(path).catch((error: unknown) => {
-    throw new FatalError(`Cannot read image ${name}: ${errorText(error)}`, {
-      status: exitStatus.noInput,
-      cause: error,
-    });
+    const message = `Cannot read image ${name}: ${errorText(error)}`;
+    throw new FatalError(message, { status: exitStatus.noInput, cause: error });
   });
-  if (info.isDirectory()) return layoutOf(name, tag, readFolder(path), async () => {});
-  const file = await open(path);
-  try {
-    const entries = await findInTar(file, info.size);
-    if (entries === undefined)
-      throw unreadable({ name }, 'the file is no tar archive (a compressed one has to be unpacked)');
-    return layoutOf(name, tag, readArchive(file, entries), () => file.close());
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
-}
-
-function layoutOf(
-  name: string,
-  tag: string | undefined,
-  read: ReadEntry,
-  close: () => Promise<void>,
-): BlobSource & AsyncDisposable {
-  const parse = async (path: string): Promise<unknown> => {
-    const bytes = await read(path);
-    if (bytes === undefined) throw unreadable({ name }, `${path} is missing (it must be an OCI layout)`);
+  const read = info.isDirectory() ? readFolder(path) : await readArchive(path, name);
+  const parse = async (file: string): Promise<unknown> => {
+    const text = await read(file);
+    if (text === undefined) throw unreadable({ name }, `${file} is missing (expected an OCI layout)`);
     try {
-      return JSON.parse(bytes.toString('utf8'));
+      return JSON.parse(text);
     } catch (error) {
-      throw unreadable({ name }, `${path} is no JSON`, error);
+      throw unreadable({ name }, `${file} is not JSON`, error);
     }
   };
-  return {
-    name,
-    top: async () => tagged(await parse('index.json'), tag, name),
-    document: ({ digest }) => parse(`blobs/${digest.replace(':', '/')}`),
-    [Symbol.asyncDispose]: close,
-  };
+  const blob = ({ digest }: { readonly digest: string }) => parse(`blobs/${digest.replace(':', '/')}`);
+  return { name, top: async () => tagged(await parse('index.json'), tag, name), manifest: blob, config: blob };
 }
 
 /** The index without the images of other tags. */
@@ -74,15 +51,21 @@ function readFolder(folder: string): ReadEntry {
   return async (path) => {
     const file = join(folder, path);
     const info = await stat(file).catch(() => undefined);
-    return info === undefined || info.size > maxDocumentBytes ? undefined : await readFile(file);
+    return info === undefined || info.size > maxDocumentBytes ? undefined : await readFile(file, 'utf8');
   };
 }
 
-function readArchive(file: FileHandle, entries: ReadonlyMap<string, TarEntry>): ReadEntry {
+/** tar seeks from header to header, so a document of an archive of gigabytes takes milliseconds. */
+async function readArchive(archive: string, name: string): Promise<ReadEntry> {
+  const tar = async (...args: string[]) =>
+    (await promisify(execFile)('tar', [...args], { maxBuffer: maxDocumentBytes })).stdout;
+  const entries = await tar('--list', '--file', archive).catch((error: unknown) => {
+    throw unreadable({ name }, 'it is not a tar archive', error);
+  });
+  // Archives of a folder name their entries ./index.json, others index.json.
+  const names = new Map(entries.split('\n').map((entry) => [entry.replace(/^\.\//, ''), entry]));
   return async (path) => {
-    const entry = entries.get(path);
-    if (entry === undefined || entry.bytes > maxDocumentBytes) return undefined;
-    const { buffer } = await file.read(Buffer.alloc(entry.bytes), 0, entry.bytes, entry.offset);
-    return buffer;
+    const entry = names.get(path);
+    return entry === undefined ? undefined : await tar('--extract', '--to-stdout', '--file', archive, '--', entry);
   };
 }

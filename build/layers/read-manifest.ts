@@ -1,50 +1,51 @@
 import { FatalError } from '../../shared/exit-status.ts';
 import type { Image, Layer, Platform } from './layer.ts';
 
-/** What names a blob. */
 export interface Descriptor {
   readonly digest: string;
   readonly size: number;
-  readonly mediaType: string;
 }
 
-/** Where an image's documents come from. */
-export interface BlobSource {
+/** The JSON documents of an image. */
+export interface ImageSource {
   /** As the user named it. */
   readonly name: string;
-  /** The document to begin with: an index, or a manifest. */
+  /** The image's index or manifest. */
   top(): Promise<unknown>;
-  /** The JSON document of that digest. */
-  document(descriptor: Descriptor): Promise<unknown>;
+  manifest(descriptor: Descriptor): Promise<unknown>;
+  /** The config of a manifest; `manifest` is undefined for the top one. */
+  config(descriptor: Descriptor, manifest: Descriptor | undefined): Promise<unknown>;
 }
 
-/** An index of indexes of indexes: nobody builds deeper ones, and a circle must end. */
-const deepestIndex = 4;
+/** An index may name another index. Real ones are not nested deeper, and a cycle must end. */
+const maxIndexDepth = 4;
 const digestForm = /^sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$/;
 
-/** Reads the layers of one platform's image. Throws a {@link FatalError} where there is none, or the documents make no sense. */
-export async function readImage(source: BlobSource, platform: Platform): Promise<Image> {
+/** Reads the layers of one platform's image. Throws a {@link FatalError} if there is none or a document is malformed. */
+export async function readImage(source: ImageSource, platform: Platform): Promise<Image> {
   let document = await source.top();
-  for (let depth = 0; depth < deepestIndex; depth++) {
+  let manifest: Descriptor | undefined;
+  for (let depth = 0; depth < maxIndexDepth; depth++) {
     const { layers, manifests, config } = fieldsOf(document);
     if (Array.isArray(layers)) {
       const descriptors = layers.map((layer) => descriptorOf(layer, source));
-      const steps = stepsOf(await source.document(descriptorOf(config, source)).catch(() => undefined));
+      const steps = stepsOf(await source.config(descriptorOf(config, source), manifest).catch(() => undefined));
       return { name: source.name, layers: descriptors.map((layer, place) => toLayer(layer, steps[place])) };
     }
-    if (!Array.isArray(manifests)) throw unreadable(source, 'it is neither an image manifest nor an index of such');
-    document = await source.document(descriptorOf(choose(manifests, platform, source), source));
+    if (!Array.isArray(manifests)) throw unreadable(source, 'it is neither an image manifest nor an index');
+    manifest = descriptorOf(choose(manifests, platform, source), source);
+    document = await source.manifest(manifest);
   }
-  throw unreadable(source, `its indexes are nested more than ${deepestIndex} deep`);
+  throw unreadable(source, `its indexes are nested more than ${maxIndexDepth} deep`);
 }
 
 function toLayer({ digest, size }: Descriptor, createdBy = ''): Layer {
   return { digest, bytes: size, createdBy };
 }
 
-/** An only manifest is meant whatever its platform; layouts that `buildah push` writes name none at all. */
-function choose(manifests: readonly unknown[], platform: Platform, source: BlobSource): unknown {
-  // BuildKit lists its attestations beside the images, as images for an unknown platform.
+/** A single manifest is taken whatever its platform: layouts written by `buildah push` name none. */
+function choose(manifests: readonly unknown[], platform: Platform, source: ImageSource): unknown {
+  // BuildKit lists attestations next to the images, as images of an unknown platform.
   const images = manifests.filter((one) => platformOf(one)?.['os'] !== 'unknown');
   if (images.length === 1) return images[0];
   const found = images.find((one) => {
@@ -62,7 +63,7 @@ function platformOf(manifest: unknown): Readonly<Record<string, unknown>> | unde
   return platform === undefined ? undefined : fieldsOf(platform);
 }
 
-/** The instruction of each layer: the history has entries without a layer too. */
+/** The instruction of each layer. The history also has entries without a layer. */
 function stepsOf(config: unknown): readonly string[] {
   const history = fieldsOf(config)['history'];
   if (!Array.isArray(history)) return [];
@@ -72,13 +73,13 @@ function stepsOf(config: unknown): readonly string[] {
     .map((entry) => String(entry['created_by'] ?? ''));
 }
 
-function descriptorOf(value: unknown, source: BlobSource): Descriptor {
-  const { digest, size, mediaType } = fieldsOf(value);
-  // The digest becomes part of a path, and of a URL.
+function descriptorOf(value: unknown, source: ImageSource): Descriptor {
+  const { digest, size } = fieldsOf(value);
+  // The digest becomes part of a path and of a command.
   if (typeof digest !== 'string' || !digestForm.test(digest)) throw unreadable(source, 'a descriptor has no digest');
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
     throw unreadable(source, `${digest} has no size`);
-  return { digest, size, mediaType: typeof mediaType === 'string' ? mediaType : '' };
+  return { digest, size };
 }
 
 function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
@@ -89,5 +90,5 @@ export function unreadable({ name }: { readonly name: string }, why: string, cau
   return new FatalError(`Cannot read image ${name}: ${why}`, { status: dataError, cause });
 }
 
-/** EX_DATAERR: what was named is there, and is no image. */
+/** EX_DATAERR: the file exists but is not an image. */
 export const dataError = 65;
