@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { exitStatus } from '../shared/exit-status.ts';
 
-// `npm run bench -- NAME [ARGS]` runs bench/NAME/main.ts: a table on stdout and one JSON object as its last line.
+// Usage: npm run bench -- NAME [ARGS]. Runs bench/NAME/main.ts, which prints a table and, as its last line, one JSON
+// object.
 const [name = '', ...rest] = process.argv.slice(2);
 const folder = import.meta.dirname;
 const entry = `${folder}/${name}/main.ts`;

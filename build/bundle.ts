@@ -7,7 +7,7 @@ import { moduleFoot, moduleHead } from '../shared/v8/module-script.ts';
 import { tunesV8 } from '../shared/v8/tunes-v8.ts';
 import { packageFolders, thirdPartyText } from './third-party.ts';
 
-/** Each process, and the module it starts with. */
+/** The entry module of each program. */
 export const programs = {
   agent: 'agent/main.ts',
   wrapper: 'wrapper/main.ts',
@@ -24,13 +24,13 @@ export interface BundledFile {
   /** Name in the output folder. */
   readonly file: string;
   readonly bytes: number;
-  /** What went into it, relative to the project. */
+  /** Its modules, relative to the project. */
   readonly modules: readonly string[];
 }
 
 const root = join(import.meta.dirname, '..');
 
-/** What the file of a lazily loaded module is called after its program's name; the module's own name where none stands here. */
+/** Names of lazily loaded parts, after their program's name; others are named after their module. */
 const partNames: Readonly<Record<string, string>> = {
   'agent/interruption/ec2/ec2-client.ts': 'ec2',
   'agent/auto-scaling/auto-scaling-client.ts': 'auto-scaling',
@@ -40,21 +40,21 @@ const partNames: Readonly<Record<string, string>> = {
   'node_modules/yaml/dist/index.js': 'yaml',
 };
 
-/** Programs that use no more of prom-client than `prom-client-core.cjs` has. */
+/** Programs that use nothing of prom-client but `prom-client-core.cjs`. */
 const coreMetricsOnly: ReadonlySet<ProgramName> = new Set(['fanout', 'inventory']);
 
 interface Part {
   readonly file: string;
-  /** Absolute path of the module it starts with. */
+  /** Absolute path of the entry module. */
   readonly entry: string;
-  /** `program`: what is executed. `launched`: what a launcher runs. `part`: what is required. */
+  /** `program`: executed. `launched`: run by a launcher. `part`: required. */
   readonly kind: 'program' | 'launched' | 'part';
 }
 
 /**
- * Writes one program into `folder` as files that Node runs by themselves: `NAME.cjs`, and `NAME-PART.cjs` for each module that
- * our code imports dynamically, so that it costs memory only once it is needed. One with a launcher is `NAME-program.cjs` with its bytecode
- * in `NAME-program.code`, and `NAME.cjs` the launcher. Throws an esbuild BuildFailure.
+ * Writes one program into `folder` as self-contained files: `NAME.cjs`, and `NAME-PART.cjs` for each module that our
+ * code imports dynamically, so that it costs memory only when needed. With a launcher, `NAME-program.cjs` is the
+ * program, `NAME-program.code` its bytecode, and `NAME.cjs` the launcher. Throws an esbuild BuildFailure.
  */
 export async function bundle(name: ProgramName, folder: string): Promise<readonly BundledFile[]> {
   const launcher = launchers[name];
@@ -73,7 +73,7 @@ export async function bundle(name: ProgramName, folder: string): Promise<readonl
     else if (known.entry !== entry) throw new Error(`Cannot name the file of ${module}: ${file} is of ${known.entry}`);
     return file;
   };
-  // Grows while it is walked: a part may have lazy parts of its own.
+  // The list grows during the loop: a part may have lazy parts of its own.
   const plugins = coreMetricsOnly.has(name) ? [promClientCore] : [];
   for (const part of parts) written.push(await writePart(part, folder, lazyPart, plugins));
   if (launcher === undefined) return written;
@@ -96,17 +96,17 @@ async function writePart(
     metafile: true,
     platform: 'node',
     target: 'node24',
-    // Not ESM: there an import of node:http also loads the undici that Node brings, for 14 MiB and 18 ms a process.
+    // Not ESM: there an import of node:http also loads Node's own undici, for 14 MiB and 18 ms per process.
     format: 'cjs',
-    // The ES modules of the AWS SDK, of which esbuild leaves out what nobody uses.
+    // The ES modules of the AWS SDK, so that esbuild can drop unused code.
     mainFields: ['module', 'main'],
-    // import() would go through the ESM loader; what it becomes here is a late require().
+    // import() would use the ESM loader; this turns it into a late require().
     supported: { 'dynamic-import': false },
     define: { 'import.meta.dirname': '__dirname' },
-    // Names stay, for stacks that can be read without a source map, which would cost every process its memory.
+    // Names stay, so that stack traces are readable without a source map, which would cost every process memory.
     minifySyntax: true,
     minifyWhitespace: true,
-    // V8 keeps a source with one character outside of Latin-1 at two bytes each.
+    // V8 stores a source with a character outside of Latin-1 at two bytes per character.
     charset: 'ascii',
     legalComments: 'none',
     logLevel: 'silent',
@@ -131,10 +131,13 @@ const promClientCore: Plugin = {
   },
 };
 
-/** Marks the plugin's own questions to esbuild, which it must not answer itself. */
+/** Marks the plugin's own calls of esbuild, which it must not intercept. */
 const isResolving = Symbol('resolving');
 
-/** esbuild splits no CommonJS: what our code imports dynamically is left out here, and required from the file beside this one. */
+/**
+ * esbuild does not split CommonJS: a dynamically imported module is excluded here and required from the file beside
+ * this one.
+ */
 function lazyParts(fileOf: (entry: string) => string): Plugin {
   return {
     name: 'lazy-parts',
@@ -150,7 +153,9 @@ function lazyParts(fileOf: (entry: string) => string): Plugin {
   };
 }
 
-/** Bundles every program and prints a table. One that cannot be bundled is told at the end and does not keep the others from it. */
+/**
+ * Bundles every program and prints a table. A program that fails is reported at the end and does not stop the others.
+ */
 async function main(folder: string): Promise<number> {
   await mkdir(folder, { recursive: true });
   const written: BundledFile[] = [];
@@ -172,7 +177,7 @@ async function main(folder: string): Promise<number> {
   return problems.length === 0 ? 0 : 1;
 }
 
-/** Files of an earlier build that this one has no part for. Other files in the folder are somebody else's. */
+/** Removes files of an earlier build that this one did not write. Other files in the folder stay. */
 async function removeStale(folder: string, written: readonly BundledFile[]): Promise<void> {
   const current = new Set(written.map(({ file }) => file));
   const files = await readdir(folder);

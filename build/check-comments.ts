@@ -8,7 +8,9 @@ const hashFiles = /\.(sh|py|pl|ya?ml|toml)$|^Dockerfile/;
 /** Not ours: dependencies, output, and recorded API traffic. */
 const skipped = /^(node_modules|dist|\.git|test\/fixtures\/kubernetes)$/;
 
-/** Line numbers, from 1, of comments that go past column 120. A line without a space to wrap at, such as a URL, is fine. */
+/**
+ * Line numbers, from 1, of comments that go past column 120. A line without a space to wrap at, such as a URL, is fine.
+ */
 export function wideCommentLines(fileName: string, text: string): readonly number[] {
   const marker = hashFiles.test(fileName) ? /(?:^|\s)#\s/ : /^\s*(?:\/\*|\*)|(?:^|\s)\/\//;
   return text.split('\n').flatMap((line, index) => {
@@ -33,7 +35,10 @@ function* sourceFiles(folder: string, root: string): Iterable<string> {
   }
 }
 
-/** Usage: node build/check-comments.ts [FOLDER]. Prints each comment line that is too wide; exits with 1 if there is one. */
+/**
+ * Usage: node build/check-comments.ts [FOLDER]. Prints each comment line that is too wide; exits with 1 if there is
+ * one.
+ */
 function main(root: string): number {
   const wide = [...sourceFiles(root, root)].flatMap((path) =>
     wideCommentLines(basename(path), readFileSync(path, 'utf8')).map((line) => `${relative(root, path)}:${line}`),

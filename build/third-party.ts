@@ -1,7 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Folders of the packages that these modules belong to, relative as the modules are: `node_modules/@scope/name`, nested ones too. */
+/**
+ * Folders of the packages that these modules belong to, in the modules' notation: `node_modules/@scope/name`, also
+ * nested ones.
+ */
 export function packageFolders(modules: Iterable<string>): ReadonlySet<string> {
   const folders = new Set<string>();
   for (const module of modules) {
@@ -11,7 +14,7 @@ export function packageFolders(modules: Iterable<string>): ReadonlySet<string> {
   return folders;
 }
 
-/** What the licences of bundled packages ask for: that their text goes where the code goes. */
+/** The licence texts of bundled packages: licences require that their text accompanies the code. */
 export async function thirdPartyText(root: string, folders: ReadonlySet<string>): Promise<string> {
   const texts = new Map<string, string>();
   for (const folder of [...folders].toSorted()) {

@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What a sandbox server does to a request instead of, or before, its real answer. */
+/** What a sandbox server does to a request before or instead of its real response. */
 export type Fault =
   | { kind: 'status'; status: number; headers?: Record<string, string>; body?: string }
   | { kind: 'delay'; delayMs: number }
@@ -9,20 +9,20 @@ export type Fault =
   | { kind: 'reset' }
   | { kind: 'garbage'; body?: string };
 
-/** Which requests a fault meets. Without `method` and `path`: every one that is not for the control surface. */
+/** Selects the requests of a fault. Without `method` and `path`: all except those to the control surface. */
 export interface FaultRule {
   id?: string;
   method?: string;
-  /** A regular expression, looked for in path and query. */
+  /** A regular expression, searched in path and query. */
   path?: string;
   fault: Fault;
-  /** How many requests it still meets; without it, until the rule is removed. */
+  /** Number of requests still to be hit; undefined: until the rule is removed. */
   times?: number;
-  /** Chance that it meets a request it matches, 0 to 1; 1 when not given. */
+  /** Probability of hitting a matching request, 0 to 1; default 1. */
   probability?: number;
 }
 
-// Beyond 2^31-1 ms a Node timer fires at once: an hour is more than any client waits, and far below it.
+// An hour is longer than any client waits. Beyond 2^31-1 ms a Node timer would fire at once.
 const maxDelayMs = 3_600_000;
 const maxRules = 1_000;
 const maxIdCharacters = 100;
@@ -30,10 +30,10 @@ const maxPathCharacters = 1_000;
 const maxControlBodyBytes = 65_536;
 const controlPath = '/sandbox/faults';
 
-// Cut-off JSON with a NUL: no parser takes it, and no HTTP client lets it pass as a header value (a token, say).
+// Truncated JSON with a NUL: no parser accepts it, and no HTTP client accepts it as a header value, such as a token.
 const defaultGarbage = '{"garbage":[\u0000\ufffd<';
 
-/** The rule in `value`, checked. Throws a TypeError that names the first wrong or unknown field. */
+/** Validates a rule. Throws a TypeError that names the first invalid or unknown field. */
 export function parseFaultRule(value: unknown): FaultRule {
   const rule = fieldsOf(value, 'the rule', ['id', 'method', 'path', 'fault', 'times', 'probability']);
   const { id, method, path, times, probability } = rule;
@@ -54,7 +54,7 @@ function parseFault(value: unknown): Fault {
       const { status, headers, body } = fieldsOf(value, 'fault', ['kind', 'status', 'headers', 'body']);
       return {
         kind,
-        // 1xx are interim answers: after one of them the client would still wait for the real one.
+        // 1xx responses are interim: the client would still wait for the final one.
         status: integer(status, 'fault.status', 200, 599),
         ...(headers !== undefined && { headers: headerFields(headers) }),
         ...(body !== undefined && { body: text(body, 'fault.body', maxControlBodyBytes, 0) }),
@@ -87,7 +87,10 @@ export class Faults {
     this.#random = random;
   }
 
-  /** Adds the rule, or replaces the one of the same id. Returns its id. Throws a TypeError for a bad rule, an Error beyond 1000 rules. */
+  /**
+   * Adds the rule, or replaces the one with the same ID. Returns its ID. Throws a TypeError for an invalid rule, and an
+   * Error beyond 1000 rules.
+   */
   add(rule: FaultRule): string {
     const checked = parseFaultRule(rule);
     const id = checked.id ?? this.#freshId();
@@ -106,15 +109,15 @@ export class Faults {
     this.#rules.clear();
   }
 
-  /** The rules in force, in the order in which they are tried; `times` is what is left of it. */
+  /** The active rules in the order in which they are tried; `times` is the remaining number. */
   list(): FaultRule[] {
     return [...this.#rules.values()].map(({ pattern: _, ...rule }) => ({ ...rule, fault: { ...rule.fault } }));
   }
 
   /**
-   * Lets the rules meet one request. True: a fault has answered, never will, or the client left during a delay;
-   * the caller leaves the response alone. False: go on normally. A hanging response ends with its connection.
-   * `target` is what the rules' paths are held against, for protocols that send everything to one URL.
+   * Applies the rules to one request. true: a fault has responded, never will, or the client disconnected during a
+   * delay; the caller must leave the response alone. false: go on normally. A hanging response ends with its
+   * connection. `target` replaces path and query for protocols that send everything to one URL.
    */
   async apply(
     request: IncomingMessage,
@@ -163,9 +166,9 @@ export class Faults {
 }
 
 /**
- * Answers the fault control surface, and nothing else: GET /sandbox/faults lists the rules, POST adds the one in the
- * body (201, with its id), DELETE removes all, DELETE /sandbox/faults/ID one (404 when there is none).
- * Returns true when it answered.
+ * Serves the fault control surface only: GET /sandbox/faults lists the rules, POST adds the one in the body (201, with
+ * its ID), DELETE removes all, DELETE /sandbox/faults/ID removes one (404 if it does not exist). Returns true if it
+ * responded.
  */
 export async function serveFaultControl(
   faults: Faults,
@@ -202,16 +205,16 @@ async function answerPost(faults: Faults, request: IncomingMessage, response: Se
   }
 }
 
-/** Whether this path is for scripting the sandbox itself, which no fault may make unreachable. */
+/** Whether this path controls the sandbox itself. Faults never apply to it. */
 export function isControlUrl(url: string): boolean {
   return url.startsWith('/sandbox/') || url === '/sandbox';
 }
 
-/** The JSON body of a control request. Throws a RangeError beyond 64 KiB and a SyntaxError for what is not JSON. */
+/** The JSON body of a control request. Throws a RangeError beyond 64 KiB and a SyntaxError for malformed JSON. */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  // Leaving the loop would otherwise destroy the connection, and with it the answer that says why.
+  // By default leaving the loop would destroy the connection, and with it the error response.
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > maxControlBodyBytes) {
@@ -227,9 +230,9 @@ export function answerJson(response: ServerResponse, status: number, value?: unk
   answer(response, status, { 'content-type': 'application/json' }, body);
 }
 
-/** Answers a control request that cannot be taken: 413 for a RangeError (a body too long), else 400, with the reason. */
+/** Refuses a control request: 413 for a RangeError (body too long), otherwise 400, with the reason. */
 export function answerRefusal(response: ServerResponse, error: unknown): void {
-  // What is left of a long body is not worth reading.
+  // The rest of a long body is not worth reading.
   response.setHeader('connection', 'close');
   const reason = error instanceof Error ? error.message : String(error);
   answerJson(response, error instanceof RangeError ? 413 : 400, { error: reason });
@@ -239,7 +242,7 @@ function answer(response: ServerResponse, status: number, headers: Record<string
   response.writeHead(status, headers).end(body);
 }
 
-/** True once `delayMs` have passed, false when the connection went first. */
+/** true after `delayMs`; false if the connection closed first. */
 async function delayed(response: ServerResponse, delayMs: number): Promise<boolean> {
   if (response.destroyed) return false;
   const gone = new AbortController();
@@ -256,7 +259,7 @@ async function delayed(response: ServerResponse, delayMs: number): Promise<boole
 }
 
 function reset({ socket }: IncomingMessage): void {
-  // Node can send RST on a bare TCP handle only and throws for TLS, where cutting the connection is the nearest thing.
+  // Node can send RST only on a plain TCP handle and throws for TLS, so the connection is destroyed instead.
   if ('encrypted' in socket) socket.destroy();
   else socket.resetAndDestroy();
 }

@@ -8,7 +8,7 @@ export interface KubectlDrainOptions {
 
 export interface KubectlDrainOutcome {
   readonly calls: number;
-  /** Epoch milliseconds; undefined where none was accepted. */
+  /** Epoch milliseconds; undefined: no eviction was accepted. */
   readonly lastEvictionMs: number | undefined;
   readonly lastSigtermMs: number | undefined;
 }
@@ -27,17 +27,18 @@ interface ListedPod {
   };
 }
 
-// client-go's defaults, which kubectl and what is built on its drain package use.
+// client-go's defaults, which kubectl and programs built on its drain package use.
 const callsPerSecond = 5;
 const burst = 10;
-/** kubectl waits so long after a budget's no. */
+/** kubectl's pause after a budget has refused an eviction. */
 const refusedPauseMs = 5000;
-/** How often each evicted pod is looked for until it is gone. */
+/** Interval at which each evicted pod is checked until it is gone. */
 const waitPollMs = 1000;
 
 /**
- * The calls of `kubectl drain` in their order: the node read, cordoned, its pods listed, one look at each DaemonSet, then all pods at once, each
- * evicted and then looked for once a second until it is gone; every five seconds again after a budget's no. Nothing escalates.
+ * The calls of `kubectl drain` in their order: read and cordon the node, list its pods, get each DaemonSet, then evict
+ * all pods at once and check each every second until it is gone; retry every five seconds after a budget's refusal.
+ * Nothing escalates.
  */
 export async function kubectlDrain({ server, node, signal }: KubectlDrainOptions): Promise<KubectlDrainOutcome> {
   const client = new ThrottledClient(server, signal);

@@ -10,9 +10,9 @@ import { podSurroundings } from './pod-surroundings.ts';
 import { cpuSeconds, peakRssMib, rssMib } from './process-costs.ts';
 import { soak } from './soak.ts';
 
-// `npm run bench -- agent [--idle SECONDS] [--play SECONDS]`: a drain of 30 and of 110 game servers by the agent, as the bundle that ships, and by
-// a re-creation of kubectl drain's calls, against an API server that answers in 5 ms. Then what the agent costs while nothing happens.
-// `npm run bench -- agent soak [--polls N]`: whether it grows.
+// `npm run bench -- agent [--idle SECONDS] [--play SECONDS]`: a drain of 30 and of 110 game servers by the agent, as it
+// is shipped, and by a re-creation of kubectl drain's calls, against an API server that responds in 5 ms. Then the cost
+// of an idle agent. `npm run bench -- agent soak [--polls N]`: whether the agent's memory grows.
 
 interface Figures {
   readonly pods: number;
@@ -28,19 +28,19 @@ interface Figures {
   readonly isSameEnd: boolean;
 }
 
-/** As the image has it. */
+/** As in the image. */
 const imageEnvironment = { MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_TOP_PAD_: '0' };
 const imageFlags: readonly string[] = ['--max-semi-space-size=1'];
 const apiLatencyMs = 5;
 const idleSeconds = numberOf('--idle', 60);
-/** How long a game goes on after it is told: players finish their round. */
+/** Time for which a game goes on after it is told: players finish their round. */
 const playSeconds = numberOf('--play', 100);
 const noticeMs = (playSeconds + 60) * 1000;
 
 const soakPolls = numberOf('--polls', 20_000);
 
 const directory = await mkdtemp(join(import.meta.dirname, '..', '..', 'node_modules', '.bench-agent-'));
-// Ending in order lets the agents be ended too.
+// An orderly end lets the agents be stopped too.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
 const bundle = await bundleAgent();
@@ -49,7 +49,7 @@ else await drainsAndIdle(bundle);
 
 async function drainsAndIdle(bundle: string): Promise<void> {
   const ours = [await drainByAgent(30, bundle), await drainByAgent(110, bundle)];
-  // The peer mostly waits, for its own limit and for the games: two at once do not disturb each other.
+  // kubectl mostly waits, for its own rate limit and for the games, so two runs at once do not disturb each other.
   const peers = await Promise.all([drainByKubectl(30), drainByKubectl(110)]);
   const idle = await idleCosts(bundle);
   print(
@@ -61,7 +61,7 @@ async function drainsAndIdle(bundle: string): Promise<void> {
   );
 }
 
-/** The files that ship. */
+/** Bundles the agent as it is shipped. */
 async function bundleAgent(): Promise<string> {
   await bundleProgram('agent', directory);
   return join(directory, 'agent.cjs');
@@ -132,7 +132,7 @@ async function idleCosts(bundle: string): Promise<{ cpuPercent: number; rssMib: 
   const agent = await cluster.startReadyAgent(env, [...imageFlags, bundle]);
   for (const { metadata } of cluster.pods)
     cluster.addWrapper({ namespace: 'arena', name: metadata.name, uid: metadata.uid });
-  // Past the moment at which the agent gives back what its start took.
+  // After the agent has released the memory of its start.
   await sleep(20_000);
   const before = cpuSeconds(agent.pid);
   await sleep(idleSeconds * 1000);

@@ -7,7 +7,7 @@ import { createServer } from 'node:tls';
 import type { ClusterScene } from '../../test/integration/agent/scene/cluster-scene.ts';
 import { testCertificate, testKey } from '../../test/integration/agent/scene/test-certificate.ts';
 
-/** What an agent finds in its pod: an API server behind TLS, and a service account to call it with. */
+/** An agent's environment in its pod: an API server behind TLS, and a service account. */
 export interface PodSurroundings extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>;
 }
@@ -31,7 +31,7 @@ export async function podSurroundings(cluster: ClusterScene): Promise<PodSurroun
   front.listen(0, '127.0.0.1');
   await once(front, 'listening');
   const directory = await mkdtemp(join(tmpdir(), 'spotable-bench-account-'));
-  // The scene's API server lets in who shows no token.
+  // The scene's API server accepts requests without a token.
   await writeFile(join(directory, 'token'), '');
   await writeFile(join(directory, 'ca.crt'), testCertificate);
   return {

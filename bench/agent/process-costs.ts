@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 
-/** The kernel counts a process's time in ticks of a hundredth of a second on every Linux that Node runs on. */
+/** The kernel counts CPU time in ticks of 10 ms on every Linux that Node supports. */
 const ticksPerSecond = 100;
 
 /** User and system time of a process so far. */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The name in brackets may hold spaces: fields are counted from behind it.
+  // The name in brackets may contain spaces, so fields are counted after it.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
 }

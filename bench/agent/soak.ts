@@ -3,11 +3,11 @@ import { ClusterScene } from '../../test/integration/agent/scene/cluster-scene.t
 import { podSurroundings } from './pod-surroundings.ts';
 import { cpuSeconds, rssMib } from './process-costs.ts';
 
-// `npm run bench -- agent soak [--polls N]`: whether an agent that looks for notices again and again grows. It looks ten times as often
-// as by default, with 110 pods on its node, and its memory is taken ten times on the way.
+// `npm run bench -- agent soak [--polls N]`: whether an agent that polls for notices grows. It polls ten times as often
+// as by default, with 110 pods on its node, and its memory is measured ten times on the way.
 
 const samples = 10;
-/** What the start took has been given back by then. */
+/** By then the memory of the start is released. */
 const settleMs = 20_000;
 
 interface Sample {
@@ -57,7 +57,7 @@ export async function soak(
   );
 }
 
-/** The service keeps only its last requests, so they are counted while they come. */
+/** The service keeps only its last requests, so they are counted as they arrive. */
 class PollCounter {
   readonly #cluster: ClusterScene;
   #count = 0;

@@ -1,6 +1,6 @@
-// ceiling LISTEN_PORT UPSTREAM_PORT...: the smallest proxy of the same design: a session a player, a connected socket a session
-// and replica, the answers of the first replica returned, recvmmsg and sendmmsg throughout. No limits, no expiry, no failover:
-// what the system calls alone allow.
+// ceiling LISTEN_PORT UPSTREAM_PORT...: a minimal proxy of the same design. It has one session per player, one
+// connected socket per session and replica, and returns the replies of the first replica, with recvmmsg and sendmmsg
+// throughout. It has no limits, expiry or failover: it shows what the system calls alone allow.
 #include "net.h"
 
 enum { BATCH = 128, REPLIES = 8, BYTES = 2048, MOST_SESSIONS = 8192, MOST_REPLICAS = 8, TABLE = 32768 };

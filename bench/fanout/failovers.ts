@@ -24,10 +24,10 @@ interface Replica {
   status: 'ready' | 'terminating';
 }
 
-/** A player who numbers its datagrams and takes down which replica answered which. */
+/** A player who numbers its datagrams and records which replica answered which. */
 class Player {
   readonly socket: Socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 });
-  /** By number: who answered. */
+  /** The replica that answered, by number. */
   readonly answers: (string | undefined)[] = [];
   repeated = 0;
   outOfOrder = 0;
@@ -82,8 +82,8 @@ interface Losses {
 }
 
 /**
- * Players at 60 datagrams a second on three replicas. Every second failover is planned (the inventory says that the primary is
- * terminating), the others are a kill -9 or, one time in four, a replica that hangs (SIGSTOP).
+ * Players at 60 datagrams a second on three replicas. Every second failover is planned (the inventory reports the
+ * primary as terminating). The others are a kill -9 or, one time in four, a replica that hangs (SIGSTOP).
  */
 export async function runFailovers(
   programs: Programs,
@@ -125,7 +125,7 @@ export async function runFailovers(
     await becomes((name) => typeof name === 'string');
     for (const player of players) player.socket.connect(port, '127.0.0.1');
     await Promise.all(players.map(({ socket }) => once(socket, 'connect')));
-    // Spread over the interval, as players are.
+    // Spread over the interval, as real players are.
     const timers = players.map((player, index) => {
       const state = { timer: undefined as NodeJS.Timeout | undefined };
       setTimeout(() => (state.timer = setInterval(() => player.send(), everyMs)), (index * everyMs) / count);
@@ -181,7 +181,7 @@ export async function runFailovers(
   return result;
 }
 
-/** Counts, for what was sent since `before` and is old enough to have come back, what has not. */
+/** Counts datagrams sent since `before` that should have been answered by now but were not. */
 function countLost(players: readonly Player[], before: readonly number[], isPlanned: boolean, losses: Losses): void {
   players.forEach((player, index) => {
     const settled = player.sent - Math.ceil(200 / everyMs);

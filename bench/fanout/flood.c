@@ -1,5 +1,6 @@
-// flood PORT ADDRESSES RATE ROUNDS: ROUNDS times a datagram from each of so many made-up source addresses (127.0.0.0/8 is all this
-// machine's), RATE a second, of any size: small ones, empty ones, garbage, and one in 4096 of 65,507 bytes. Prints how many were sent.
+// flood PORT ADDRESSES RATE ROUNDS: sends a datagram from each of ADDRESSES made-up sources (all of 127.0.0.0/8 is this
+// machine's), RATE a second, ROUNDS times: small ones, empty ones, garbage, and one in 4096 of 65,507 bytes. Prints the
+// number sent.
 #include "net.h"
 #include <netinet/in.h>
 

@@ -6,20 +6,20 @@ import { ours } from './proxies.ts';
 export interface FloodOptions {
   readonly addresses: number;
   readonly transport: string;
-  /** Datagrams of the flood a second. */
+  /** Datagrams per second of the flood. */
   readonly perSecond: number;
-  /** So often each address sends: more than three times over more than a second make it a player. */
+  /** Datagrams of each address: more than three over more than a second confirm a player. */
   readonly rounds: number;
 }
 
-/** Room for 28,000 sockets each. */
+/** Each has 28,000 ports. */
 const upstreamAddresses = Array.from({ length: 16 }, (_, index) => `127.0.1.${index + 1}`);
 
 const players = 200;
 const perPlayer = 60;
 const warmMs = 2500;
 
-/** Established players while a flood of made-up addresses comes in: what they lose, and what the proxy grows to. */
+/** Measures what confirmed players lose in a flood of made-up addresses, and how much the proxy grows. */
 export async function runFlood(
   programs: Programs,
   { addresses, transport, perSecond: floodPerSecond, rounds }: FloodOptions,
@@ -30,7 +30,7 @@ export async function runFlood(
   const replicas = [start(programs.pin, cpus, [programs.sink]), start(programs.pin, cpus, [programs.sink])];
   const ports = await Promise.all(replicas.map(async (replica) => Number(await replica.nextLine())));
   const [port, operations] = [await freePort(), await freePort('tcp')];
-  // The proxy's own defaults, but for the players, who all come from one address here.
+  // The proxy's defaults, except that all players share one address here.
   const limits = isCrowd
     ? // A quarter of the table is for newcomers, and all of them are at first.
       ['--session-rate', '5000', '--max-sessions', String(addresses * 5), '--unconfirmed-idle', '30s']
@@ -87,7 +87,10 @@ export async function runFlood(
   }
 }
 
-/** What to put before a command, so that it can open so many files; nothing where this user may not: sessions then outnumber sockets. */
+/**
+ * The prefix of a command that raises its descriptor limit; empty if this user may not: then not every session gets its
+ * sockets.
+ */
 function moreDescriptors(count: number): readonly string[] {
   const prefix = ['prlimit', `--nofile=${count}:${count}`];
   return spawnSync('prlimit', [...prefix.slice(1), 'true']).status === 0 ? prefix : [];

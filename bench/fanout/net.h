@@ -1,4 +1,4 @@
-// What the benchmark's C programs share.
+// Shared by the benchmark's C programs.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>

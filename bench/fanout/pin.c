@@ -1,4 +1,4 @@
-// pin CPU[,CPU...] COMMAND ARGS...: runs a command on some processors only.
+// pin CPU[,CPU...] COMMAND ARGS...: runs a command on these CPUs only.
 #include "net.h"
 
 int main(int argc, char **argv) {

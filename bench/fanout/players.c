@@ -1,7 +1,7 @@
-// players PORT FLOWS WINDOW RATE WARM_MS RUN_MS BYTES: the load. With RATE 0 each flow keeps WINDOW datagrams under way and
-// sends the next one for each answer: that is as fast as the path goes without loss. Otherwise RATE datagrams a second leave
-// evenly, whatever comes back. Prints "counting" when the warm-up is over, then one JSON line: sent, received, lost (what has not
-// come back a while after the end), seconds, latencies in microseconds.
+// players PORT FLOWS WINDOW RATE WARM_MS RUN_MS BYTES: the load. With RATE 0 each flow keeps WINDOW datagrams in flight
+// and sends the next one for each reply, which is the maximum without loss. Otherwise RATE datagrams a second are sent
+// evenly, regardless of replies. Prints "counting" after the warm-up, then one JSON line: sent, received, lost
+// (unanswered a while after the end), seconds, latencies in microseconds.
 #include "net.h"
 
 enum { MOST_FLOWS = 4096, BATCH = 64, MOST_BYTES = 2048, BUCKETS = 200000 };
@@ -87,7 +87,7 @@ int main(int argc, char **argv) {
     if (!is_counting && now >= from) begin_counting();
     if (rate > 0) {
       uint64_t due = (uint64_t)((double)(now - begin) * rate / 1e9);
-      // Not more than a hundred behind: a pause of this program is not a burst of the players.
+      // At most a hundred behind: a pause of this program must not become a burst.
       if (due > scheduled + 100) scheduled = due - 100;
       for (; scheduled < due; scheduled++) send_some(&flows[scheduled % (uint64_t)count], 1, now_ns());
     } else if (now - checked > 20000000u || checked == begin) {
@@ -105,7 +105,7 @@ int main(int argc, char **argv) {
       if (rate == 0 && got > 0 && flow->under_way < window) send_some(flow, window - flow->under_way, now_ns());
     }
   }
-  // On a busy machine this program can sleep through the whole time of counting.
+  // On a busy machine this program may sleep through the whole counting period.
   if (!is_counting) begin_counting();
   uint64_t sent_in_time = sent, received_in_time = received;
   printf("ended\n");

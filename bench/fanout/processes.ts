@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { createInterface, type Interface } from 'node:readline';
 
-/** A program of a trial, on processors of its own. */
+/** A program of a trial, pinned to its CPUs. */
 export interface Running {
   readonly child: ChildProcess;
   readonly lines: Interface;
@@ -46,7 +46,7 @@ export function start(pin: string, cpus: readonly number[], command: readonly st
   };
 }
 
-/** Processor time of all threads, seconds. */
+/** CPU time of all threads, seconds. */
 export function cpuSeconds(pid: number): number {
   let nanoseconds = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`))
@@ -59,7 +59,7 @@ export function residentKib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
 }
 
-/** Processors that this process may use, as `Cpus_allowed_list` names them: `0-3,8`. */
+/** The CPUs of `Cpus_allowed_list`, such as `0-3,8`. */
 export function allowedCpus(): readonly number[] {
   const list = /^Cpus_allowed_list:\s+(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
   return list.split(',').flatMap((part) => {
@@ -85,7 +85,7 @@ export async function freePort(kind: 'udp' | 'tcp' = 'udp'): Promise<number> {
   return port;
 }
 
-/** Sends until something answers. */
+/** Sends until a reply arrives. */
 export async function untilAnswered(port: number, limitMs = 10_000): Promise<void> {
   const socket = createSocket('udp4');
   socket.on('error', () => {});

@@ -11,7 +11,7 @@ export interface Programs {
   readonly players: string;
   readonly ceiling: string;
   readonly flood: string;
-  /** The fast transport's file; undefined where it could not be built, with the reason. */
+  /** The native addon's file; undefined: it could not be built, for `addonReason`. */
   readonly addon: string | undefined;
   readonly addonReason: string;
   remove(): Promise<void>;
@@ -19,7 +19,7 @@ export interface Programs {
 
 const names = ['pin', 'sink', 'players', 'ceiling', 'flood'] as const;
 
-/** Compiles the C programs of this folder and the fast transport into a temporary folder, or says why that is not possible. */
+/** Compiles this folder's C programs and the addon into a temporary folder, or returns the reason why it cannot. */
 export async function compilePrograms(): Promise<Programs | { readonly reason: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-fanout-'));
   const remove = () => rm(folder, { recursive: true, force: true });

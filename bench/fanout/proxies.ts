@@ -9,12 +9,12 @@ export interface BenchProxy {
   readonly name: string;
   /** The command that serves `port` with these replicas. */
   command(port: number, replicas: readonly number[]): readonly string[] | Promise<readonly string[]>;
-  /** Why it cannot take part. */
+  /** Why it cannot run here. */
   readonly missing: string | undefined;
 }
 
 const proxyFile = join(import.meta.dirname, '../../fanout/main.ts');
-/** As the image and manifests/fanout run it. */
+/** As the image and manifests/fanout start it. */
 const node = [
   'env',
   ...['MALLOC_ARENA_MAX=8', 'MALLOC_TRIM_THRESHOLD_=131072', 'MALLOC_TOP_PAD_=0'],
@@ -32,7 +32,7 @@ const noLimits = [
   '1000000',
 ];
 
-/** Our proxy with some flags. */
+/** Our proxy with these flags. */
 export function ours(name: string, programs: Programs, flags: readonly string[]): BenchProxy {
   const isFast = flags.includes('native');
   return {
@@ -67,10 +67,10 @@ async function isInstalled(command: string): Promise<boolean> {
   }
 }
 
-/** Debian's package libnginx-mod-stream; other builds have it inside. */
+/** From Debian's package libnginx-mod-stream; other builds include the module. */
 const debianStreamModule = '/usr/lib/nginx/modules/ngx_stream_module.so';
 
-/** One replica only: neither nginx nor socat sends to several. */
+/** With one replica only: neither nginx nor socat sends to several. */
 export async function nginx(programs: Programs): Promise<BenchProxy> {
   const binary = process.env['NGINX'] ?? 'nginx';
   const folder = programs.pin.slice(0, programs.pin.lastIndexOf('/'));

@@ -1,5 +1,5 @@
-// sink [PORT [NAME]]: a replica that answers each datagram with itself, after its name and a space where it has one. Prints its
-// port, then on SIGTERM how many it has answered.
+// sink [PORT [NAME]]: a replica that answers each datagram with its NAME, a space, and the datagram; without NAME with
+// the datagram alone. Prints its port, then on SIGTERM the number of replies.
 #include "net.h"
 
 enum { BATCH = 64, BYTES = 2048 };

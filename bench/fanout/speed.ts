@@ -8,7 +8,7 @@ export interface SpeedOptions {
   readonly runMs: number;
 }
 
-/** A comparison: proxies that take turns, the first of them is what the others are measured by. */
+/** Proxies that run in turn. The first one is the baseline. */
 interface Comparison {
   readonly name: string;
   readonly proxies: readonly BenchProxy[];
@@ -22,9 +22,9 @@ interface Results {
   readonly missing: string | undefined;
 }
 
-/** Long enough for the proxy to notice its load and stop sampling the spares, and for its code to be compiled. */
+/** Long enough for the proxy to notice its load and mute the spares, and for its code to be compiled. */
 const warmMs = 2200;
-/** Nothing that is sent belongs together, so nothing can be sent together. */
+/** One datagram per player, so that none can share a GSO batch. */
 const manyPlayers = { flows: 2000, window: 1 };
 const load = { flows: 64, window: 8, rate: 0, warmMs, playerProcesses: 1 };
 
@@ -49,7 +49,7 @@ async function runComparison(programs: Programs, comparison: Comparison, layout:
   );
 }
 
-/** The median over rounds of one proxy's figure divided by another's in the same round. */
+/** The median over rounds of one proxy's figure divided by the baseline's in the same round. */
 function ratio(
   one: Results | undefined,
   other: Results | undefined,
@@ -87,7 +87,7 @@ function print(comparison: Comparison, results: ReadonlyMap<string, Results>): v
   }
 }
 
-/** Compares all that is here, prints tables, and returns the figures; null, with a reason, where a part is missing. */
+/** Runs all comparisons, prints tables and returns the figures; null, with a reason, for missing parts. */
 export async function runSpeed(programs: Programs, options: SpeedOptions): Promise<object> {
   const cpus = allowedCpus();
   if (cpus.length < 4) return { skipped: `needs 4 processors, has ${cpus.length}` };
@@ -144,7 +144,7 @@ export async function runSpeed(programs: Programs, options: SpeedOptions): Promi
   };
 }
 
-/** Several workers on as many processors against one; the load has two processors in both. */
+/** Compares several workers, each on a CPU, with one; the load has two CPUs in both cases. */
 async function workers(programs: Programs, options: SpeedOptions, cpus: readonly number[]): Promise<object> {
   const figures: Record<string, number | null | string> = {};
   for (const count of [2, 4]) {
@@ -164,7 +164,7 @@ async function workers(programs: Programs, options: SpeedOptions, cpus: readonly
       ] as const) {
         const proxy = ours(name, programs, [...flags, '--workers', String(threads)]);
         const layout: Layout = { players: loadCpus, sinks: loadCpus, proxy: cpus.slice(-threads) };
-        // What costs the proxy most and the players least, who would be the limit otherwise.
+        // The load that costs the proxy most and the players least, so that the players are not the limit.
         const given: Load = {
           ...load,
           ...manyPlayers,
@@ -176,7 +176,7 @@ async function workers(programs: Programs, options: SpeedOptions, cpus: readonly
       }
     const result = (list: readonly Outcome[]): Results => ({ outcomes: list, missing: undefined });
     figures[`workers_${count}`] = ratio(result(outcomes.many), result(outcomes.one), perSecond);
-    // What several workers would reach on processors that players and replicas do not need as well, divided by their number.
+    // The throughput on CPUs that players and replicas do not also need, divided by the number of workers.
     figures[`workers_${count}_per_cpu`] = ratio(result(outcomes.many), result(outcomes.one), perCpu);
     console.log(
       `\n${count} workers / 1 worker, 1 -> 2, 2,000 players: ${figures[`workers_${count}`]}, for each second of processor time ${figures[`workers_${count}_per_cpu`]}`,
@@ -185,7 +185,7 @@ async function workers(programs: Programs, options: SpeedOptions, cpus: readonly
   return figures;
 }
 
-/** What the proxy adds at 20,000 datagrams a second, 1 -> 2: its latency less that of the sink alone. */
+/** What the proxy adds at 20,000 datagrams a second, 1 -> 2: its latency minus that of the sink alone. */
 async function latency(
   programs: Programs,
   options: SpeedOptions,

@@ -2,7 +2,7 @@ import { cpuSeconds, freePort, type Running, residentKib, start, untilAnswered }
 import type { Programs } from './programs.ts';
 import type { BenchProxy } from './proxies.ts';
 
-/** Processors of the parts of a trial. */
+/** The CPUs of each part of a trial. */
 export interface Layout {
   readonly proxy: readonly number[];
   readonly players: readonly number[];
@@ -12,9 +12,9 @@ export interface Layout {
 export interface Load {
   readonly replicas: number;
   readonly flows: number;
-  /** Datagrams under way of each flow. */
+  /** Datagrams in flight per flow. */
   readonly window: number;
-  /** A second in all, evenly; 0: as fast as answers come. */
+  /** Datagrams per second in total, evenly spaced; 0: as fast as replies arrive. */
   readonly rate: number;
   readonly warmMs: number;
   readonly runMs: number;
@@ -23,7 +23,7 @@ export interface Load {
 
 export interface Outcome {
   readonly answersPerSecond: number;
-  /** Answers for each second of processor time that the proxy used: does not depend on what else the machine does. */
+  /** Replies per second of the proxy's CPU time, which other load on the machine does not change. */
   readonly answersPerCpuSecond: number;
   readonly lostShare: number;
   readonly p50Us: number;
@@ -49,7 +49,7 @@ async function startSinks(programs: Programs, cpus: readonly number[], count: nu
   return { sinks, ports: await Promise.all(sinks.map(async (sink) => Number(await sink.nextLine()))) };
 }
 
-/** One contestant under one load; undefined for the proxy: the players talk to the first sink, with nothing between. */
+/** Runs one proxy under one load. undefined: the players talk to the first sink directly. */
 export async function runTrial(
   programs: Programs,
   contestant: BenchProxy | undefined,
@@ -108,7 +108,7 @@ export async function memoryPerSession(programs: Programs, contestant: BenchProx
   const pid = proxy.child.pid ?? 0;
   try {
     await untilAnswered(port);
-    // The same traffic on few sessions first: what the traffic itself costs (compiled code, buffers) is not the sessions'.
+    // First the same traffic on few sessions, because its own memory (compiled code, buffers) is not the sessions'.
     await measure(programs, port, proxy, layout, { ...load, flows: 50 });
     const before = residentKib(pid);
     await measure(programs, port, proxy, layout, { ...load, flows: memorySessions });

@@ -4,17 +4,17 @@ import { parseInventoryEvent } from '../../shared/events/parse-event.ts';
 import { SimulatedFleet } from './simulated-fleet.ts';
 
 export interface FoldSpeed {
-  /** From events that have just been parsed, one core. */
+  /** From parsed events, one core. */
   readonly foldedPerSecond: number;
-  /** From the text of the message: parse, check, fold. */
+  /** From the message's text: parse, check, fold. */
   readonly readPerSecond: number;
 }
 
 const rounds = 5;
-/** What is parsed before it is folded: as little as in the reader, so that it is still in the processor's cache. */
+/** Events parsed before they are folded: as few as in the reader, so that they are still in the CPU cache. */
 const batch = 100;
 
-/** Two minutes of a fleet with a storm in it, folded on this core; the median of some rounds. */
+/** Folds two minutes of a fleet with a storm on one core; the median of several rounds. */
 export function measureFold(nodes: number, gameServersPerNode: number): FoldSpeed {
   const fleet = new SimulatedFleet({ nodes, gameServersPerNode, heartbeatMs: 10_000, leaseMs: 30_000 });
   const texts = fleet.start().map((event) => JSON.stringify(event));
@@ -28,7 +28,7 @@ export function measureFold(nodes: number, gameServersPerNode: number): FoldSpee
   };
 }
 
-/** In CPU time of this thread: what else the machine does is not in it. */
+/** In CPU time of this thread, which excludes other load on the machine. */
 function readAll(texts: readonly string[]): FoldSpeed {
   const view = new InventoryView();
   let foldMicros = 0;

@@ -5,7 +5,7 @@ export interface FollowedChange {
   readonly row: GameServerRow | NodeRow;
 }
 
-/** Reads the server-sent events of a reader until the signal aborts. */
+/** Reads a reader's server-sent events until the signal aborts. */
 export async function followEvents(
   url: string,
   onChange: (change: FollowedChange) => void,

@@ -12,7 +12,8 @@ import { followEvents } from './follow-events.ts';
 import { peakRssMib, start } from './processes.ts';
 import { SimulatedFleet } from './simulated-fleet.ts';
 
-// A fleet with a spot storm, through a real queue service and the real reader: npm run bench -- inventory [--nodes N] [--storm SECONDS]
+// Usage: npm run bench -- inventory [--nodes N] [--storm SECONDS]. A fleet with a spot storm, through a real queue
+// service and the real reader.
 const { values } = parseArgs({
   options: {
     nodes: { type: 'string', default: '1000' },
@@ -25,12 +26,12 @@ const nodes = Number(values.nodes);
 const gameServersPerNode = Number(values['per-node']);
 const stormMs = Number(values.storm) * 1000;
 const share = Number(values.share);
-// What the wrapper does where nothing else is said.
+// The wrapper's default.
 const heartbeatMs = 30_000;
 const leaseMs = 90_000;
 const senders = 8;
 const tickMs = 50;
-/** List price of a million requests to a standard queue, us-east-1 and eu-west-1, after the free first million. */
+/** List price of a million requests to a standard queue in us-east-1 and eu-west-1, after the free first million. */
 const usdPerMillionRequests = 0.4;
 
 Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'bench', AWS_SECRET_ACCESS_KEY: 'bench', AWS_REGION: 'us-east-1' });
@@ -61,7 +62,7 @@ async function run(queueUrl: string, url: string, pid: number | undefined): Prom
 
   const delays: number[] = [];
   const stop = new AbortController();
-  // What changed a state, until it is seen. Heartbeats mostly change nothing that is told, and show up with later changes.
+  // State changes that have not appeared yet. Heartbeats mostly change nothing visible, and appear with later changes.
   const awaited = new Set<string>();
   const following = followEvents(
     url,
@@ -90,7 +91,7 @@ async function run(queueUrl: string, url: string, pid: number | undefined): Prom
   });
 }
 
-/** The storm in real time: what the fleet says is sent in the tick in which it says it. */
+/** The storm in real time: events are sent in the tick in which they occur. */
 async function storm(
   inventory: SqsInventory,
   fleet: SimulatedFleet,
@@ -100,7 +101,7 @@ async function storm(
   fleet.planStorm({ share, fromMs: 1000, overMs: stormMs });
   let sent = 0;
   const underWay = new Set<Promise<void>>();
-  // The last node taken needs its two minutes too, unless the storm is a short one.
+  // The last node taken also needs its two minutes, unless the storm is short.
   const endMs = stormMs + 1000 + Math.min(stormMs, 110_000);
   for (let nowMs = 0; nowMs < endMs; nowMs = performance.now() - stormStartMs) {
     const events = [...fleet.until(nowMs)];
@@ -118,7 +119,7 @@ function eventKey(data: GameServerData | NodeData): string {
   return 'game_server_id' in data ? `${data.game_server_id} ${data.sequence}` : `${data.node} ${data.status}`;
 }
 
-/** Several senders, as there are many nodes; the events of one game server go through one of them, in their order. */
+/** Several senders, as with many nodes; one game server's events go through one of them, in order. */
 async function publish(inventory: SqsInventory, events: readonly InventoryEvent[]): Promise<void> {
   const lanes = Map.groupBy(events, ({ source }) => Number.parseInt(source.slice(-4), 16) % senders);
   await Promise.all(
@@ -146,7 +147,7 @@ async function untilFolded(url: string, events: number, withinMs: number): Promi
   }
 }
 
-/** Every living game server is in the table and says what the fleet knows; nobody else is in it as living. */
+/** Whether every living game server is in the table with its state, and no other one is listed as living. */
 async function isTableRight(url: string, fleet: SimulatedFleet): Promise<boolean> {
   const response = await fetch(`${url}game-servers?fields=own_status`);
   const { game_servers: rows } = (await response.json()) as {
@@ -170,7 +171,8 @@ interface Measured {
 function report(measured: Measured): void {
   const { delays, rss, isRight, readerRequestsPerEvent } = measured;
   const at = (part: number): number => delays[Math.floor((delays.length - 1) * part)] ?? Number.NaN;
-  // A heartbeat comes up to a fifth early. Each event is a request of its own: on a quiet node there is nothing to batch it with.
+  // A heartbeat is up to a fifth early. Each event is a request of its own, because on a quiet node there is nothing to
+  // batch it with.
   const eventsPerServerHour = 3_600_000 / (heartbeatMs * 0.9) + 4;
   const usd = (eventsPerServerHour * (1 + readerRequestsPerEvent) * usdPerMillionRequests) / 1000;
   const lines: readonly (readonly [string, string])[] = [

@@ -9,11 +9,11 @@ const startMs = 20_000;
 
 export interface StartedProcess extends AsyncDisposable {
   readonly child: ChildProcess;
-  /** What the pattern caught in the line that says it is up. */
+  /** The pattern's match in the line that reports the start. */
   readonly found: string;
 }
 
-/** Starts a process of ours and waits for the line that says where it is. */
+/** Starts one of our processes and waits for the line with its address. */
 export async function start(
   args: readonly string[],
   { says, on }: { readonly says: RegExp; readonly on: 'stdout' | 'stderr' },
@@ -44,14 +44,14 @@ async function firstMatch(stream: Readable | null, pattern: RegExp, signal: Abor
   for await (const line of lines) {
     const match = pattern.exec(line);
     if (match?.[1] === undefined) continue;
-    // Whatever else it prints must not fill the pipe.
+    // Its further output must not fill the pipe.
     stream.resume();
     return match[1];
   }
   throw new Error('Cannot find it: the output ended');
 }
 
-/** The most memory that the process has had so far, in MiB. */
+/** The process's peak memory so far, MiB. */
 export async function peakRssMib(pid: number | undefined): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;

@@ -23,15 +23,16 @@ interface SimulatedServer {
   nextHeartbeatMs: number;
 }
 
-/** What happens next to a server of a node that goes. */
+/** The next step of a game server on a node that is taken. */
 interface Planned {
   readonly atMs: number;
   readonly event: (nowMs: number) => InventoryEvent[];
 }
 
 /**
- * A fleet that speaks as its agents and wrappers would: heartbeats all the time, and in a storm node notices, game servers that
- * end at once or when their match is over, and their replacements on a new node. Times are milliseconds since the start.
+ * A fleet that sends events as its agents and wrappers would: heartbeats all the time, and in a storm node notices,
+ * game servers that end at once or after their match, and replacements on new nodes. Times are milliseconds since the
+ * start.
  */
 export class SimulatedFleet {
   readonly #size: FleetSize;
@@ -44,7 +45,7 @@ export class SimulatedFleet {
     this.#size = size;
   }
 
-  /** The first word of every game server: it is there, and ready or in a match. */
+  /** The first events of every game server: ready, or in a match. */
   start(): InventoryEvent[] {
     const events: InventoryEvent[] = [];
     for (let node = 0; node < this.#size.nodes; node++)
@@ -59,19 +60,19 @@ export class SimulatedFleet {
     this.#plan.sort((one, other) => one.atMs - other.atMs);
   }
 
-  /** All that the fleet says until `nowMs` since the last call. */
+  /** The fleet's events since the last call, up to `nowMs`. */
   *until(nowMs: number): Generator<InventoryEvent> {
     for (; (this.#plan[this.#planned]?.atMs ?? Infinity) <= nowMs; this.#planned++)
       yield* this.#plan[this.#planned]?.event(nowMs) ?? [];
     for (const server of this.#servers.values()) {
       if (server.nextHeartbeatMs > nowMs) continue;
-      // As the wrapper does: up to a fifth early, so that a fleet does not beat as one.
+      // As the wrapper does: up to a fifth early, so that the fleet's heartbeats do not coincide.
       server.nextHeartbeatMs = nowMs + this.#size.heartbeatMs * (0.8 + 0.2 * Math.random());
       yield this.#say(server, 'heartbeat');
     }
   }
 
-  /** Ids of the game servers that live, by status. */
+  /** IDs of the living game servers, by status. */
   living(): ReadonlyMap<string, GameServerState> {
     return new Map([...this.#servers.values()].map(({ id, status }) => [id, status]));
   }
@@ -84,7 +85,7 @@ export class SimulatedFleet {
     for (const [index, server] of servers.entries()) {
       const isPlaying = server.status === 'allocated';
       at(50 + index * 5, () => [this.#become(server, 'terminating')]);
-      // Empty ones end at once, matches within what the notice leaves.
+      // Empty ones end at once, matches within the time of the notice.
       at(isPlaying ? 20_000 + Math.random() * 80_000 : 1000 + Math.random() * 2000, () => {
         const last = this.#become(server, 'terminated');
         this.#servers.delete(server.id);

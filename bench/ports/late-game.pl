@@ -1,4 +1,4 @@
-# A game that binds its UDP port late: prints "bound", or ends with status 98 where somebody else has the port.
+# A game that binds its UDP port late: prints "bound", or exits with 98 if the port is taken.
 use strict;
 use warnings;
 use Socket;

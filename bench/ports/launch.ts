@@ -4,16 +4,15 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-/** What became of one start. */
 export type Outcome = 'bound' | 'collision' | 'failure';
 
-/** A start: the process to end afterwards, and what became of it. */
+/** A started process, to be ended afterwards, and its outcome. */
 export interface Launch {
   readonly process: ChildProcess;
   readonly outcome: Promise<Outcome>;
 }
 
-/** How the game says that somebody else has its port. */
+/** The game's exit status if its port is taken. */
 const collisionStatus = 98;
 const gameLimitMs = 60_000;
 const maxDelaySeconds = 2;
@@ -28,7 +27,7 @@ export function launchWrapped(wrapper: string, random: () => number): Launch {
   return launch(process.execPath, [wrapper, ...flags, ...lateGame(random)], {});
 }
 
-/** As many start scripts do it: ask the kernel for a port by TCP, close it, and tell the game its number. */
+/** As many start scripts do it: get a free TCP port from the kernel, close it, and pass its number to the game. */
 export async function launchByPortZero(random: () => number): Promise<Launch> {
   const server = createServer().listen(0, '0.0.0.0');
   await once(server, 'listening');

@@ -8,8 +8,9 @@ import { abstractLeases } from '../../wrapper/ports/abstract-leases.ts';
 import { type Launch, launchByPortZero, launchWrapped, type Outcome } from './launch.ts';
 
 /*
- * A storm of starts, with games that bind after a random delay of up to two seconds, by leases and by the usual "bind port 0 and close".
- * Both keep the same number of games alive while others start, because that is when ports collide.
+ * A storm of starts, with games that bind after a random delay of up to two seconds, with leases and with the usual
+ * "bind port 0 and close". Both keep the same number of games alive while others start, because that is when ports
+ * collide.
  */
 
 const launches = Number(process.argv[2] ?? 500);

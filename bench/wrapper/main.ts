@@ -10,15 +10,15 @@ import { type Command, median, proportionalMiB, run, startedBy, startMs, waitFor
 import { playSdk, readSdkPorts, type SdkForm, type SdkPorts, sdkGame } from './sdk-players.ts';
 
 /*
- * What a wrapper costs: 20 at a time, each with a sleeping game, in their steady state (ready, heartbeats on), side by side with nothing but
- * Node, with tini, and with a start script in Python. `rest` and `rest+grpc` are linked wrappers whose SDK server is in use. Rounds are
- * interleaved, because the machine itself changes from minute to minute.
+ * The cost of a wrapper: 20 at a time, each with a sleeping game, in their steady state (ready, heartbeats on), beside
+ * Node alone, tini, and a start script in Python. `rest` and `rest+grpc` are linked wrappers whose SDK server is in
+ * use. Rounds are interleaved, because the machine changes from minute to minute.
  */
 
 const gameServers = 20;
 const rounds = Number(process.argv[2] ?? 3);
 const startsARound = 15;
-/** Several heartbeats, and the time in which the SDK's memory has been given back. */
+/** Several heartbeats, and the time after which the SDK's memory is released. */
 const settleMs = 7000;
 
 type Variant = 'node' | 'spawn' | 'tini' | 'python' | 'linked' | 'alone' | SdkForm;
@@ -41,9 +41,9 @@ interface Figures {
 
 const sleeper = ['sleep', '100000'];
 const isSleeper = (commandLine: string) => commandLine.startsWith('sleep\0');
-/** The local SQS takes any. */
+/** The local SQS accepts any. */
 const credentials = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' };
-/** As the image sets them. */
+/** As in the image. */
 const malloc = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_TOP_PAD_: '0' };
 
 function command(
@@ -85,7 +85,7 @@ function sdkFormOf(variant: Variant): SdkForm | undefined {
 const hasTini = spawnSync('tini', ['--version']).status === 0;
 const hasPython = spawnSync('python3', ['-c', 'import boto3']).status === 0;
 
-/** Starts all at once, lets them settle, and takes their memory; then ends one, and the others at once. */
+/** Starts all at once, lets them settle, and measures their memory; then ends one, and the others at once. */
 async function measureTogether(variant: Variant, bench: Bench, figures: Figures): Promise<void> {
   const form = sdkFormOf(variant);
   const started = command(variant, form === undefined ? sleeper : sdkGame, bench);
@@ -134,7 +134,7 @@ function memoryOf(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + proportionalMiB(pid), 0);
 }
 
-/** Events that this wrapper could not send, as it says at its end; none for what is no wrapper. */
+/** Events that the wrapper reports as unsent at its end; 0 for other programs. */
 async function countUnsent({ stderr }: ChildProcess): Promise<number> {
   let unsent = 0;
   if (stderr === null) return unsent;
@@ -143,7 +143,7 @@ async function countUnsent({ stderr }: ChildProcess): Promise<number> {
   return unsent;
 }
 
-/** From the first SIGTERM to the last exit. */
+/** Time from the first SIGTERM to the last exit. */
 async function endAll(children: readonly ChildProcess[]): Promise<number> {
   const exits = children.map((child) => once(child, 'exit'));
   const began = performance.now();
@@ -216,7 +216,7 @@ async function measureAll(bench: Bench): Promise<Readonly<Record<Variant, Figure
   return figures;
 }
 
-/** In a process of its own, as it is in life. Resolves once it says that it is ready. */
+/** In a process of its own, as in production. Resolves once it reports that it is ready. */
 async function startProgram(file: string, args: readonly string[], ready: RegExp): Promise<Started> {
   const program = spawn(process.execPath, [join(import.meta.dirname, file), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -12,7 +12,7 @@ export function run({ command, args, env }: Command): ChildProcess {
   return spawn(command, [...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-/** From exec to the first byte that the game writes: milliseconds. */
+/** Milliseconds from exec to the first byte that the game writes. */
 export async function startMs(command: Command): Promise<number> {
   const began = performance.now();
   const child = run(command);
@@ -24,13 +24,13 @@ export async function startMs(command: Command): Promise<number> {
   return took;
 }
 
-/** This process's share of memory, MiB: pages that n processes share count as an n-th. */
+/** Proportional memory, MiB: a page shared by n processes counts as an n-th. */
 export function proportionalMiB(pid: number): number {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   return Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? Number.NaN) / 1024;
 }
 
-/** What the process has started for itself, without the game. */
+/** Child processes of the process, without the game. */
 export function startedBy(pid: number, isGame: (commandLine: string) => boolean): readonly number[] {
   const own: number[] = [];
   for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {

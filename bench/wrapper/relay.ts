@@ -9,12 +9,12 @@ import { silentLog } from '../../shared/log.ts';
 import { unknownInstance } from '../../shared/metadata/instance.ts';
 
 /*
- * relay.ts PATH QUEUE_URL ENDPOINT: the agent's end of the link, and no more, in a process of its own as in life. Takes events, publishes
- * them, says so. Ends at SIGTERM.
+ * relay.ts PATH QUEUE_URL ENDPOINT: only the agent's end of the link, in a process of its own as in production.
+ * Receives events, publishes them, and confirms. Ends at SIGTERM.
  */
 const [path = '', queueUrl = '', endpoint = ''] = process.argv.slice(2);
 const welcome = { type: 'welcome', version: 1, node: 'bench', instance: unknownInstance } as const;
-/** As the agent does. */
+/** The agent's interval. */
 const aliveMs = 10_000;
 const acknowledge = new Map<string, () => void>();
 const outbox = new Outbox({

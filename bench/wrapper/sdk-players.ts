@@ -3,13 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export type SdkForm = 'rest' | 'rest+grpc';
 
-/** Where one wrapper's SDK server listens. */
+/** Ports of one wrapper's SDK server. */
 export interface SdkPorts {
   readonly http: string;
   readonly grpc: string;
 }
 
-/** The game says on its first line where its SDK server listens, and sleeps. */
+/** The game prints its SDK ports on its first line, and sleeps. */
 export const sdkGame: readonly string[] = [
   'sh',
   '-c',
@@ -24,8 +24,8 @@ export function readSdkPorts(line: string): SdkPorts {
 const healthEveryMs = 2000;
 
 /**
- * What a game with an SDK does all the time, for many wrappers at once and from this process, so that the games' own memory stays out
- * of the figures: one watch that stays open, and Health() every two seconds. Ends with the signal.
+ * Uses the SDK as games do, for many wrappers and from this process, so that the games' memory stays out of the
+ * figures: one open watch, and Health() every two seconds. Ends with the signal.
  */
 export async function playSdk(form: SdkForm, ports: readonly SdkPorts[], signal: AbortSignal): Promise<void> {
   const sayHealthy = ports.map((port) => (form === 'rest' ? overRest(port, signal) : overGrpc(port, signal)));
@@ -49,7 +49,7 @@ async function watch(url: string, signal: AbortSignal): Promise<void> {
     const { body } = await fetch(url, { signal });
     for await (const _ of body ?? []);
   } catch {
-    // The wrapper has ended, or the measurement.
+    // The wrapper or the measurement has ended.
   }
 }
 
@@ -61,7 +61,7 @@ interface AgonesClient {
 }
 
 function overGrpc({ grpc }: SdkPorts, signal: AbortSignal): () => void {
-  // Agones' own client reads its port from the environment, when it is made.
+  // Agones' client reads its port from the environment when it is created.
   process.env['AGONES_SDK_GRPC_PORT'] = grpc;
   const Sdk = createRequire(import.meta.url)('@google-cloud/agones-sdk') as new () => AgonesClient;
   const sdk = new Sdk();

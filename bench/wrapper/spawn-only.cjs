@@ -1,4 +1,4 @@
-// The floor for any wrapper in Node: start the game, pass SIGTERM on, end with its status.
+// The minimum of any wrapper in Node: start the game, pass SIGTERM on, exit with its status.
 const { spawn } = require('node:child_process');
 
 const [command, ...args] = process.argv.slice(2);

@@ -9,8 +9,8 @@ const outFile = join(import.meta.dirname, '../../wrapper/agones/grpc/definition.
 const wellKnown = { Int64Value: 'google/protobuf/wrappers.proto', FieldMask: 'google/protobuf/field_mask.proto' };
 
 /**
- * The SDK's messages and services in protobufjs' JSON form. Options are left out: they describe the REST gateway and its
- * documentation, and change nothing on the wire.
+ * The SDK's messages and services in protobufjs' JSON form. Options are left out: they describe the REST gateway and
+ * its documentation, and change nothing on the wire.
  */
 export function agonesDefinition(): INamespace {
   const root = new protobuf.Root();

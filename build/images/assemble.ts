@@ -21,8 +21,9 @@ const sbomMs = 60_000;
 const maxSbomBytes = 64 * 1024 * 1024;
 
 /**
- * Writes an image's content below `out`: `runtime/`, the same for every image, and `program/`. Modes are set explicitly, because
- * those of a checkout depend on the umask, and two builds must be equal. Rejects if a bundle or `tini-static` is missing.
+ * Writes an image's content below `out`: `runtime/`, the same for every image, and `program/`. Modes are set
+ * explicitly, because those of a checkout depend on the umask, and two builds must be equal. Rejects if a bundle or
+ * `tini-static` is missing.
  */
 export async function assemble(image: ImageName, out: string): Promise<void> {
   await rm(out, { recursive: true, force: true });
@@ -52,7 +53,10 @@ async function filesOf(image: ImageName): Promise<readonly string[]> {
   return files.filter((file) => isOurs(file) || file === 'THIRD-PARTY.txt');
 }
 
-/** Node, tini and the bundled packages in CycloneDX form: scanners cannot see them in a bundle. Nothing in it differs between builds. */
+/**
+ * Node, tini and the bundled packages in CycloneDX form: scanners cannot see them in a bundle. Nothing in it differs
+ * between builds.
+ */
 async function bomOf(image: ImageName, runtime: readonly Component[]): Promise<string> {
   const flags = ['sbom', '--package-lock-only', '--omit', 'dev', '--omit', 'optional', '--sbom-format', 'cyclonedx'];
   const { stdout } = await promisify(execFile)('npm', flags, {

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Judges the admission policy with the API server's own code, where Go is. Builds both images twice from a local base and runs
-# them: sizes, equal layers, a life without privileges, and what a changed asset moves. Needs root,
-# buildah and debootstrap (which fetches Debian's packages); says in one line why it is skipped otherwise. Eight minutes of
-# CPU time, on up to four cores at once.
-# Usage: build/images/check.sh
+# Checks the admission policy with the API server's own code, if Go is installed. Builds both images twice from a local
+# base and runs them: sizes, equal layers, a run without privileges, and the layers that a changed asset moves. Needs
+# root, buildah and debootstrap (which downloads Debian packages); otherwise prints the reason for skipping. Takes eight
+# minutes of CPU time on up to four cores. Usage: build/images/check.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH="$PWD/node_modules/.bin:$PATH" BUILDAH_ISOLATION=chroot
@@ -34,7 +33,7 @@ unshare --mount true 2> /dev/null || skip 'no mount namespaces here'
 work=$(mktemp -d --tmpdir spotable-images.XXXXXX)
 clean_up() {
   local status=$? mount
-  # buildah leaves its mounts behind; nothing is removed below one.
+  # buildah leaves its mounts behind, and nothing may be removed below one.
   while read -r mount; do umount "$mount" || true; done < <(grep -o " $work[^ ]*" /proc/self/mounts | sort -r)
   rm -rf --one-file-system "$work"
   exit "$status"
@@ -61,7 +60,7 @@ game_root() { # FOLDER SUITE MIRROR COMPONENTS INCLUDED
     { tail -3 "$work/$1.log" >&2; rm -rf "${work:?}/$1"; }
 }
 
-# A snapshot: what is edited meanwhile must not make two builds differ.
+# A snapshot: edits during the run must not make the two builds differ.
 mkdir "$work/source"
 git ls-files -z --cached --others --exclude-standard | tar --create --null --ignore-failed-read --files-from=- |
   tar --extract --directory "$work/source"

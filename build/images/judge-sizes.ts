@@ -1,7 +1,7 @@
 import { readNamedImage } from '../layers/image-name.ts';
 import type { Image, Layer } from '../layers/layer.ts';
 
-/** What our own programs may add, compressed, above the base and Node. */
+/** Maximum compressed size of our programs, above the base and Node. */
 const maxProgramBytes = 3_000_000;
 const options = {
   platform: { os: 'linux', architecture: 'amd64', variant: undefined },

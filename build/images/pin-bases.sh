@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Pins the base images of both Dockerfiles by digest: asks their registries, through skopeo, for the digest behind each tag and
-# writes NAME:TAG@sha256:... into the Dockerfiles. Run it before a release and after each new version of Node, and commit the
-# result. Usage: build/images/pin-bases.sh
+# Pins the base images of both Dockerfiles by digest: asks their registries, through skopeo, for the digest of each tag
+# and writes NAME:TAG@sha256:... into the Dockerfiles. Run it before a release and for each new version of Node, and
+# commit the result. Usage: build/images/pin-bases.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

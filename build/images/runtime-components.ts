@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
-/** An entry of a CycloneDX list. */
+/** An entry of a CycloneDX component list. */
 export interface Component {
   readonly type: 'application';
   readonly name: string;
@@ -13,7 +13,7 @@ export interface Component {
   readonly hashes: readonly { readonly alg: 'SHA-256'; readonly content: string }[];
 }
 
-/** The executables that an image carries besides our bundles. npm does not know them, and scanners look for them by these names. */
+/** The executables of an image besides our bundles, under the names that scanners look for; npm does not know them. */
 export async function runtimeComponents(node: string, tini: string): Promise<readonly Component[]> {
   const nodeVersion = await versionOf(node);
   const tiniVersion = await versionOf(tini);

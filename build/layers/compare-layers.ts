@@ -1,12 +1,12 @@
 import type { Image, Layer } from './layer.ts';
 
 export interface ComparedLayer extends Layer {
-  /** `reused`: a node that has the old image has this layer. `moved`: it must be pulled. */
+  /** `reused`: the old image has this layer. `moved`: it must be pulled. */
   readonly fate: 'reused' | 'moved';
 }
 
 export interface Comparison {
-  /** The new image's layers from the bottom up; one that occurs twice is pulled once, and stands here once. */
+  /** The new image's layers from the bottom up; a repeated layer is pulled once and listed once. */
   readonly layers: readonly ComparedLayer[];
   readonly bytes: number;
   readonly reusedBytes: number;
@@ -15,7 +15,7 @@ export interface Comparison {
   readonly movedRatio: number;
 }
 
-/** What a node that has the old image must pull for the new one. */
+/** What a node with the old image must pull for the new one. */
 export function compareLayers(before: Image, after: Image): Comparison {
   const known = new Set(before.layers.map(({ digest }) => digest));
   const distinct = [...new Map(after.layers.map((layer) => [layer.digest, layer])).values()];

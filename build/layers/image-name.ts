@@ -9,7 +9,9 @@ export interface ReadImageOptions {
   readonly signal: AbortSignal;
 }
 
-/** Reads the layers of an image by the name that a user gives it. A path that exists takes precedence over a registry. */
+/**
+ * Reads the layers of an image by the name that a user gives it. A path that exists takes precedence over a registry.
+ */
 export async function readNamedImage(name: string, { platform, signal }: ReadImageOptions): Promise<Image> {
   const [path, tag] = (await exists(name)) ? [name, undefined] : splitTag(name);
   const isInRegistry = !(await exists(path)) && isRegistryReference(name);

@@ -1,9 +1,9 @@
-/** One layer as it is stored and moved: compressed, named by the digest of just these bytes. */
+/** A layer as it is stored and pulled: compressed, with the digest of these bytes. */
 export interface Layer {
   /** `sha256:HEX`. */
   readonly digest: string;
   readonly bytes: number;
-  /** The instruction that made it, where the image says; empty otherwise. */
+  /** The instruction that created it; empty: unknown. */
   readonly createdBy: string;
 }
 
@@ -14,14 +14,14 @@ export interface Image {
   readonly layers: readonly Layer[];
 }
 
-/** Platform of an image, such as `linux/arm64` or `linux/arm/v7`. */
+/** Such as `linux/arm64` or `linux/arm/v7`. */
 export interface Platform {
   readonly os: string;
   readonly architecture: string;
   readonly variant: string | undefined;
 }
 
-/** Reads `OS/ARCHITECTURE[/VARIANT]`; undefined where it is none. */
+/** Parses `OS/ARCHITECTURE[/VARIANT]`; undefined: malformed. */
 export function parsePlatform(text: string): Platform | undefined {
   const [, os, architecture, variant] = /^([a-z0-9]+)\/([a-z0-9_]+)(?:\/([a-z0-9]+))?$/.exec(text) ?? [];
   return os === undefined || architecture === undefined ? undefined : { os, architecture, variant };

@@ -13,8 +13,8 @@ const maxDocumentBytes = 4 * 1024 * 1024;
 type ReadEntry = (path: string) => Promise<string | undefined>;
 
 /**
- * An OCI layout: a folder, or a tar of one (`oci-archive:` of buildah, skopeo and BuildKit). `tag` selects one of several images.
- * Throws a {@link FatalError} if there is nothing to read.
+ * An OCI layout: a folder, or a tar of one (`oci-archive:` of buildah, skopeo and BuildKit). `tag` selects one of
+ * several images. Throws a {@link FatalError} if there is nothing to read.
  */
 export async function openLayout(path: string, tag: string | undefined): Promise<ImageSource> {
   const name = tag === undefined ? path : `${path}:${tag}`;

@@ -33,10 +33,12 @@ async function skopeo(name: string, args: readonly string[], signal: AbortSignal
     const { stdout } = await promisify(execFile)('skopeo', args, { signal, maxBuffer: maxDocumentBytes });
     return JSON.parse(stdout);
   } catch (error) {
-    if (hasCode(error, 'ENOENT'))
-      throw new FatalError('Cannot read from a registry: skopeo is not installed', { status: exitStatus.unavailable });
-    const message = `Cannot read image ${name}: ${lastMessage(error)}`;
-    throw new FatalError(message, { status: exitStatus.noInput, cause: error });
+    const isMissing = hasCode(error, 'ENOENT');
+    const message = isMissing
+      ? 'Cannot read from a registry: skopeo is not installed'
+      : `Cannot read image ${name}: ${lastMessage(error)}`;
+    const status = isMissing ? exitStatus.unavailable : exitStatus.noInput;
+    throw new FatalError(message, { status, cause: error });
   }
 }
 

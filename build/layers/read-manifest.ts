@@ -21,7 +21,9 @@ export interface ImageSource {
 const maxIndexDepth = 4;
 const digestForm = /^sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$/;
 
-/** Reads the layers of one platform's image. Throws a {@link FatalError} if there is none or a document is malformed. */
+/**
+ * Reads the layers of one platform's image. Throws a {@link FatalError} if there is none or a document is malformed.
+ */
 export async function readImage(source: ImageSource, platform: Platform): Promise<Image> {
   let document = await source.top();
   let manifest: Descriptor | undefined;

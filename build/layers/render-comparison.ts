@@ -2,7 +2,7 @@ import type { Comparison } from './compare-layers.ts';
 
 const maxStep = 60;
 
-/** The comparison as a table for people: a line a layer, from the bottom up, and a sum. */
+/** The comparison as a table for people: one line per layer from the bottom up, and a total. */
 export function renderComparison({ layers, bytes, movedBytes, movedRatio }: Comparison): string {
   const lines = layers.map(({ fate, bytes: size, digest, createdBy }) =>
     `${fate.padEnd(7)} ${megabytes(size).padStart(11)}  ${digest.replace(/^\w+:/, '').slice(0, 12)}  ${brief(createdBy)}`.trimEnd(),
@@ -15,7 +15,7 @@ function megabytes(bytes: number): string {
   return bytes < 100_000 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
-/** Control characters would let an image's history write over the table. */
+/** Control characters in an image's history could overwrite the table. */
 function brief(step: string): string {
   const words = step
     .replace(/^\/bin\/sh -c (#\(nop\) *)?/, '')

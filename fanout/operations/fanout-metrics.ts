@@ -88,8 +88,8 @@ export function fanoutMetrics(stats: () => FanoutStats): Registry {
 }
 
 /**
- * The latency histogram. Workers count into buckets in shared memory, but prom-client's Histogram takes single values only, so
- * this is a metric of our own: the registry needs no more than `name` and `get()`.
+ * The latency histogram. Workers count into buckets in shared memory, but prom-client's Histogram takes single values
+ * only, so this is a metric of our own: the registry needs no more than `name` and `get()`.
  */
 function latencyHistogram(workers: () => readonly Counters[]): Metric {
   const name = `${prefix}added_latency_seconds`;

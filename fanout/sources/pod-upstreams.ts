@@ -71,8 +71,8 @@ export function podUpstream({ metadata, status, spec }: V1Pod, portName: string)
 }
 
 /**
- * The container port of that name, as Kubernetes writes names: `SERVER_PORT` is `server-port` there. Without one, the only UDP port of the
- * pod.
+ * The container port of that name, as Kubernetes writes names: `SERVER_PORT` is `server-port` there. Without one, the
+ * only UDP port of the pod.
  */
 function declaredPort(spec: V1Pod['spec'], portName: string): number | undefined {
   const ports = spec?.containers.flatMap((container) => container.ports ?? []) ?? [];

@@ -18,8 +18,8 @@ export interface TransportChoice {
 }
 
 /**
- * Starts a worker in this thread on the fastest transport available. Rejects with a FatalError if `native` is required and
- * cannot be loaded, and with an Error if the port cannot be bound.
+ * Starts a worker in this thread on the fastest transport available. Rejects with a FatalError if `native` is required
+ * and cannot be loaded, and with an Error if the port cannot be bound.
  */
 export async function startLocalWorker(
   options: WorkerOptions,

@@ -4,7 +4,7 @@ import type { GameServerRow } from '../../inventory/fold/rows.ts';
 import type { InventoryEvent } from '../../shared/events/event.ts';
 import { parseInventoryEvent } from '../../shared/events/parse-event.ts';
 
-/** What any matchmaker would do: reads the queue and folds it into a table. */
+/** A matchmaker's view: reads the queue and folds it into a table. */
 export class QueueConsumer {
   readonly #client: SQSClient;
   readonly #queueUrl: string;
@@ -23,7 +23,7 @@ export class QueueConsumer {
     });
   }
 
-  /** Events in the order in which the queue gave them. */
+  /** Events in the order in which the queue delivered them. */
   get events(): readonly InventoryEvent[] {
     return this.#events;
   }

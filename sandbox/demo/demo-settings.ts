@@ -7,7 +7,7 @@ export interface DemoConfig {
   readonly noticeMs: number;
   readonly seed: number;
   readonly apiDown: boolean;
-  /** A rehearsal with this much time takes the place of the notice. */
+  /** A rehearsal of this length replaces the spot notice. */
   readonly rehearseMs: number | undefined;
   readonly page: boolean;
   readonly fanout: boolean;

@@ -5,12 +5,12 @@ import type { Pod } from '../kubernetes/objects.ts';
 import { pods as podResource } from '../kubernetes/registry/table.ts';
 import { isoSeconds } from '../metadata/notices.ts';
 import { QueueConsumer } from './consumer.ts';
+import { type DemoEvent, readDemoEvent } from './demo-event.ts';
 import type { DemoConfig } from './demo-settings.ts';
 import { type FanoutDemo, startFanout } from './fanout.ts';
-import { type Happening, readHappening } from './happening.ts';
 import { countReceived, isInventoryTrue, isUp } from './judge-inventory.ts';
 import { openPage } from './page.ts';
-import { HappeningRecord, waitUntil } from './record.ts';
+import { DemoRecord, waitUntil } from './record.ts';
 import { queueName, type Sandbox, type SandboxNode, startSandbox, writeKubeconfig } from './sandbox.ts';
 import {
   agentDaemonSet,
@@ -31,16 +31,16 @@ import { type DemoSummary, summarize } from './summary.ts';
 import { inventoryTable } from './table.ts';
 import { describe } from './timeline.ts';
 
-/** A busy machine with two cores starts a hundred games within this. */
+/** Enough for a busy machine with two cores to start a hundred games. */
 const maxStartMs = 60_000;
-/** After the deadline: the last events may still be on their way to the queue. */
+/** After the deadline the last events may still be on their way to the queue. */
 const maxEpilogueMs = 5000;
 
-/** What the flow below passes from one step to the next. */
+/** State that the steps below share. */
 interface Stage {
   readonly config: DemoConfig;
   readonly sandbox: Sandbox;
-  readonly record: HappeningRecord;
+  readonly record: DemoRecord;
   readonly consumer: QueueConsumer;
   readonly cloud: CloudSettings;
   readonly kubeconfig: string;
@@ -49,8 +49,8 @@ interface Stage {
 }
 
 /**
- * The demo: two nodes, games on the first one, a spot notice for it, and everything that follows, watched from outside. The
- * agents, wrappers and games are processes of their own, started by a kubelet as in a cluster.
+ * The demo: two nodes, games on the first one, a spot notice for it, and everything that follows, observed from
+ * outside. Agents, wrappers and games are real processes, started by a kubelet as in a cluster.
  */
 export async function runDemo(config: DemoConfig, screen: Screen, signal: AbortSignal): Promise<DemoSummary> {
   await using sandbox = await startSandbox();
@@ -91,8 +91,8 @@ async function setStage(config: DemoConfig, sandbox: Sandbox, screen: Screen, si
   await client.create('/apis/rbac.authorization.k8s.io/v1/clusterroles', agentRole, { signal });
   await client.create('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', agentRoleBinding, { signal });
   const isWorthTelling = quietener();
-  const record = new HappeningRecord((happening) => {
-    if (isWorthTelling(happening)) screen.line(describe(happening, originOf(record), screen.paint));
+  const record = new DemoRecord((demoEvent) => {
+    if (isWorthTelling(demoEvent)) screen.line(describe(demoEvent, originOf(record), screen.paint));
   });
   return {
     config,
@@ -106,23 +106,23 @@ async function setStage(config: DemoConfig, sandbox: Sandbox, screen: Screen, si
   };
 }
 
-/** Real game servers print a lot; the story is not about that. */
+/** Real game servers print a lot, and their output is not the subject. */
 const maxLinesPerGame = 8;
 
-function quietener(): (happening: Happening) => boolean {
+function quietener(): (demoEvent: DemoEvent) => boolean {
   const lines = new Map<string, number>();
-  return (happening) => {
-    if (happening.kind !== 'game-said') return true;
-    const count = (lines.get(happening.pod) ?? 0) + 1;
-    lines.set(happening.pod, count);
+  return (demoEvent) => {
+    if (demoEvent.kind !== 'game-said') return true;
+    const count = (lines.get(demoEvent.pod) ?? 0) + 1;
+    lines.set(demoEvent.pod, count);
     return count <= maxLinesPerGame;
   };
 }
 
-/** Times are told from the moment of the notice; before it, from the start. */
-function originOf({ happenings }: HappeningRecord): number {
+/** Times count from the notice; before it, from the start. */
+function originOf({ demoEvents }: DemoRecord): number {
   return (
-    (happenings.find(({ kind }) => kind === 'notice-announced' || kind === 'rehearsal-asked') ?? happenings[0])?.atMs ??
+    (demoEvents.find(({ kind }) => kind === 'notice-announced' || kind === 'rehearsal-asked') ?? demoEvents[0])?.atMs ??
     Date.now()
   );
 }
@@ -144,8 +144,8 @@ async function addNode(
     publicIp,
     onLine: (line) => {
       isAgentUp ||= line.includes('Link listens');
-      const happening = readHappening(line, name);
-      if (happening !== undefined) record.add(happening);
+      const demoEvent = readDemoEvent(line, name);
+      if (demoEvent !== undefined) record.add(demoEvent);
     },
   });
   const daemonSets = `/apis/apps/v1/namespaces/${agentNamespace}/daemonsets`;
@@ -160,7 +160,7 @@ async function addNode(
   return node;
 }
 
-/** Starts the games and waits until the inventory has every one of them as ready. Returns the names of their pods. */
+/** Starts the games and waits until the inventory reports all of them as ready. Returns the names of their pods. */
 async function startGames(stage: Stage, node: SandboxNode): Promise<readonly string[]> {
   const { config, sandbox, consumer, cloud, screen, signal } = stage;
   screen.note(`Starting ${config.gameServers} game servers on ${node.name}`);
@@ -184,7 +184,7 @@ async function createGroup(
   await client.create(`/apis/apps/v1/${base}/deployments`, gameDeployment(group, cloud), { signal });
 }
 
-/** What starts it all: the notice of EC2, or the wish to rehearse one. Returns when the node is to be gone. */
+/** Triggers the interruption: EC2's notice, or an annotation for a rehearsal. Returns the node's deadline. */
 async function announce({ config, sandbox, record, signal }: Stage, { name, metadata }: SandboxNode): Promise<number> {
   if (config.rehearseMs !== undefined) {
     const deadlineMs = Date.now() + config.rehearseMs;
@@ -209,7 +209,9 @@ async function takeInstance({ record }: Stage, node: SandboxNode): Promise<void>
   record.add({ kind: 'instance-taken', atMs: Date.now(), node: node.name });
 }
 
-/** Lets players in through the fan-out proxy, to the replica on the node that will be taken; then starts another elsewhere. */
+/**
+ * Connects players through the fan-out proxy to the replica on the doomed node, then starts a second replica elsewhere.
+ */
 async function admitPlayers(stage: Stage, inventoryUrl: string): Promise<FanoutDemo> {
   const { sandbox, record, consumer, screen, signal } = stage;
   screen.note('Starting the fan-out proxy, three players, and a second replica of their match');
@@ -242,15 +244,15 @@ async function waitForEnd(
   hasPlayers: boolean,
 ): Promise<void> {
   const has = (kind: 'pod-gone' | 'game-ended', pod: string) =>
-    record.happenings.some((happening) => happening.kind === kind && 'pod' in happening && happening.pod === pod);
+    record.demoEvents.some((demoEvent) => demoEvent.kind === kind && 'pod' in demoEvent && demoEvent.pod === pod);
   const isOver = () => {
     screen.status(statusLine(deadlineMs, pods.filter((pod) => !has('game-ended', pod)).length));
     const areGone = pods.every((pod) => has(config.apiDown ? 'game-ended' : 'pod-gone', pod));
     const ready = consumer.rows().filter(isUp).length;
     const areReplaced = config.apiDown || ready === pods.length + (hasPlayers ? 1 : 0);
     const isGivenBack =
-      config.rehearseMs === undefined || record.happenings.some(({ kind }) => kind === 'node-uncordoned');
-    return areGone && areReplaced && isGivenBack && isInventoryTrue(consumer.rows(), record.happenings, pods);
+      config.rehearseMs === undefined || record.demoEvents.some(({ kind }) => kind === 'node-uncordoned');
+    return areGone && areReplaced && isGivenBack && isInventoryTrue(consumer.rows(), record.demoEvents, pods);
   };
   await waitUntil(isOver, deadlineMs - Date.now() + maxEpilogueMs, signal);
 }
@@ -260,7 +262,7 @@ function statusLine(deadlineMs: number, playing: number): string {
   return `${left.toFixed(1)} s until the deadline of node-a, ${playing} games on it`;
 }
 
-/** Pods of games that the API server still has on the node, read from its store: it may be out of reach. */
+/** Game pods that are still on the node, read from the API server's store, because the API may be unreachable. */
 function podsLeftOn({ sandbox }: Stage, { name }: SandboxNode): readonly string[] {
   const isLeft = ({ metadata, spec }: Pod) => metadata.namespace === gameNamespace && spec.nodeName === name;
   return sandbox.api.store
@@ -277,7 +279,7 @@ function conclude(
 ): DemoSummary {
   const groups = gameGroups(config);
   const stubborn = groups.filter(({ isStubborn }) => isStubborn).map(({ name }) => name);
-  return summarize(record.happenings, {
+  return summarize(record.demoEvents, {
     scenario: scenarioOf(config),
     noticeMs: config.rehearseMs ?? config.noticeMs,
     isApiDown: config.apiDown,
@@ -286,7 +288,7 @@ function conclude(
     podsLeft,
     eventsPublished: sandbox.queue.messagesTaken,
     eventsReceived: countReceived(consumer.events),
-    isInventoryConsistent: isInventoryTrue(consumer.rows(), record.happenings, pods) && consumer.refused.length === 0,
+    isInventoryConsistent: isInventoryTrue(consumer.rows(), record.demoEvents, pods) && consumer.refused.length === 0,
     players,
   });
 }
@@ -296,7 +298,7 @@ function scenarioOf({ apiDown, rehearseMs }: DemoConfig): string {
   return apiDown ? 'api-down' : 'spot-termination';
 }
 
-/** Prints where everything is and waits for Ctrl-C. */
+/** Prints all addresses and waits for Ctrl-C. */
 async function keepRunning({ sandbox, screen, cloud, signal }: Stage): Promise<void> {
   screen.note(`Kubernetes API ${sandbox.api.url}, queue ${cloud.queueUrl}`);
   screen.note('Everything goes on running. Ctrl-C ends it.');

@@ -6,18 +6,18 @@ import { untilAborted } from '../../shared/until-aborted.ts';
 import type { PlayersReport } from '../game/player.ts';
 
 export interface FanoutOptions {
-  /** The inventory's HTTP API; the replicas of the match are found there. */
+  /** The inventory's HTTP API, where the proxy finds the replicas of the match. */
   readonly inventoryUrl: string;
   readonly matchType: string;
   readonly onPrimary: (replica: string, atMs: number) => void;
-  /** How it goes for the players, every few seconds. */
+  /** Called every few seconds with the players' figures. */
   readonly onReport: (report: PlayersReport) => void;
 }
 
 export interface FanoutDemo extends AsyncDisposable {
-  /** Lets the players in, as soon as a replica answers; they stay until the end. */
+  /** Connects the players as soon as a replica replies; they stay until the end. */
   admitPlayers(signal: AbortSignal): Promise<void>;
-  /** The players go; how it was for them. */
+  /** Disconnects the players and returns their figures. */
   dismissPlayers(): Promise<PlayersReport>;
 }
 
@@ -30,7 +30,7 @@ const folder = import.meta.dirname;
 const proxyEntry = join(folder, '..', '..', 'wrapper', 'fanout', 'main.ts');
 const playersEntry = join(folder, '..', 'game', 'players', 'main.ts');
 
-/** Runs the fan-out proxy as a process, in front of the replicas of one match, and players at its public port as another. */
+/** Runs the fan-out proxy in front of the replicas of one match, and players at its public port, each as a process. */
 export async function startFanout({
   inventoryUrl,
   matchType,
@@ -73,7 +73,7 @@ export async function startFanout({
 interface PlayersProcess {
   readonly child: ChildProcess;
   readonly playing: Promise<void>;
-  /** The newest report; once the process has ended, the final one. */
+  /** The newest report; after the process has ended, the final one. */
   last(): PlayersReport;
 }
 
@@ -86,7 +86,7 @@ function startPlayers(port: number, onReport: (report: PlayersReport) => void): 
     const isFirst = last === undefined;
     last = JSON.parse(text) as PlayersReport;
     if (isFirst) playing.resolve();
-    // The final one belongs to the summary.
+    // The final report belongs to the summary.
     else if (!child.killed) onReport(last);
   });
   child.once('close', () => playing.reject(new Error('The players could not play')));
@@ -101,7 +101,7 @@ function startPlayers(port: number, onReport: (report: PlayersReport) => void): 
   };
 }
 
-/** Waits until all that it has printed is read. */
+/** Waits until all output is read. */
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const closed = once(child, 'close');

@@ -1,26 +1,26 @@
 import type { GameServerRow } from '../../inventory/fold/rows.ts';
 import type { InventoryEvent } from '../../shared/events/event.ts';
-import type { Happening } from './happening.ts';
+import type { DemoEvent } from './demo-event.ts';
 
 /**
- * Whether the table says what is true of the machine: every game that ended is `terminated` with its exit code, every game
- * that runs is `ready` or `allocated`, and nothing else is in it.
+ * Whether the table matches the machine: every game that ended is `terminated` with its exit code, every running game
+ * is `ready` or `allocated`, and nothing else is in the table.
  */
 export function isInventoryTrue(
   rows: readonly GameServerRow[],
-  happenings: readonly Happening[],
+  demoEvents: readonly DemoEvent[],
   originalPods: readonly string[],
 ): boolean {
   const isReplacement = (pod: string | null) => pod !== null && !originalPods.includes(pod);
   const running = new Set(
-    happenings
+    demoEvents
       .filter(({ kind }) => kind === 'game-ready')
-      .map((happening) => ('pod' in happening ? happening.pod : '')),
+      .map((demoEvent) => ('pod' in demoEvent ? demoEvent.pod : '')),
   );
   const exitCodes = new Map<string, number>();
-  for (const happening of happenings)
-    if (happening.kind === 'game-ended' && !exitCodes.has(happening.pod))
-      exitCodes.set(happening.pod, happening.exitCode);
+  for (const demoEvent of demoEvents)
+    if (demoEvent.kind === 'game-ended' && !exitCodes.has(demoEvent.pod))
+      exitCodes.set(demoEvent.pod, demoEvent.exitCode);
   const originals = rows.filter(({ pod }) => !isReplacement(pod));
   const replacements = rows.filter(({ pod }) => isReplacement(pod));
   const areOriginalsTrue = originalPods.every((name) =>
@@ -43,7 +43,7 @@ export function isUp({ status }: GameServerRow): boolean {
   return status === 'ready' || status === 'allocated';
 }
 
-/** Different events; a queue may hand out the same one twice. */
+/** Distinct events; a queue may deliver the same one twice. */
 export function countReceived(events: readonly InventoryEvent[]): number {
   return new Set(events.map(({ id }) => id)).size;
 }

@@ -3,7 +3,7 @@ import { type InventoryServer, serveInventory } from '../../inventory/serve/serv
 import { Timeline } from '../../inventory/timeline.ts';
 import type { QueueConsumer } from './consumer.ts';
 
-/** Serves what the consumer knows: the live page for people, the HTTP API for the fan-out proxy. */
+/** Serves the consumer's table: the live page for people, the HTTP API for the fan-out proxy. */
 export async function openPage(consumer: QueueConsumer): Promise<InventoryServer> {
   const timeline = new Timeline();
   const server = await serveInventory({ view: consumer.view, timeline, port: 0, now: Date.now });

@@ -1,25 +1,25 @@
-import type { Happening } from './happening.ts';
+import type { DemoEvent } from './demo-event.ts';
 
-/** Collects what happens, and lets the demo wait for it. */
-export class HappeningRecord {
-  readonly #happenings: Happening[] = [];
-  readonly #onHappening: (happening: Happening) => void;
+/** Records events and lets the demo wait for them. */
+export class DemoRecord {
+  readonly #demoEvents: DemoEvent[] = [];
+  readonly #onDemoEvent: (demoEvent: DemoEvent) => void;
 
-  constructor(onHappening: (happening: Happening) => void) {
-    this.#onHappening = onHappening;
+  constructor(onDemoEvent: (demoEvent: DemoEvent) => void) {
+    this.#onDemoEvent = onDemoEvent;
   }
 
-  get happenings(): readonly Happening[] {
-    return this.#happenings;
+  get demoEvents(): readonly DemoEvent[] {
+    return this.#demoEvents;
   }
 
-  add(happening: Happening): void {
-    this.#happenings.push(happening);
-    this.#onHappening(happening);
+  add(demoEvent: DemoEvent): void {
+    this.#demoEvents.push(demoEvent);
+    this.#onDemoEvent(demoEvent);
   }
 }
 
-/** Looks again and again until the condition holds. Resolves with whether it did in time; rejects when the signal aborts. */
+/** Polls until the condition holds. Resolves with whether it did in time; rejects when the signal aborts. */
 export async function waitUntil(condition: () => boolean, limitMs: number, signal: AbortSignal): Promise<boolean> {
   const giveUpMs = Date.now() + limitMs;
   while (!condition()) {

@@ -10,13 +10,13 @@ import { type ApiServer, startApiServer } from '../kubernetes/api-server.ts';
 import { type MetadataService, startMetadataService } from '../metadata/metadata-service.ts';
 import { type QueueService, startQueueService } from '../sqs/queue-service.ts';
 
-/** One machine stands in for EC2, Kubernetes and SQS; nodes join one by one. */
+/** EC2, Kubernetes and SQS on one machine; nodes join one by one. */
 export interface Sandbox extends AsyncDisposable {
   readonly directory: string;
   readonly api: ApiServer;
   readonly client: KubeClient;
   readonly queue: QueueService;
-  /** Starts another EC2 instance with a kubelet on it. `onLine` gets each line that its kubelet prints. */
+  /** Starts another EC2 instance with a kubelet on it. `onLine` gets each line of the kubelet's output. */
   addNode(options: NodeOptions): Promise<SandboxNode>;
 }
 
@@ -31,13 +31,13 @@ export interface NodeOptions {
 export interface SandboxNode {
   readonly name: string;
   readonly metadata: MetadataService;
-  /** AWS takes the instance: nothing on it gets another moment. */
+  /** AWS takes the instance: everything on it ends at once. */
   take(): Promise<void>;
 }
 
 export const queueName = 'inventory.fifo';
 const adminToken = 'sandbox-admin';
-/** What a kubelet needs to end its pods, and then some. */
+/** Enough for a kubelet to end its pods. */
 const maxStopMs = 5000;
 
 export async function startSandbox(): Promise<Sandbox> {
@@ -80,7 +80,7 @@ export async function writeKubeconfig(
     apiVersion: 'v1',
     kind: 'Config',
     'current-context': 'sandbox',
-    // Plain http is refused by the client library unless TLS verification is off.
+    // The client library refuses plain HTTP unless TLS verification is off.
     clusters: [{ name: 'sandbox', cluster: { server: api.url, 'insecure-skip-tls-verify': true } }],
     users: [{ name: serviceAccount, user: { token: api.issueToken(namespace, serviceAccount) } }],
     contexts: [{ name: 'sandbox', context: { cluster: 'sandbox', user: serviceAccount } }],
@@ -102,7 +102,7 @@ function startKubelet(apiUrl: string, metadataUrl: string, { name, onLine }: Nod
     '200ms',
     '--exit-with-parent',
   ];
-  // Every instance has its metadata service at one address; here, where all share a machine, each node is told its own.
+  // Real instances all use one metadata address. Here they share a machine, so each node gets its own.
   const environment = [
     '--env',
     `METADATA_ENDPOINT=${metadataUrl}`,
@@ -113,7 +113,7 @@ function startKubelet(apiUrl: string, metadataUrl: string, { name, onLine }: Nod
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
   });
-  // It is told to end through its stdin, which may close first.
+  // Its stdin, which tells it to end, may already be closed.
   kubelet.stdin?.on('error', () => {});
   if (kubelet.stdout !== null) createInterface({ input: kubelet.stdout }).on('line', onLine);
   return kubelet;

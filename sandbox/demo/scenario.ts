@@ -5,19 +5,19 @@ const root: string = join(import.meta.dirname, '..', '..');
 export const gameNamespace = 'arena';
 export const agentNamespace = 'spotable';
 
-/** A Deployment of game servers that are alike. */
+/** A Deployment of identical game servers. */
 export interface GameGroup {
   readonly name: string;
   readonly replicas: number;
   readonly command: readonly string[];
   readonly wrapperFlags?: readonly string[];
-  /** It ignores being told, and has to be killed. */
+  /** The game ignores SIGTERM and must be killed. */
   readonly isStubborn: boolean;
   /** A budget forbids its eviction. */
   readonly isGuarded: boolean;
 }
 
-/** Where the processes of the demo find AWS and what they are allowed there: nothing, it is all on loopback. */
+/** AWS settings of the demo's processes: addresses on loopback and dummy credentials. */
 export interface CloudSettings {
   readonly queueUrl: string;
   readonly sqsEndpoint: string;
@@ -28,7 +28,7 @@ const tokenPath = '/var/run/secrets/spotable';
 const node = process.execPath;
 const sampleGame: string = join(root, 'sandbox', 'game', 'main.ts');
 
-/** Most games are ordinary; one is stubborn, and one stands behind a budget, as soon as there are enough of them. */
+/** Most games are ordinary. If there are enough, one is stubborn and one has a budget. */
 export function gameGroups(config: DemoConfig): readonly GameGroup[] {
   return [...ordinaryGroups(config), ...(config.sdk ? sdkGroups : [])];
 }
@@ -45,7 +45,7 @@ function ordinaryGroups({ gameServers, game, seed, sdk }: DemoConfig): readonly 
     ...flags,
   ];
   const count = sdk ? Math.max(0, gameServers - sdkGroups.length) : gameServers;
-  // With the SDK the story is about who goes last: nobody is stubborn then.
+  // With the SDK the demo shows the order of eviction, so no game is stubborn.
   const special = sdk ? 0 : Math.min(2, count - 1);
   const groups = [
     { name: 'arena', replicas: count - special, command: game ?? sample(), isStubborn: false, isGuarded: false },
@@ -61,7 +61,7 @@ function ordinaryGroups({ gameServers, game, seed, sdk }: DemoConfig): readonly 
   return groups.filter(({ replicas }) => replicas > 0);
 }
 
-/** Games that speak Agones' SDK. The one with a match on plays until shortly before the end. */
+/** Games that speak Agones' SDK. The one with a match plays until shortly before the end. */
 const sdkGroups: readonly GameGroup[] = [
   {
     name: 'sdk-idle',
@@ -81,18 +81,18 @@ const sdkGroups: readonly GameGroup[] = [
   },
 ];
 
-/** A match that players reach through the fan-out proxy: its second replica is started on another node. */
+/** A match that players reach through the fan-out proxy. Its second replica starts on another node. */
 export const matchGroup: GameGroup = {
   name: 'match',
   replicas: 1,
-  // Every node of the sandbox is this machine, so the proxy reaches a replica where the game listens.
+  // All nodes of the sandbox are this machine, so the proxy reaches a replica on loopback.
   wrapperFlags: ['--advertise', '127.0.0.1'],
   command: [node, sampleGame, '--save', '5s'],
   isStubborn: false,
   isGuarded: false,
 };
 
-/** A small generator of numbers in [0, 1) that follow from the seed (mulberry32). */
+/** A seeded generator of numbers in [0, 1) (mulberry32). */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -147,7 +147,7 @@ export function gameDeployment(
           hostNetwork: true,
           terminationGracePeriodSeconds: graceSeconds,
           containers: [container],
-          // With it a wrapper proves to the agent which pod it is.
+          // Proves to the agent which pod the wrapper is.
           volumes: [{ name: 'link-token', projected: { sources: [projection] } }],
         },
       },
@@ -164,7 +164,7 @@ export function budgetFor({ name }: GameGroup): object {
   };
 }
 
-/** The agent's pod as its DaemonSet would make it. */
+/** The agent's pod, as its DaemonSet would create it. */
 export function agentPod(nodeName: string, kubeconfig: string, cloud: CloudSettings, daemonSetUid: string): object {
   return {
     apiVersion: 'v1',
@@ -188,7 +188,7 @@ export function agentPod(nodeName: string, kubeconfig: string, cloud: CloudSetti
           env: [
             ...fromField('NODE_NAME', 'spec.nodeName'),
             ...fromField('POD_UID', 'metadata.uid'),
-            // Both agents run on this machine.
+            // Both agents run on this machine, so each needs a free port.
             { name: 'METRICS_PORT', value: '0' },
             { name: 'KUBECONFIG', value: kubeconfig },
             ...cloudEnvironment(cloud),
@@ -212,7 +212,7 @@ export const agentDaemonSet: object = {
   },
 };
 
-/** What the agent may do: no more than the deployed one. */
+/** The same rights as the deployed agent's. */
 export const agentRole: object = {
   apiVersion: 'rbac.authorization.k8s.io/v1',
   kind: 'ClusterRole',

@@ -1,15 +1,15 @@
 import type { DemoSummary } from './summary.ts';
 import { coloured, type Paint, plain } from './timeline.ts';
 
-/** Where the demo is shown: a terminal gets colours and a line at the bottom that is written anew, a pipe gets plain lines. */
+/** The demo's output: a terminal gets colours and a status line at the bottom, a pipe gets plain lines. */
 export interface Screen {
   readonly paint: Paint;
   line(text: string): void;
   note(text: string): void;
   section(title: string, body: string): void;
-  /** What is going on right now; nothing of it stays. */
+  /** Replaces the status line. */
   status(text: string): void;
-  /** The conclusion. What happens afterwards is only the sandbox being cleared away, and is not shown. */
+  /** Prints the conclusion. What follows is only the clean-up of the sandbox and is not shown. */
   summary(summary: DemoSummary): void;
 }
 

@@ -1,4 +1,4 @@
-/** Cuts a command line into words as a shell does for words, quotes and backslashes; undefined where a quote stays open. */
+/** Splits a command line into words with a shell's quotes and backslashes; undefined: a quote is not closed. */
 export function splitCommand(text: string): readonly string[] | undefined {
   const words: string[] = [];
   let word: string | undefined;

@@ -1,24 +1,24 @@
 import type { PlayerReport } from '../game/player.ts';
-import type { Happening } from './happening.ts';
+import type { DemoEvent } from './demo-event.ts';
 
 export interface DemoFacts {
   readonly scenario: string;
   readonly noticeMs: number;
   readonly isApiDown: boolean;
-  /** Pods with a game server on the node that is taken, as they were when the notice came. */
+  /** Game pods on the doomed node at the time of the notice. */
   readonly pods: readonly string[];
-  /** Pods whose game is expected to be killed, because it ignores being told. */
+  /** Pods whose game is expected to be killed because it ignores SIGTERM. */
   readonly stubborn: readonly string[];
-  /** Pods that the API server still had when it was over (or that nobody could ask about). */
+  /** Pods that remained at the end, or whose state is unknown. */
   readonly podsLeft: readonly string[];
   readonly eventsPublished: number;
   readonly eventsReceived: number;
   readonly isInventoryConsistent: boolean;
-  /** Of players behind the fan-out proxy, where there are some. */
+  /** Figures of the players behind the fan-out proxy, if there are any. */
   readonly players: PlayerReport | undefined;
 }
 
-/** What `--json` prints. Durations are milliseconds from the agent's first sight of the notice. */
+/** The output of `--json`. Durations are milliseconds since the agent first saw the notice. */
 export interface DemoSummary {
   readonly scenario: string;
   readonly ok: boolean;
@@ -30,7 +30,7 @@ export interface DemoSummary {
   readonly notice_seen_to_cordon_ms: number | null;
   readonly games_exited_cleanly: number;
   readonly games_killed: number;
-  /** How long before the deadline the last game was killed: the last safe moment. */
+  /** Time between the last kill and the deadline. */
   readonly killed_before_deadline_ms: number | null;
   readonly games_running_at_deadline: number;
   readonly pods_left_at_deadline: number;
@@ -48,21 +48,21 @@ export interface DemoSummary {
   readonly problems: readonly string[];
 }
 
-type Of<Kind extends Happening['kind']> = Extract<Happening, { kind: Kind }>;
+type Of<Kind extends DemoEvent['kind']> = Extract<DemoEvent, { kind: Kind }>;
 
-/** A game is never killed earlier than this before the deadline: 5 s safety margin, 1 s for the last event, and some slack. */
+/** No game may be killed earlier before the deadline: 5 s safety margin, 1 s for the last event, and some slack. */
 const earliestKillMs = 8000;
 
-/** 0, or death by the SIGTERM it was told with: many games leave that signal to its default. */
+/** 0, or death by SIGTERM: many games keep that signal's default. */
 const cleanExits: readonly number[] = [0, 128 + 15];
 
-/** Longer, and a player would see the game hang. */
+/** A longer pause would look to a player like a hanging game. */
 const maxSilenceMs = 500;
 
-/** Draws the conclusions from what happened. */
-export function summarize(happenings: readonly Happening[], facts: DemoFacts): DemoSummary {
-  const all = <Kind extends Happening['kind']>(kind: Kind) =>
-    happenings.filter((happening): happening is Of<Kind> => happening.kind === kind);
+/** Draws the conclusions. */
+export function summarize(demoEvents: readonly DemoEvent[], facts: DemoFacts): DemoSummary {
+  const all = <Kind extends DemoEvent['kind']>(kind: Kind) =>
+    demoEvents.filter((demoEvent): demoEvent is Of<Kind> => demoEvent.kind === kind);
   const seenMs = all('notice-seen')[0]?.atMs;
   const [announced] = [...all('notice-announced'), ...all('rehearsal-asked')];
   const deadlineMs = announced?.deadlineMs ?? Number.POSITIVE_INFINITY;
@@ -136,8 +136,8 @@ function findProblems(measured: Omit<DemoSummary, 'scenario' | 'ok' | 'problems'
   return expected.filter(([isMet]) => !isMet).map(([, problem]) => problem);
 }
 
-function firstPerPod<H extends { readonly pod: string }>(happenings: readonly H[]): readonly H[] {
+function firstPerPod<H extends { readonly pod: string }>(demoEvents: readonly H[]): readonly H[] {
   const first = new Map<string, H>();
-  for (const happening of happenings) if (!first.has(happening.pod)) first.set(happening.pod, happening);
+  for (const demoEvent of demoEvents) if (!first.has(demoEvent.pod)) first.set(demoEvent.pod, demoEvent);
   return [...first.values()];
 }

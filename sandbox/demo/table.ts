@@ -9,7 +9,7 @@ const columns: ReadonlyArray<readonly [string, (row: GameServerRow) => string]> 
   ['EXIT', (row) => (row.exit_code === null ? '-' : String(row.exit_code))],
 ];
 
-/** The inventory as text, one game server a line. */
+/** The inventory as text, one game server per line. */
 export function inventoryTable(rows: readonly GameServerRow[]): string {
   const cells = [...rows]
     .sort((a, b) => (a.node ?? '').localeCompare(b.node ?? '') || a.game_server_id.localeCompare(b.game_server_id))

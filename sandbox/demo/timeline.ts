@@ -1,7 +1,7 @@
 import type { PlayerReport } from '../game/player.ts';
-import type { Happening } from './happening.ts';
+import type { DemoEvent } from './demo-event.ts';
 
-/** How a line is written: with colours on a terminal, plainly elsewhere. */
+/** Styles text: with colours on a terminal, plainly elsewhere. */
 export type Paint = (style: 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan', text: string) => string;
 
 export const plain: Paint = (_style, text) => text;
@@ -11,54 +11,54 @@ export const coloured: Paint = (style, text) => `\x1b[${codes[style]}m${text}\x1
 
 const subjectWidth = 30;
 
-/** One line of the story: when, about whom, what. */
-export function describe(happening: Happening, originMs: number, paint: Paint): string {
-  const [subject, text] = sentence(happening, paint);
-  const seconds = (happening.atMs - originMs) / 1000;
+/** One output line: time, subject, event. */
+export function describe(demoEvent: DemoEvent, originMs: number, paint: Paint): string {
+  const [subject, text] = sentence(demoEvent, paint);
+  const seconds = (demoEvent.atMs - originMs) / 1000;
   const time = `${seconds < 0 ? '-' : '+'}${Math.abs(seconds).toFixed(3)}s`;
   return `${paint('dim', time.padStart(10))}  ${subject.padEnd(subjectWidth)} ${text}`;
 }
 
-function sentence(happening: Happening, paint: Paint): readonly [string, string] {
-  switch (happening.kind) {
+function sentence(demoEvent: DemoEvent, paint: Paint): readonly [string, string] {
+  switch (demoEvent.kind) {
     case 'notice-announced':
-      return ['EC2', paint('yellow', `spot notice: the instance is taken in ${secondsLeft(happening)}`)];
+      return ['EC2', paint('yellow', `spot notice: the instance is taken in ${secondsLeft(demoEvent)}`)];
     case 'rehearsal-asked':
-      return [happening.node, paint('yellow', `annotated: rehearse an interruption in ${secondsLeft(happening)}`)];
+      return [demoEvent.node, paint('yellow', `annotated: rehearse an interruption in ${secondsLeft(demoEvent)}`)];
     case 'api-down':
       return ['Kubernetes API', paint('red', 'out of reach')];
     case 'notice-seen':
-      return [`agent on ${happening.node}`, paint('bold', 'has seen the notice')];
+      return [`agent on ${demoEvent.node}`, paint('bold', 'has seen the notice')];
     case 'wrappers-told':
-      return ['agent', `told ${happening.told} wrappers over the link`];
+      return ['agent', `told ${demoEvent.told} wrappers over the link`];
     case 'node-cordoned':
-      return [happening.node, 'cordoned and tainted'];
+      return [demoEvent.node, 'cordoned and tainted'];
     case 'node-drained':
-      return [happening.node, paint('green', 'drained: no pod of a player is left')];
+      return [demoEvent.node, paint('green', 'drained: no pod of a player is left')];
     case 'node-uncordoned':
-      return [happening.node, paint('green', 'given back: cordon, taint and annotation are gone')];
+      return [demoEvent.node, paint('green', 'given back: cordon, taint and annotation are gone')];
     case 'primary-changed':
-      return ['fan-out', paint('cyan', `${happening.replica} answers the players now`)];
+      return ['fan-out', paint('cyan', `${demoEvent.replica} answers the players now`)];
     case 'players-report':
-      return ['players', playersSentence(happening.report)];
+      return ['players', playersSentence(demoEvent.report)];
     case 'budget-refused':
-      return [happening.pod, paint('yellow', `budget refuses the eviction: ${happening.reason}`)];
+      return [demoEvent.pod, paint('yellow', `budget refuses the eviction: ${demoEvent.reason}`)];
     case 'pod-asked':
-      return [happening.pod, askedSentence(happening.how, happening.graceSeconds, paint)];
+      return [demoEvent.pod, askedSentence(demoEvent.how, demoEvent.graceSeconds, paint)];
     case 'game-ready':
-      return [happening.pod, paint('green', 'game is ready for players')];
+      return [demoEvent.pod, paint('green', 'game is ready for players')];
     case 'game-told':
-      return [happening.pod, paint('cyan', `game told to end (${happening.how})`)];
+      return [demoEvent.pod, paint('cyan', `game told to end (${demoEvent.how})`)];
     case 'game-said':
-      return [happening.pod, paint('dim', `says: ${happening.line.slice(0, 90)}`)];
+      return [demoEvent.pod, paint('dim', `says: ${demoEvent.line.slice(0, 90)}`)];
     case 'game-killed':
-      return [happening.pod, paint('red', 'game killed at the last safe moment')];
+      return [demoEvent.pod, paint('red', 'game killed at the last safe moment')];
     case 'game-ended':
-      return [happening.pod, `game ended with ${happening.exitCode}`];
+      return [demoEvent.pod, `game ended with ${demoEvent.exitCode}`];
     case 'pod-gone':
-      return [happening.pod, paint('dim', 'pod gone')];
+      return [demoEvent.pod, paint('dim', 'pod gone')];
     case 'instance-taken':
-      return [happening.node, paint('yellow', 'instance taken by EC2')];
+      return [demoEvent.node, paint('yellow', 'instance taken by EC2')];
   }
 }
 

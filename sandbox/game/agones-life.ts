@@ -2,19 +2,19 @@ import { request } from 'node:http';
 import { createInterface } from 'node:readline';
 
 export interface AgonesLifeOptions {
-  /** `http://127.0.0.1:PORT`, as a game finds it in AGONES_SDK_HTTP_PORT. */
+  /** `http://127.0.0.1:PORT`, with the port of AGONES_SDK_HTTP_PORT. */
   readonly endpoint: string;
-  /** A match is on: nobody may take the server away. */
+  /** Whether the game reports a match at once. */
   readonly isAllocated: boolean;
   readonly say: (line: string) => void;
-  /** The end is known, RFC 3339. */
+  /** The deadline is known, RFC 3339. */
   readonly onDeadline: (deadline: string) => void;
 }
 
 const healthPeriodMs = 2000;
 const requestTimeoutMs = 2000;
 
-/** What a game does with Agones' SDK, over REST: ready, maybe allocated, healthy, and watching for what happens to it. */
+/** Uses Agones' SDK over REST as a game does: ready, optionally allocated, health, and a watch. */
 export async function liveByAgones({ endpoint, isAllocated, say, onDeadline }: AgonesLifeOptions): Promise<void> {
   await post(`${endpoint}/ready`);
   say('sdk: Ready()');
@@ -22,7 +22,7 @@ export async function liveByAgones({ endpoint, isAllocated, say, onDeadline }: A
     await post(`${endpoint}/allocate`);
     say('sdk: Allocate(): a match is on');
   }
-  // A wrapper that is gone takes the game with it; a missed call costs nothing else.
+  // A failed call has no consequence: if the wrapper is gone, so is the game.
   setInterval(() => post(`${endpoint}/health`).catch(() => undefined), healthPeriodMs);
   watch(`${endpoint}/watch/gameserver`, (annotations) => {
     const deadline = annotations['spotable.dev/deadline'];
@@ -55,7 +55,7 @@ function watch(url: string, onAnnotations: (annotations: Readonly<Record<string,
       onAnnotations(result?.object_meta?.annotations ?? {});
     });
   });
-  // The watch ends with the wrapper, and so does this game.
+  // The watch ends with the wrapper, and the game with it.
   call.on('error', () => undefined);
   call.end();
 }

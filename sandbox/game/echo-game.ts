@@ -11,7 +11,7 @@ import { GameWorld } from './game-world.ts';
 
 const tickMs = 50;
 
-/** A game server with one UDP socket, a console and a world to save. `say` gets what it has to tell, line by line. */
+/** A game server with one UDP socket, a console and a world to save. `say` gets its output, line by line. */
 export class EchoGame {
   readonly #options: GameOptions;
   readonly #say: (line: string) => void;
@@ -33,7 +33,7 @@ export class EchoGame {
     return this.#ended.promise;
   }
 
-  /** @throws Error where a port is taken */
+  /** Throws an Error if a port is taken. */
   async start(): Promise<void> {
     const { host, port, rconPort, bindDelayMs } = this.#options;
     setInterval(() => this.#world.step(), tickMs);
@@ -44,13 +44,13 @@ export class EchoGame {
     });
     this.#socket.bind(port, host);
     await once(this.#socket, 'listening');
-    // An answer that cannot be sent costs the answer.
+    // A reply that cannot be sent is lost.
     this.#socket.on('error', () => undefined);
     this.#say(`listening on udp ${host}:${this.#socket.address().port}`);
     if (rconPort !== undefined) await this.#serveConsole(rconPort);
   }
 
-  /** Tells the players once by when the server will be gone, and plays on. */
+  /** Announces the deadline to the players once, and plays on. */
   warn(deadline: string): void {
     if (this.#warnedOf === deadline) return;
     this.#warnedOf = deadline;
@@ -58,7 +58,7 @@ export class EchoGame {
     this.#say(`players warned (${told} connected): this server closes by ${deadline}`);
   }
 
-  /** Tells the clients, saves, and is over. */
+  /** Tells the clients, saves, and ends. */
   async end(why: string): Promise<void> {
     if (this.#goingAt !== undefined) return;
     const { saveMs } = this.#options;

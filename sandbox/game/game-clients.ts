@@ -10,11 +10,11 @@ interface Client {
   seenAtMs: number;
 }
 
-/** Who sent something of late, and how often each was answered. */
+/** Recent clients, and the number of replies to each. */
 export class GameClients {
   readonly #clients: Map<string, Client> = new Map();
 
-  /** The number of this answer for this client, from 1. Beyond the bound, strangers are answered with 0 and not kept. */
+  /** The number of this reply to the client, from 1. Beyond the bound, new clients get 0 and are not stored. */
   count({ address, port }: RemoteInfo, nowMs: number): number {
     const key = `${address} ${port}`;
     const known = this.#clients.get(key);
@@ -32,7 +32,7 @@ export class GameClients {
     return this.#clients.size;
   }
 
-  /** How many were told. */
+  /** Returns the number of clients. */
   tell(socket: Socket, text: string, nowMs: number): number {
     this.#forget(nowMs);
     for (const { address, port } of this.#clients.values()) socket.send(text, port, address);

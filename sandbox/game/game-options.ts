@@ -29,17 +29,17 @@ export interface GameOptions {
   bindDelayMs: number;
   saveMs: number;
   saveFile: string | undefined;
-  /** The wrapper's file, which appears when the end is known. */
+  /** The wrapper's deadline file, which appears when the end is known. */
   deadlineFile: string | undefined;
   exitCode: number;
   crashAfterMs: number | undefined;
   stubborn: boolean;
-  /** Where Agones' SDK is served; undefined: the game does not speak it. */
+  /** URL of Agones' SDK; undefined: the game does not use it. */
   sdkEndpoint: string | undefined;
   allocated: boolean;
 }
 
-/** @throws Error that names the flag, its value and what was expected */
+/** Throws an Error that names the flag, its value and the expected value. */
 export function parseGameOptions(argv: readonly string[], env: NodeJS.ProcessEnv): GameOptions | 'help' {
   const { values } = parseArgs({
     args: [...argv],
@@ -76,7 +76,7 @@ export function parseGameOptions(argv: readonly string[], env: NodeJS.ProcessEnv
     exitCode: readNumber('--exit-code', values['exit-code'], 255),
     crashAfterMs: crashAfter === undefined ? undefined : readDuration('--crash-after', crashAfter),
     stubborn: values.stubborn,
-    // The port that every Agones SDK falls back to.
+    // The default port of every Agones SDK.
     sdkEndpoint: values.sdk ? `http://127.0.0.1:${env['AGONES_SDK_HTTP_PORT'] ?? '9358'}` : undefined,
     allocated: values.allocated,
   };

@@ -1,4 +1,4 @@
-/** What is simulated: players that walk about a square, a step a tick. */
+/** The simulation: players walk around a square, one step per tick. */
 export class GameWorld {
   readonly #name: string;
   readonly #startedAtMs: number;
@@ -24,7 +24,7 @@ export class GameWorld {
     }
   }
 
-  /** The state query's answer. `clients` are the real ones, by UDP; `going` the known end in RFC 3339. */
+  /** The response to a state query. `clients` counts real UDP clients; `going` is the known deadline, RFC 3339. */
   describe(clients: number, going: string | null, nowMs: number): string {
     const players = this.#players.length + clients;
     const uptimeMs = nowMs - this.#startedAtMs;

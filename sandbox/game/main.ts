@@ -2,7 +2,7 @@ import process from 'node:process';
 import { EchoGame } from './echo-game.ts';
 import { type GameOptions, parseGameOptions, usage } from './game-options.ts';
 
-/** sysexits: a wrong command line, and a port that somebody else has. */
+/** As in sysexits: invalid command line; and a port that is taken. */
 const exUsage = 64;
 const exUnavailable = 69;
 
@@ -26,17 +26,17 @@ async function run({ stubborn, crashAfterMs, exitCode, ...rest }: GameOptions): 
   }
   if (crashAfterMs !== undefined) setTimeout(() => process.kill(process.pid, 'SIGSEGV'), crashAfterMs);
   game.readConsole(process.stdin, say);
-  // Not awaited: it may be told to end before its port is bound.
+  // Not awaited: the game may be told to end before its port is bound.
   const started = game.start();
   started.catch((error: unknown) => fail(error, exUnavailable));
   if (rest.sdkEndpoint !== undefined)
     void started.then(() => speakAgones(rest.sdkEndpoint ?? '', rest.allocated, game, say));
   await game.ended;
-  // The last line has to reach its pipe before the process goes.
+  // The last line must reach its pipe before the process exits.
   process.stdout.write('bye\n', () => process.exit(exitCode));
 }
 
-/** Loaded only for games that ask for it: the others start sooner. */
+/** Imported only by games that use it, so that the others start faster. */
 async function speakAgones(
   endpoint: string,
   isAllocated: boolean,

@@ -4,21 +4,21 @@ import { once } from 'node:events';
 export interface PlayerReport {
   sent: number;
   answered: number;
-  /** Sent at least `lostAfterMs` ago and not answered yet. */
+  /** Sent at least `lostAfterMs` ago and still unanswered. */
   lost: number;
-  /** Answers to what was answered before: two replicas spoke. */
+  /** Replies to datagrams that were already answered: two replicas replied. */
   repeated: number;
-  /** The longest time that a player waited and heard nothing. It does not count while nothing is sent. */
+  /** Longest wait of a player for a reply, while it was sending. */
   maxGapMs: number;
-  /** Whether the game said that it closes. */
+  /** Whether the game announced that it closes. */
   toldClosing: boolean;
 }
 
 const lostAfterMs = 1_000;
-/** Unanswered datagrams that are remembered; older ones count as lost. */
+/** Maximum number of unanswered datagrams remembered; older ones count as lost. */
 const maxPending = 4_096;
 
-/** One player with a UDP socket of its own: sends numbered datagrams at a rate and accounts for the answers. */
+/** A player with its own UDP socket: sends numbered datagrams at a fixed rate and checks the replies. */
 export class Player {
   readonly #socket: Socket = createSocket('udp4');
   readonly #report: PlayerReport = { sent: 0, answered: 0, lost: 0, repeated: 0, maxGapMs: 0, toldClosing: false };
@@ -32,7 +32,7 @@ export class Player {
     this.#host = host;
     this.#port = port;
     this.#socket.on('message', (message) => this.#hear(message.toString('latin1')));
-    // An address that cannot be reached costs the datagram, as on a real network.
+    // An unreachable address costs the datagram, as on a real network.
     this.#socket.on('error', () => undefined);
   }
 
@@ -45,7 +45,7 @@ export class Player {
     this.#timer = setInterval(() => this.#send(), 1000 / perSecond);
   }
 
-  /** Sends to another server from the next datagram on: what a matchmaker does with a player. */
+  /** Sends to another server from the next datagram on, as if a matchmaker had moved the player. */
   moveTo(host: string, port: number): void {
     this.#host = host;
     this.#port = port;
@@ -116,14 +116,14 @@ export interface PlayOptions {
   readonly host: string;
   readonly port: number;
   readonly players: number;
-  /** Datagrams of each player a second. */
+  /** Datagrams per second of each player. */
   readonly perSecond: number;
-  /** `onReport` is told how it goes, at once and so often. */
+  /** Interval of `onReport`, which is also called at once. */
   readonly everyMs?: number | undefined;
   readonly onReport?: (report: PlayersReport) => void;
 }
 
-/** Keeps `players` of them at one server until `signal` aborts. */
+/** Keeps `players` players on one server until `signal` aborts. */
 export async function playUntil(
   { host, port, players, perSecond, everyMs, onReport }: PlayOptions,
   signal: AbortSignal,
@@ -132,7 +132,7 @@ export async function playUntil(
   await Promise.all(all.map((player) => player.play(perSecond)));
   const report = (): void => onReport?.(joinReports(all.map((player) => player.report())));
   if (everyMs !== undefined) report();
-  // A day: longer than anything here is left running, short enough for a timer.
+  // A day: longer than any run, and within a timer's range.
   const reporting = setInterval(report, everyMs ?? 86_400_000);
   if (!signal.aborted) await once(signal, 'abort');
   clearInterval(reporting);

@@ -6,9 +6,9 @@ import type { Notices } from './notices.ts';
 
 export interface ScheduledNotice {
   action: Notices['spot']['action'];
-  /** From the start of the service to the announcement. */
+  /** Time from the start of the service to the announcement. */
   afterMs: number;
-  /** From the announcement to the time it names. */
+  /** Time from the announcement to the instant that it names. */
   noticeMs: number;
 }
 
@@ -66,7 +66,7 @@ const flags = {
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof flags }>>['values'];
 
-/** What the command line asks for. Never throws: what is wrong with it comes back as one line. */
+/** Parses the command line. Never throws: an error is returned as one line. */
 export function parseMetadataFlags(argv: readonly string[]): MetadataFlags {
   try {
     const { values } = parseArgs({ args: [...argv], options: flags });
@@ -79,7 +79,7 @@ export function parseMetadataFlags(argv: readonly string[]): MetadataFlags {
       exitsWithParent: values['exit-with-parent'] ?? false,
     };
   } catch (error) {
-    // Node adds sentences of advice on positional arguments, which this command does not take.
+    // Node appends advice about positional arguments, which this command does not accept.
     const [sentence = ''] = String(error instanceof Error ? error.message : error).split(/\. |\n/);
     return { kind: 'problem', message: `${sentence} (see --help)` };
   }
@@ -126,7 +126,7 @@ function noticeOf({ 'notice-in': noticeIn, notice, action }: Values): ScheduledN
 
 function durationOf(flag: string, text: string): number {
   const durationMs = parseDuration(text);
-  // A day: far beyond any notice, and within what a timer can count.
+  // A day: longer than any notice, and within a timer's range.
   if (durationMs === undefined || durationMs > 86_400_000)
     throw expected(flag, text, 'a duration such as 500ms, 5s or 2m');
   return durationMs;

@@ -28,7 +28,7 @@ async function run({ port, instance, notice, exitsWithParent }: MetadataFlags & 
     process.stdout.write(`Metadata service at ${service.url}\n`);
     await Promise.race(ends);
     clearTimeout(timer);
-    // What still reads standard input would keep the process alive.
+    // An open standard input would keep the process alive.
     process.stdin.destroy();
     await service.close();
   } catch (error) {

@@ -7,22 +7,21 @@ import { isNoticeKind, type NoticeKind, type Notices, parseNotice } from './noti
 import { SessionTokens } from './session-tokens.ts';
 
 export interface MetadataServiceOptions {
-  /** What differs from {@link exampleInstance}. */
+  /** Differences from {@link exampleInstance}. */
   instance?: Partial<InstanceDescription>;
-  /** On 127.0.0.1; a free one when not given. */
+  /** On 127.0.0.1; default: a free one. */
   port?: number;
   faults?: Faults;
-  /** Epoch milliseconds, by which tokens expire. */
+  /** Epoch milliseconds; tokens expire by this clock. */
   now?: () => number;
 }
 
-/** One request as the service saw it. */
 export interface SeenRequest {
   readonly method: string;
   /** Path and query. */
   readonly path: string;
   readonly atMs: number;
-  /** Undefined while there is no answer, and for good when a fault left it without one. */
+  /** undefined: no response yet, or none because of a fault. */
   readonly status: number | undefined;
 }
 
@@ -38,7 +37,7 @@ const tokenHeader = 'x-aws-ec2-metadata-token';
 const ttlHeader = 'x-aws-ec2-metadata-token-ttl-seconds';
 const noticesPath = '/sandbox/notices';
 
-/** Starts the metadata service of one instance. Throws an Error that names the address when it cannot listen. */
+/** Starts the metadata service of one instance. Throws an Error that names the address if it cannot listen. */
 export async function startMetadataService(options: MetadataServiceOptions = {}): Promise<MetadataService> {
   const { port = 0 } = options;
   const server = createServer();
@@ -52,7 +51,7 @@ export async function startMetadataService(options: MetadataServiceOptions = {})
   return new MetadataService(server, options);
 }
 
-/** An instance metadata service, version 2 only, whose instance learns what the caller announces. */
+/** An instance metadata service, version 2 only, whose notices the caller controls. */
 export class MetadataService {
   readonly url: string;
   readonly faults: Faults;
@@ -64,7 +63,7 @@ export class MetadataService {
   readonly #seen: { method: string; path: string; atMs: number; status: number | undefined }[] = [];
   #isEnabled = true;
 
-  /** Takes a server that listens; {@link startMetadataService} makes one. */
+  /** Takes a listening server; use {@link startMetadataService}. */
   constructor(server: Server, { instance, faults = new Faults(), now = Date.now }: MetadataServiceOptions) {
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     this.faults = faults;
@@ -77,22 +76,25 @@ export class MetadataService {
     });
   }
 
-  /** The last 10000 requests, the oldest first, without those to the control surface. */
+  /** The last 10000 requests, oldest first, without those to the control surface. */
   get requests(): readonly SeenRequest[] {
     return this.#seen;
   }
 
-  /** Shows the notice from now on, in place of the last one of its kind. Throws a TypeError for a document EC2 would not show. */
+  /**
+   * Shows the notice from now on, replacing the last one of its kind. Throws a TypeError for a document that EC2 would
+   * not show.
+   */
   announce<K extends NoticeKind>(kind: K, notice: Notices[K]): void {
     this.#notices[kind] = parseNotice[kind](notice);
   }
 
-  /** Shows no notice of this kind any more. */
+  /** Removes the notice of this kind. */
   withdraw(kind: NoticeKind): void {
     delete this.#notices[kind];
   }
 
-  /** The instance's metadata options turn the service off: 403 for every request. */
+  /** Turns the service off, as the instance's metadata options can: 403 for every request. */
   disable(): void {
     this.#isEnabled = false;
   }
@@ -101,7 +103,7 @@ export class MetadataService {
     this.#isEnabled = true;
   }
 
-  /** Stops listening and ends every connection, also those on which a fault hangs. */
+  /** Stops listening and closes every connection, including those on which a fault hangs. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeAllConnections();
@@ -117,7 +119,7 @@ export class MetadataService {
     const seen = { method, path: url, atMs: this.#now(), status: undefined as number | undefined };
     if (this.#seen.push(seen) > maxSeenRequests) this.#seen.shift();
     if (!(await this.faults.apply(request, response))) send(response, this.#answerTo(request));
-    // In the turn that sent the answer, so whoever has read it finds its status here.
+    // In the same turn that sent the response, so that a client that has read it finds its status here.
     if (response.headersSent) seen.status = response.statusCode;
   }
 
@@ -127,7 +129,7 @@ export class MetadataService {
     if (!this.#isEnabled) return page(403);
     if (path === tokenPath) return this.#tokenAnswer(request);
     if (method !== 'GET' && method !== 'HEAD') return notAllowed('OPTIONS, GET, HEAD');
-    // A token header sent twice arrives as one text with a comma, and that is no token.
+    // A repeated token header arrives joined by a comma, which is not a valid token.
     const secondsLeft = this.tokens.secondsLeft(String(headers[tokenHeader] ?? ''));
     if (secondsLeft === undefined) return page(401);
     const item = lookUp(metadataTree(this.#instance, this.#notices), path);
@@ -136,7 +138,7 @@ export class MetadataService {
 
   #tokenAnswer({ method, headers }: IncomingMessage): Answer {
     if (method !== 'PUT') return notAllowed('OPTIONS, PUT');
-    // A request that came through a proxy may be a stranger's: those get no token.
+    // EC2 gives no tokens to requests that came through a proxy.
     if (headers['x-forwarded-for'] !== undefined) return page(403);
     const issued = this.tokens.issue(String(headers[ttlHeader] ?? ''));
     return issued === undefined ? page(400) : text(issued.token, issued.ttlSeconds);
@@ -185,7 +187,7 @@ function notAllowed(allow: string): Answer {
   return { status: 405, headers: { 'content-type': 'text/plain', allow }, body: '' };
 }
 
-/** EC2's error page: whoever takes it for an item notices at once. */
+/** EC2's error page. A client that mistakes it for an item notices at once. */
 function page(status: number): Answer {
   const title = `${status} - ${STATUS_CODES[status]}`;
   const body = `<?xml version="1.0" encoding="iso-8859-1"?>
@@ -205,7 +207,7 @@ function page(status: number): Answer {
 
 function send(response: ServerResponse, { status, headers, body }: Answer): void {
   const length = String(Buffer.byteLength(body));
-  // EC2 ends the connection after every answer, which a client that counts on keep-alive must bear.
+  // EC2 closes the connection after every response, so clients must not rely on keep-alive.
   const always = { server: 'EC2ws', 'accept-ranges': 'none', connection: 'close', 'content-length': length };
   response.writeHead(status, { ...always, ...headers }).end(body);
 }

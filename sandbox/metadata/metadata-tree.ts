@@ -4,18 +4,18 @@ import type { Notices } from './notices.ts';
 export interface InstanceDescription {
   instanceId: string;
   instanceType: string;
-  /** Such as `eu-west-1a`; the region is read from it. */
+  /** Such as `eu-west-1a`; it contains the region. */
   zone: string;
   lifeCycle: 'spot' | 'on-demand';
   privateIp: string;
   /** Without it the instance is private, and the public paths are 404. */
   publicIp?: string;
-  /** By default made of the public address as EC2 does; an empty text stands for a VPC without DNS names. */
+  /** Default: derived from the public address as EC2 does. Empty: a VPC without DNS names. */
   publicHostname?: string;
   accountId: string;
   imageId: string;
   architecture: 'x86_64' | 'arm64';
-  /** When the instance was launched. */
+  /** Launch time. */
   pendingTime: string;
 }
 
@@ -33,16 +33,16 @@ export const exampleInstance: InstanceDescription = {
 
 export type MetadataItem =
   | { kind: 'text'; body: string }
-  /** The names below a path that is no item itself. */
+  /** The names below a path that is not an item. */
   | { kind: 'listing'; body: string }
   | { kind: 'absent' };
 
-/** `eu-west-1` of `eu-west-1a`, `us-west-2` of the local zone `us-west-2-lax-1a`; undefined when there is none in it. */
+/** `eu-west-1` of `eu-west-1a`, `us-west-2` of the local zone `us-west-2-lax-1a`; undefined: not a zone. */
 export function regionOfZone(zone: string): string | undefined {
   return /^[a-z]{2}(?:-[a-z]+)+-\d+(?=[a-z-])/.exec(zone)?.[0];
 }
 
-/** Every item that the service has, by its path. What is not announced is not there. */
+/** Every item of the service by its path. Only announced notices have one. */
 export function metadataTree(instance: InstanceDescription, notices: Partial<Notices>): ReadonlyMap<string, string> {
   const region = regionOfZone(instance.zone) ?? instance.zone;
   const { publicIp, publicHostname = publicIp && hostnameOf(publicIp, region) } = instance;
@@ -50,7 +50,7 @@ export function metadataTree(instance: InstanceDescription, notices: Partial<Not
   const items: Record<string, string | undefined> = {
     'dynamic/instance-identity/document': identityDocument(instance, region),
     'meta-data/autoscaling/target-lifecycle-state': asg?.state,
-    // The one notice whose absence is a document and no 404.
+    // The only notice whose absence is a document instead of a 404.
     'meta-data/events/maintenance/scheduled': JSON.stringify(maintenance),
     'meta-data/events/recommendations/rebalance': rebalance && JSON.stringify(rebalance),
     'meta-data/instance-id': instance.instanceId,
@@ -63,7 +63,7 @@ export function metadataTree(instance: InstanceDescription, notices: Partial<Not
     'meta-data/public-hostname': publicHostname || undefined,
     'meta-data/public-ipv4': publicIp,
     'meta-data/spot/instance-action': spot && JSON.stringify(spot),
-    // The older item is there only for an instance that will be terminated.
+    // The older item exists only for an instance that will be terminated.
     'meta-data/spot/termination-time': spot?.action === 'terminate' ? spot.time : undefined,
   };
   const tree = new Map<string, string>();
@@ -71,7 +71,7 @@ export function metadataTree(instance: InstanceDescription, notices: Partial<Not
   return tree;
 }
 
-/** What the service shows at `path` (without a query). A listing may be asked for with or without its last slash. */
+/** The content at `path` (without a query). A listing may be requested with or without its trailing slash. */
 export function lookUp(tree: ReadonlyMap<string, string>, path: string): MetadataItem {
   const body = tree.get(path);
   if (body !== undefined) return { kind: 'text', body };
@@ -83,7 +83,7 @@ export function lookUp(tree: ReadonlyMap<string, string>, path: string): Metadat
 
 function nameBelow(parent: string, item: string): string {
   const [name = '', ...deeper] = item.slice(parent.length).split('/');
-  // EC2 marks directories with a slash, but not the two topmost levels (`latest`; `dynamic` and `meta-data`).
+  // EC2 marks directories with a slash, except on the two top levels (`latest`; `dynamic` and `meta-data`).
   const isMarked = deeper.length > 0 && parent.split('/').length > 3;
   return isMarked ? `${name}/` : name;
 }
@@ -109,7 +109,7 @@ function identityDocument(instance: InstanceDescription, region: string): string
   return JSON.stringify(document, null, 2);
 }
 
-// us-east-1 is the oldest region and kept the names from when there was no other.
+// us-east-1 is the oldest region and kept its original names.
 function hostnameOf(publicIp: string, region: string): string {
   const zoneName = region === 'us-east-1' ? 'compute-1' : `${region}.compute`;
   return `ec2-${publicIp.replaceAll('.', '-')}.${zoneName}.amazonaws.com`;

@@ -1,9 +1,9 @@
-/** What EC2 can announce to an instance. Each notice is the document the metadata service then shows. */
+/** EC2's announcements to an instance. Each is the document that the metadata service then shows. */
 export interface Notices {
-  /** `time` as {@link isoSeconds} writes it. */
+  /** `time` in the format of {@link isoSeconds}. */
   spot: { action: 'terminate' | 'stop' | 'hibernate'; time: string };
   rebalance: { noticeTime: string };
-  /** Times as {@link maintenanceTime} writes them. */
+  /** Times in the format of {@link maintenanceTime}. */
   maintenance: readonly MaintenanceEvent[];
   asg: { state: LifecycleState };
 }
@@ -44,17 +44,17 @@ const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 const maxTextCharacters = 1_000;
 const maxMaintenanceEvents = 100;
 
-/** `2026-04-24T17:11:44Z`: EC2 writes whole seconds, so what is left of a second is cut off, never promised. */
+/** `2026-04-24T17:11:44Z`. EC2 writes whole seconds and rounds down. */
 export function isoSeconds(atMs: number): string {
   return `${new Date(atMs).toISOString().slice(0, 19)}Z`;
 }
 
-/** `21 Jan 2026 09:00:43 GMT`, the form of maintenance events. */
+/** `21 Jan 2026 09:00:43 GMT`, the format of maintenance events. */
 export function maintenanceTime(atMs: number): string {
   return new Date(atMs).toUTCString().replace(/^\w+, /, '');
 }
 
-/** How the document of each kind is checked. Each throws a TypeError that names the wrong field. */
+/** Validates the document of each kind. Throws a TypeError that names the invalid field. */
 export const parseNotice: { readonly [K in NoticeKind]: (value: unknown) => Notices[K] } = {
   spot: (value) => {
     const { action, time } = fieldsOf(value, 'spot');
@@ -96,7 +96,7 @@ function maintenanceEvent(value: unknown, name: string): MaintenanceEvent {
 }
 
 function isoTime(value: unknown, name: string): string {
-  // Writing the parsed instant again catches what Date lets pass, such as the 31st of April.
+  // Formatting the parsed instant again catches dates that Date accepts, such as the 31st of April.
   const atMs = typeof value === 'string' ? Date.parse(value) : Number.NaN;
   if (Number.isNaN(atMs) || isoSeconds(atMs) !== value) throw wrong(name, 'a time such as 2026-04-24T17:11:44Z', value);
   return value;

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 const maxTtlSeconds = 21_600;
 const maxLiveTokens = 10_000;
 
-/** The session tokens of one metadata service. They live by its clock and, as on EC2, only as long as it does. */
+/** The session tokens of one metadata service. As on EC2, they end with the service. */
 export class SessionTokens {
   readonly #expiryMs = new Map<string, number>();
   readonly #now: () => number;
@@ -13,28 +13,28 @@ export class SessionTokens {
     this.#now = now;
   }
 
-  /** From now on tokens live no longer than this, whatever was asked for: a client's own bookkeeping is then wrong. */
+  /** Limits the life of new tokens regardless of the requested TTL, so that a client's own bookkeeping is wrong. */
   limitLife(maxLifeMs: number): void {
     this.#maxLifeMs = maxLifeMs;
   }
 
-  /** Every token given out so far is refused from now on, as after the instance was stopped and started. */
+  /** Refuses all tokens issued so far, as after a stop and start of the instance. */
   revokeAll(): void {
     this.#expiryMs.clear();
   }
 
-  /** A new token; undefined when the TTL is not a whole number of seconds from 1 to 21600. */
+  /** Issues a token; undefined: the TTL is not a whole number of seconds from 1 to 21600. */
   issue(ttlText: string): { token: string; ttlSeconds: number } | undefined {
     const ttlSeconds = /^\d{1,5}$/.test(ttlText) ? Number(ttlText) : 0;
     if (ttlSeconds < 1 || ttlSeconds > maxTtlSeconds) return undefined;
     this.#makeRoom();
-    // As EC2's: 56 characters that end in the padding which base64url leaves out.
+    // As EC2's: 56 characters that end in padding, which base64url omits.
     const token = `${randomBytes(40).toString('base64url')}==`;
     this.#expiryMs.set(token, this.#now() + Math.min(ttlSeconds * 1_000, this.#maxLifeMs));
     return { token, ttlSeconds };
   }
 
-  /** Seconds that the token still lives; undefined for one that is unknown or expired. */
+  /** Remaining seconds of the token; undefined: unknown or expired. */
   secondsLeft(token: string): number | undefined {
     const leftMs = (this.#expiryMs.get(token) ?? 0) - this.#now();
     return leftMs > 0 ? Math.ceil(leftMs / 1_000) : undefined;

@@ -28,7 +28,7 @@ const flags = {
   help: { type: 'boolean' },
 } as const;
 
-/** What the command line asks for. Never throws: what is wrong with it comes back as one line. */
+/** Parses the command line. Never throws: an error is returned as one line. */
 export function parseQueueFlags(argv: readonly string[]): QueueFlags {
   try {
     const { values } = parseArgs({ args: [...argv], options: flags });
@@ -41,7 +41,7 @@ export function parseQueueFlags(argv: readonly string[]): QueueFlags {
     }
     return { kind: 'run', port: Number(port), queueNames, exitsWithParent };
   } catch (error) {
-    // Node adds sentences of advice on positional arguments, which this command does not take.
+    // Node appends advice about positional arguments, which this command does not accept.
     const [sentence = ''] = String(error instanceof Error ? error.message : error).split(/\. |\n/);
     return problem(sentence);
   }

@@ -27,7 +27,7 @@ async function run({ port, queueNames, exitsWithParent }: QueueFlags & { kind: '
       `Queue service at ${[service.endpoint, ...queueNames.map((name) => service.queueUrl(name))].join(' ')}\n`,
     );
     await Promise.race(ends);
-    // What still reads standard input would keep the process alive.
+    // An open standard input would keep the process alive.
     process.stdin.destroy();
     await service.close();
   } catch (error) {

@@ -15,18 +15,21 @@ import {
 } from './sqs-protocol.ts';
 
 export interface QueueServiceOptions {
-  /** They are there when the service starts. Clients may create others. */
+  /** Queues that exist from the start. Clients may create others. */
   queues?: readonly QueueDescription[];
-  /** On 127.0.0.1; a free one when not given. */
+  /** On 127.0.0.1; default: a free one. */
   port?: number;
-  /** Where its queues are for clients that look them up by name; `us-east-1` when not given. */
+  /** Region of the queues, for clients that look them up by name; default: `us-east-1`. */
   region?: string;
   faults?: Faults;
 }
 
 type App = ReturnType<typeof buildApp>;
 
-/** Starts SQS on 127.0.0.1. Throws a TypeError for a bad queue, and an Error that names the address when it cannot listen. */
+/**
+ * Starts SQS on 127.0.0.1. Throws a TypeError for an invalid queue, and an Error that names the address if it cannot
+ * listen.
+ */
 export async function startQueueService(options: QueueServiceOptions = {}): Promise<QueueService> {
   const { queues = [], port = 0, region = 'us-east-1', faults = new Faults() } = options;
   const names = queues.map(({ name }) => name);
@@ -41,12 +44,12 @@ export async function startQueueService(options: QueueServiceOptions = {}): Prom
   }
 }
 
-/** SQS as fauxqs does it, with the faults of this sandbox. {@link startQueueService} makes one that runs. */
+/** SQS as fauxqs implements it, with this sandbox's faults. Use {@link startQueueService}. */
 export class QueueService {
-  /** A rule's `path` is held against `/?Action=SendMessage` and so on, since every SQS request goes to one path. */
+  /** A rule's `path` is matched against `/?Action=SendMessage` and so on, because all SQS requests go to one path. */
   readonly faults: Faults;
   readonly #app: App;
-  // Marks the requests this class makes itself, which no fault may meet, in a way nobody else can know.
+  // An unguessable mark of this class's own requests, which no fault may hit.
   readonly #own = { 'x-sandbox-request': randomUUID() };
   #endpoint = 'http://127.0.0.1';
   #messagesTaken = 0;
@@ -72,12 +75,12 @@ export class QueueService {
     });
   }
 
-  /** For an SQS client, `http://127.0.0.1:PORT`. */
+  /** For an SQS client: `http://127.0.0.1:PORT`. */
   get endpoint(): string {
     return this.#endpoint;
   }
 
-  /** How many messages its queues have taken from senders so far. */
+  /** Number of messages that the queues have accepted from senders. */
   get messagesTaken(): number {
     return this.#messagesTaken;
   }
@@ -86,14 +89,14 @@ export class QueueService {
     return `${this.#endpoint}/${accountId}/${name}`;
   }
 
-  /** All messages of a queue, the oldest first within each state. Throws an Error when there is no such queue. */
+  /** All messages of a queue, oldest first within each state. Throws an Error if there is no such queue. */
   async messages(name: string): Promise<PeekedMessage[]> {
     const answer = await this.#app.inject({ url: `/_fauxqs/queues/${encodeURIComponent(name)}`, headers: this.#own });
     if (answer.statusCode !== 200) throw new Error(`Cannot look into queue ${name}: there is none of that name`);
     return peekedMessages(answer.json<InspectedQueue>());
   }
 
-  /** Creates a queue from a CreateQueue body. Throws a TypeError with the reason when it is refused. */
+  /** Creates a queue from a CreateQueue body. Throws a TypeError with the reason if it is refused. */
   async create(body: object): Promise<void> {
     const { statusCode, message } = await this.#call('CreateQueue', body);
     if (statusCode !== 200) throw new TypeError(`Cannot create queue ${JSON.stringify(body)}: ${message}`);
@@ -108,12 +111,15 @@ export class QueueService {
     }
   }
 
-  /** Stops listening, ends long polls and every connection. The messages are gone. */
+  /** Stops listening and ends long polls and connections. The messages are lost. */
   async close(): Promise<void> {
     await this.#app.close();
   }
 
-  /** fauxqs hands messages to a long poll whose client has left; they would be out of sight for their whole timeout. */
+  /**
+   * fauxqs delivers messages to a long poll whose client has disconnected; they would be invisible for their whole
+   * timeout.
+   */
   async #putBack(
     { QueueUrl }: { QueueUrl: string },
     answer: { Messages?: { ReceiptHandle: string }[] },

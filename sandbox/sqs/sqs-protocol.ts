@@ -1,13 +1,13 @@
 export interface QueueDescription {
   /** A name that ends in `.fifo` makes a FIFO queue. */
   name: string;
-  /** As CreateQueue takes them, such as `{ VisibilityTimeout: '2' }`. */
+  /** As CreateQueue accepts them, such as `{ VisibilityTimeout: '2' }`. */
   attributes?: Readonly<Record<string, string>>;
-  /** Where a message goes once it has been received `maxReceiveCount` times: one of the service's own queues. */
+  /** One of the service's own queues, for messages that were received `maxReceiveCount` times. */
   deadLetter?: { queue: string; maxReceiveCount: number };
 }
 
-/** A message looked at without receiving it. */
+/** A message that was read without being received. */
 export interface PeekedMessage {
   messageId: string;
   body: string;
@@ -18,7 +18,7 @@ export interface PeekedMessage {
   state: 'ready' | 'delayed' | 'in-flight';
 }
 
-/** A message as fauxqs keeps it; only what is read here. */
+/** The used fields of a message in fauxqs. */
 interface KeptMessage {
   messageId: string;
   body: string;
@@ -31,7 +31,7 @@ export interface InspectedQueue {
   messages: { ready: KeptMessage[]; delayed: KeptMessage[]; inflight: { message: KeptMessage }[] };
 }
 
-/** The one account that fauxqs knows. */
+/** The only account of fauxqs. */
 export const accountId = '000000000000';
 
 const actionPrefix = 'AmazonSQS.';
@@ -41,7 +41,10 @@ export function isQueueName(text: string): boolean {
   return queueName.test(text);
 }
 
-/** The body of CreateQueue. Throws a TypeError for a name that SQS would refuse, and for a dead-letter queue not in `names`. */
+/**
+ * The body of CreateQueue. Throws a TypeError for a name that SQS would refuse, and for a dead-letter queue not in
+ * `names`.
+ */
 export function createQueueBody(queue: QueueDescription, region: string, names: readonly string[]): object {
   const { name, attributes = {}, deadLetter } = queue;
   if (!isQueueName(name)) {
@@ -60,13 +63,13 @@ export function createQueueBody(queue: QueueDescription, region: string, names: 
   return { QueueName: name, Attributes: { ...attributes, RedrivePolicy: JSON.stringify(policy) } };
 }
 
-/** `SendMessage` of the header `AmazonSQS.SendMessage`; undefined for a request that is not for SQS. */
+/** `SendMessage` of the header `AmazonSQS.SendMessage`; undefined: not an SQS request. */
 export function sqsAction(targetHeader: string | string[] | undefined): string | undefined {
   const target = String(targetHeader ?? '');
   return target.startsWith(actionPrefix) ? target.slice(actionPrefix.length) : undefined;
 }
 
-/** How many messages the answer to a send says were taken; 0 for every other action. */
+/** Number of messages that a send's response reports as accepted; 0 for other actions. */
 export function messagesTaken(action: string, answer: { readonly Successful?: readonly object[] }): number {
   if (action === 'SendMessage') return 1;
   return action === 'SendMessageBatch' ? (answer.Successful?.length ?? 0) : 0;
@@ -76,7 +79,9 @@ export function targetHeader(action: string): Record<'x-amz-target', string> {
   return { 'x-amz-target': `${actionPrefix}${action}` };
 }
 
-/** The answer with each queue URL on `endpoint`: fauxqs puts sqs.REGION.localhost there, which not every resolver finds. */
+/**
+ * The response with each queue URL on `endpoint`: fauxqs writes sqs.REGION.localhost, which not every resolver finds.
+ */
 export function withQueueUrlsOn(endpoint: string, answer: object): object {
   const { QueueUrl, QueueUrls } = answer as { QueueUrl?: string; QueueUrls?: string[] };
   const moved = (queueUrl: string): string => endpoint + new URL(queueUrl).pathname;

@@ -41,11 +41,11 @@ async function drillAll(): Promise<number> {
 
 function failed(seed: number, error: unknown): DrillResult {
   const problem = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
-  return { seed, pods: 0, happenings: '', drainedMs: undefined, problems: [problem] };
+  return { seed, pods: 0, demoEvents: '', drainedMs: undefined, problems: [problem] };
 }
 
-function row({ seed, pods, drainedMs, happenings, problems }: DrillResult): string {
+function row({ seed, pods, drainedMs, demoEvents, problems }: DrillResult): string {
   const drained = drainedMs === undefined ? '-' : `${(drainedMs / 1000).toFixed(1)} s`;
-  const what = problems.length === 0 ? happenings : `${happenings}; ${problems.join(', ')}`;
+  const what = problems.length === 0 ? demoEvents : `${demoEvents}; ${problems.join(', ')}`;
   return `${String(seed).padStart(4)}  ${String(pods).padStart(4)}  ${drained.padStart(7)}  ${what}`;
 }

@@ -11,7 +11,7 @@ import type { DrillEvent, DrillPod, FaultName, Schedule } from './schedule.ts';
 export interface DrillResult {
   readonly seed: number;
   readonly pods: number;
-  readonly happenings: string;
+  readonly demoEvents: string;
   /** From the notice until the last pod was gone. */
   readonly drainedMs: number | undefined;
   /** What was not as it should be; empty where all was well. */
@@ -104,7 +104,7 @@ class Drill {
     return {
       seed,
       pods: pods.length,
-      happenings: events.map(({ kind }) => kind).join(' '),
+      demoEvents: events.map(({ kind }) => kind).join(' '),
       drainedMs: scene.pods.length === 0 ? last - this.#noticeMs : undefined,
       problems,
     };

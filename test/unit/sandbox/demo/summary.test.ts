@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Happening } from '../../../../sandbox/demo/happening.ts';
+import type { DemoEvent } from '../../../../sandbox/demo/demo-event.ts';
 import { type DemoFacts, summarize } from '../../../../sandbox/demo/summary.ts';
 
 const seenMs = 1_000_000;
@@ -17,7 +17,7 @@ const facts: DemoFacts = {
   isInventoryConsistent: true,
   players: undefined,
 };
-const good: readonly Happening[] = [
+const good: readonly DemoEvent[] = [
   { kind: 'notice-announced', atMs: seenMs - 400, deadlineMs },
   { kind: 'notice-seen', atMs: seenMs, node: 'n' },
   { kind: 'game-told', atMs: seenMs + 3, pod: 'a', how: 'signal:SIGTERM' },
@@ -44,12 +44,12 @@ test('a demo in which all goes well is ok and says how fast', () => {
   assert.equal(summary.killed_before_deadline_ms, 6000);
 });
 
-const without = (kind: Happening['kind'], pod?: string) =>
+const without = (kind: DemoEvent['kind'], pod?: string) =>
   good.filter(
-    (happening) => happening.kind !== kind || (pod !== undefined && 'pod' in happening && happening.pod !== pod),
+    (demoEvent) => demoEvent.kind !== kind || (pod !== undefined && 'pod' in demoEvent && demoEvent.pod !== pod),
   );
 
-const failures: ReadonlyArray<readonly [string, readonly Happening[], Partial<DemoFacts>]> = [
+const failures: ReadonlyArray<readonly [string, readonly DemoEvent[], Partial<DemoFacts>]> = [
   ['a game was not told', without('game-told', 'a'), {}],
   ['a game was still running at the deadline', without('game-ended', 'a'), {}],
   ['the node was not cordoned', without('node-cordoned'), {}],
@@ -58,7 +58,7 @@ const failures: ReadonlyArray<readonly [string, readonly Happening[], Partial<De
   ['the inventory is wrong', good, { isInventoryConsistent: false }],
   [
     'a game was killed too early',
-    good.map((happening) => (happening.kind === 'game-killed' ? { ...happening, atMs: seenMs + 1000 } : happening)),
+    good.map((demoEvent) => (demoEvent.kind === 'game-killed' ? { ...demoEvent, atMs: seenMs + 1000 } : demoEvent)),
     {},
   ],
   [
@@ -68,18 +68,18 @@ const failures: ReadonlyArray<readonly [string, readonly Happening[], Partial<De
   ],
 ];
 
-for (const [what, happenings, changed] of failures)
+for (const [what, demoEvents, changed] of failures)
   test(`a demo in which ${what} is not ok and says so`, () => {
-    const summary = summarize(happenings, { ...facts, ...changed });
+    const summary = summarize(demoEvents, { ...facts, ...changed });
     assert.equal(summary.ok, false);
     assert.notEqual(summary.problems.length, 0);
   });
 
 test('without the API server only the games count', () => {
-  const happenings = good.filter(
+  const demoEvents = good.filter(
     ({ kind }) => kind !== 'node-cordoned' && kind !== 'game-ready' && kind !== 'pod-asked',
   );
-  const summary = summarize(happenings, { ...facts, isApiDown: true, podsLeft: ['a', 's'] });
+  const summary = summarize(demoEvents, { ...facts, isApiDown: true, podsLeft: ['a', 's'] });
   assert.deepEqual(summary.problems, []);
   assert.equal(summary.pods_left_at_deadline, 2);
 });

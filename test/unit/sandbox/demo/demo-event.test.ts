@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { readHappening } from '../../../../sandbox/demo/happening.ts';
+import { readDemoEvent } from '../../../../sandbox/demo/demo-event.ts';
 
 const time = '2026-04-24T17:11:44.000Z';
 const atMs = Date.parse(time);
@@ -47,8 +47,8 @@ const cases: ReadonlyArray<readonly [string, string, unknown]> = [
 
 for (const [what, line, expected] of cases)
   test(`${what} is ${expected === undefined ? 'no part' : 'part'} of the story`, () =>
-    assert.deepEqual(readHappening(line, 'n'), expected));
+    assert.deepEqual(readDemoEvent(line, 'n'), expected));
 
 test('no line of a kubelet, however odd, breaks the story', () => {
-  fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (line) => void readHappening(line, 'n')));
+  fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (line) => void readDemoEvent(line, 'n')));
 });

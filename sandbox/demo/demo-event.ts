@@ -1,8 +1,8 @@
 import { constants } from 'node:os';
 import type { PlayerReport } from '../game/player.ts';
 
-/** Everything the demo's story is made of, as it was observed from outside. Times are epoch milliseconds. */
-export type Happening = { readonly atMs: number } & (
+/** One thing that the demo observed from outside. Times are epoch milliseconds. */
+export type DemoEvent = { readonly atMs: number } & (
   | { readonly kind: 'notice-announced'; readonly deadlineMs: number }
   | { readonly kind: 'api-down' }
   | { readonly kind: 'rehearsal-asked'; readonly node: string; readonly deadlineMs: number }
@@ -24,7 +24,7 @@ export type Happening = { readonly atMs: number } & (
   | { readonly kind: 'instance-taken'; readonly node: string }
 );
 
-/** One line of a kubelet's stdout. */
+/** A line of a kubelet's stdout. */
 interface KubeletLine {
   readonly time: string | number;
   readonly event: string;
@@ -33,7 +33,7 @@ interface KubeletLine {
   readonly line?: string;
 }
 
-/** One line of an agent's or a wrapper's log. */
+/** A line of an agent's or a wrapper's log. */
 interface LogLine {
   readonly time?: number;
   readonly name?: string;
@@ -43,8 +43,10 @@ interface LogLine {
   readonly [field: string]: unknown;
 }
 
-/** Reads what a kubelet prints, and in it what agent, wrappers and games print; undefined for what is not part of the story. */
-export function readHappening(text: string, node: string): Happening | undefined {
+/**
+ * Parses a line of a kubelet, with the output of agent, wrappers and games in it; undefined: the demo does not show it.
+ */
+export function readDemoEvent(text: string, node: string): DemoEvent | undefined {
   const happened = parseObject<KubeletLine>(text);
   if (happened?.pod === undefined) return undefined;
   const { pod, event, line = '' } = happened;
@@ -58,7 +60,7 @@ export function readHappening(text: string, node: string): Happening | undefined
     : readWrapperLine(log, log.time ?? atMs, pod);
 }
 
-function readAgentLine(log: LogLine, atMs: number, node: string): Happening | undefined {
+function readAgentLine(log: LogLine, atMs: number, node: string): DemoEvent | undefined {
   const pod = String(log['pod'] ?? '').replace(/^.*\//, '');
   switch (log.msg) {
     case 'Interruption noticed':
@@ -80,7 +82,7 @@ function readAgentLine(log: LogLine, atMs: number, node: string): Happening | un
   }
 }
 
-function readWrapperLine(log: LogLine, atMs: number, pod: string): Happening | undefined {
+function readWrapperLine(log: LogLine, atMs: number, pod: string): DemoEvent | undefined {
   switch (log.msg) {
     case 'Game ready':
       return { kind: 'game-ready', atMs, pod };
@@ -95,7 +97,7 @@ function readWrapperLine(log: LogLine, atMs: number, pod: string): Happening | u
   }
 }
 
-/** As a shell says it: 128+n after signal n. */
+/** As in a shell: 128+n after signal n. */
 function exitCodeOf({ exitCode, signal }: LogLine): number {
   return typeof exitCode === 'number' ? exitCode : 128 + (constants.signals[signal as NodeJS.Signals] ?? 0);
 }
