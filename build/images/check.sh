@@ -1,20 +1,10 @@
 #!/usr/bin/env bash
-# Checks the admission policy with the API server's own code, if Go is installed. Builds both images twice from a local
-# base and runs them: sizes, equal layers, a run without privileges, and the layers that a changed asset moves. Needs
-# root, buildah and debootstrap (which downloads Debian packages); otherwise prints the reason for skipping. Takes eight
-# minutes of CPU time on up to four cores. Usage: build/images/check.sh
+# Builds both images twice from a local base and runs them: sizes, equal layers, a run without privileges, and the layers
+# that a changed asset moves. Needs root, buildah and debootstrap (which downloads Debian packages); otherwise prints the
+# reason for skipping. Takes eight minutes of CPU time on up to four cores. Usage: build/images/check.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH="$PWD/node_modules/.bin:$PATH" BUILDAH_ISOLATION=chroot
-
-policy_check=test/images/admission-policy
-if ! command -v go > /dev/null; then
-  echo 'admission policy: skipped: Go is not installed'
-elif ! (cd $policy_check && go mod download 2> /dev/null); then
-  echo 'admission policy: skipped: no Go modules to be had'
-else
-  (cd $policy_check && go run . ../../../manifests/components/own-node-only/policy.yaml) | sed 's/^/admission policy: /'
-fi
 
 skip() { echo "images: skipped: $*"; exit 0; }
 [ "$(id -u)" = 0 ] || skip 'not root, which debootstrap and chroot need'

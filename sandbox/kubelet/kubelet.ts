@@ -12,6 +12,7 @@ import { followPods } from './api/follow-pods.ts';
 import { keepNode } from './api/keep-node.ts';
 import type { TellEvent } from './kubelet-event.ts';
 import type { Pod } from './pod/pod.ts';
+import type { Image } from './pod/resolve-command.ts';
 import { type DelayRange, type PodHome, PodWorker } from './pod-worker.ts';
 import { Sweeper, type SweepResult } from './process/sweep.ts';
 
@@ -29,6 +30,8 @@ export interface KubeletOptions {
   imageEnvironment: Readonly<Record<string, string>>;
   /** Working directory of containers that name none. */
   imageDirectory: string;
+  /** By the image's name without registry and tag; any other cannot be pulled. Without them every image is there, and empty. */
+  images?: Readonly<Record<string, Image>>;
   /** As if the image had to be fetched first. Default 0. */
   startDelayMs?: number;
   /** Before the second restart of a container, doubled each time. Default 10 s, at most 5 min. */
@@ -106,13 +109,14 @@ function describeHome(
   options: KubeletOptions,
   own: Pick<PodHome, 'kube' | 'root' | 'markerPrefix' | 'sweeper' | 'signal'>,
 ): PodHome {
-  const { node, address = '127.0.0.1', imageEnvironment, imageDirectory, startDelayMs = 0, tell } = options;
+  const { node, address = '127.0.0.1', imageEnvironment, imageDirectory, images, startDelayMs = 0, tell } = options;
   const { restartBackoffMs: baseMs = defaultRestartBackoffMs, podEndDelayMs = { min: 0, max: 0 } } = options;
   return {
     ...own,
     place: { nodeName: node, address },
     imageEnvironment,
     imageDirectory,
+    images,
     startDelayMs,
     backoff: { baseMs, maxMs: maxRestartBackoffMs },
     podEndDelayMs,

@@ -19,7 +19,7 @@ import { effectiveGraceSeconds } from './pod/grace.ts';
 import { isFinished, type Pod } from './pod/pod.ts';
 import { type PodStep, planPod } from './pod/pod-plan.ts';
 import { describeStatus, readPhase } from './pod/pod-status.ts';
-import { type ContainerCommand, resolveCommand } from './pod/resolve-command.ts';
+import { type ContainerCommand, type Image, imageName, resolveCommand } from './pod/resolve-command.ts';
 import type { Sweeper } from './process/sweep.ts';
 
 /** In milliseconds. */
@@ -37,6 +37,7 @@ export interface PodHome {
   markerPrefix: string;
   imageEnvironment: Readonly<Record<string, string>>;
   imageDirectory: string;
+  images: Readonly<Record<string, Image>> | undefined;
   startDelayMs: number;
   backoff: BackoffLimits;
   podEndDelayMs: DelayRange;
@@ -213,9 +214,16 @@ export class PodWorker {
       record.restartCount += 1;
     }
     const id = randomUUID().replaceAll('-', '');
+    const image = this.#findImage(record);
+    if (image === undefined) {
+      const message = `Cannot pull image ${record.spec.image}: it is not here`;
+      record.now = { state: 'waiting', reason: 'ErrImagePull', message };
+      this.#tellFailure(record, message);
+      return;
+    }
     let command: ContainerCommand;
     try {
-      command = this.#resolve(record, id);
+      command = this.#resolve(record, image, id);
     } catch (error) {
       record.now = { state: 'waiting', reason: 'CreateContainerConfigError', message: sayError(error) };
       this.#tellFailure(record, error);
@@ -225,11 +233,17 @@ export class PodWorker {
     void this.#run(record, id, command);
   }
 
-  #resolve(record: ContainerRecord, id: string): ContainerCommand {
+  #findImage({ spec }: ContainerRecord): Image | undefined {
+    const { images } = this.#home;
+    return images === undefined ? {} : images[imageName(spec.image ?? '')];
+  }
+
+  #resolve(record: ContainerRecord, image: Image, id: string): ContainerCommand {
     const { place, imageEnvironment, imageDirectory, markerPrefix } = this.#home;
     const mounts = findMounts(record.spec, this.#volumes.directories ?? new Map());
     const marker = markerPrefix + id;
-    return resolveCommand(record.spec, { pod: this.#pod, place, marker, imageEnvironment, imageDirectory, mounts });
+    const own = { pod: this.#pod, place, marker, image, mounts };
+    return resolveCommand(record.spec, { ...own, imageEnvironment, imageDirectory });
   }
 
   /** One life of a container, from before its start until nothing of it is left. */

@@ -139,7 +139,7 @@ async function kill(child: ChildProcess): Promise<void> {
 }
 
 /** It may be taken by somebody else before it is used, which fails the start. */
-async function findFreePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

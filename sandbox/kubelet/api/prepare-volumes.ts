@@ -1,10 +1,10 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import type { KubeClient } from '../../kube-client/kube-client.ts';
-import type { AnyKubeObject } from '../../kube-client/kube-object.ts';
+import type { AnyKubeObject, KubeObject } from '../../kube-client/kube-object.ts';
 import { type PodPlace, readField } from '../pod/environment.ts';
 import type { MountedPath } from '../pod/mount-path.ts';
-import type { Container, FieldFile, Pod, TokenProjection, Volume } from '../pod/pod.ts';
+import type { Container, FieldFile, Pod, TokenProjection, Volume, VolumeSource } from '../pod/pod.ts';
 
 export interface PreparedVolumes {
   /** By the volume's name. */
@@ -27,6 +27,7 @@ export async function prepareVolumes(
   { directory, place, signal }: { directory: string; place: PodPlace; signal: AbortSignal },
 ): Promise<PreparedVolumes> {
   const directories = new Map<string, string>();
+  const { namespace } = pod.metadata;
   let refreshAtMs: number | undefined;
   for (const volume of pod.spec.volumes ?? []) {
     if (volume.hostPath !== undefined) {
@@ -36,10 +37,14 @@ export async function prepareVolumes(
     const target = join(directory, volume.name);
     await mkdir(target, { recursive: true });
     directories.set(volume.name, target);
-    const { files, tokens } = readSources(volume);
+    const { files, tokens, configMaps } = readSources(volume);
     for (const { path, fieldRef } of files) {
       if (fieldRef === undefined) throw new Error(`volume ${volume.name}: file ${path} has no fieldRef`);
       await replaceFile(target, path, readField(fieldRef.fieldPath, pod, place));
+    }
+    for (const { name, items = [] } of configMaps) {
+      const { data = {} } = await kube.get<ConfigMap>(`/api/v1/namespaces/${namespace}/configmaps/${name}`, { signal });
+      for (const { key, path } of items) await replaceFile(target, path, data[key] ?? '');
     }
     for (const token of tokens) {
       const { text, expiresAtMs } = await requestToken(kube, pod, token, signal);
@@ -60,21 +65,26 @@ export function findMounts(container: Container, directories: ReadonlyMap<string
   });
 }
 
-function readSources(volume: Volume): { files: FieldFile[]; tokens: TokenProjection[] } {
-  const { name, emptyDir, downwardAPI, projected } = volume;
-  if (emptyDir !== undefined) return { files: [], tokens: [] };
-  if (downwardAPI !== undefined) return { files: downwardAPI.items ?? [], tokens: [] };
-  if (projected === undefined) {
+type ConfigMap = KubeObject & { data?: Record<string, string> };
+
+interface Sources {
+  files: FieldFile[];
+  tokens: TokenProjection[];
+  configMaps: NonNullable<VolumeSource['configMap']>[];
+}
+
+function readSources({ name, emptyDir, downwardAPI, projected }: Volume): Sources {
+  const found: Sources = { files: [...(downwardAPI?.items ?? [])], tokens: [], configMaps: [] };
+  if (emptyDir === undefined && downwardAPI === undefined && projected === undefined) {
     throw new Error(`volume ${name}: only emptyDir, hostPath, downwardAPI and projected volumes are supported`);
   }
-  const files: FieldFile[] = [];
-  const tokens: TokenProjection[] = [];
-  for (const source of projected.sources ?? []) {
-    if (source.serviceAccountToken !== undefined) tokens.push(source.serviceAccountToken);
-    else if (source.downwardAPI !== undefined) files.push(...(source.downwardAPI.items ?? []));
-    else throw new Error(`volume ${name}: only serviceAccountToken and downwardAPI are supported in a projection`);
+  for (const { serviceAccountToken, downwardAPI: fields, configMap } of projected?.sources ?? []) {
+    if (serviceAccountToken !== undefined) found.tokens.push(serviceAccountToken);
+    else if (fields !== undefined) found.files.push(...(fields.items ?? []));
+    else if (configMap !== undefined) found.configMaps.push(configMap);
+    else throw new Error(`volume ${name}: only tokens, fields and ConfigMaps are supported in a projection`);
   }
-  return { files, tokens };
+  return found;
 }
 
 async function requestToken(

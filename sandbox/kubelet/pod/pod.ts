@@ -56,12 +56,18 @@ export interface TokenProjection {
   expirationSeconds?: number;
 }
 
+export interface VolumeSource {
+  serviceAccountToken?: TokenProjection;
+  downwardAPI?: { items?: FieldFile[] };
+  configMap?: { name: string; items?: { key: string; path: string }[] };
+}
+
 export interface Volume {
   name: string;
   emptyDir?: unknown;
   hostPath?: { path: string };
   downwardAPI?: { items?: FieldFile[] };
-  projected?: { sources?: { serviceAccountToken?: TokenProjection; downwardAPI?: { items?: FieldFile[] } }[] };
+  projected?: { sources?: VolumeSource[] };
 }
 
 /** What a probe or a hook does; exactly one field is set. */

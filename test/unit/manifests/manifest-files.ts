@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import type { Manifest } from './manifest-problems.ts';
@@ -13,12 +13,12 @@ export function parseManifests(text: string): readonly Manifest[] {
   });
 }
 
-/** Paths of files below a folder of the project, relative to the project; those of the Helm chart are templates, or links to others. */
+/** Paths of files below a folder of the project, relative to the project. The Helm chart's are templates; what a link leads to stands elsewhere. */
 export function filesBelow(folder: string, ends: string): readonly string[] {
   return readdirSync(join(projectRoot, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(ends))
     .map(({ parentPath, name }) => relative(projectRoot, join(parentPath, name)))
-    .filter((path) => !path.startsWith('manifests/chart/'))
+    .filter((path) => !path.startsWith('manifests/chart/') && realpathSync(join(projectRoot, path)).endsWith(path))
     .sort();
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { expand, readEnvironment, readField } from '../../../../sandbox/kubelet/pod/environment.ts';
-import { resolveCommand } from '../../../../sandbox/kubelet/pod/resolve-command.ts';
+import { imageName, resolveCommand } from '../../../../sandbox/kubelet/pod/resolve-command.ts';
 import { makeContainer, makePod } from './pods.ts';
 
 const place = { nodeName: 'n1', address: '127.0.0.1' };
@@ -107,6 +107,7 @@ test('a command sees the environment and the directories in place of its mounts'
     pod: makePod({}, { hostNetwork: true }),
     place,
     marker: 'm',
+    image: {},
     imageEnvironment: { PATH: '/bin' },
     imageDirectory: '/srv',
     mounts: [{ mountPath: '/data', directory: '/tmp/v' }],
@@ -123,8 +124,17 @@ test('a command sees the environment and the directories in place of its mounts'
   );
 });
 
-test('a container without a command cannot run, as there is no image to name one', () => {
-  const { command: _command, ...container } = makeContainer('game', { args: ['x'] });
-  const context = { pod: makePod(), place, marker: 'm', imageEnvironment: {}, imageDirectory: '/', mounts: [] };
-  assert.throws(() => resolveCommand(container, context), /no command specified/);
+const bareContext = { pod: makePod(), place, marker: 'm', imageEnvironment: {}, imageDirectory: '/', mounts: [] };
+
+test('a container without a command runs what its image names, and cannot run where that names nothing', () => {
+  const { command: _command, ...container } = makeContainer('game', { args: ['x', '/spotable/y'] });
+  assert.throws(() => resolveCommand(container, { ...bareContext, image: {} }), /no command specified/);
+  const image = { command: ['/spotable/start'], paths: { '/spotable': '/srv/image' } };
+  const { file, args } = resolveCommand(container, { ...bareContext, image });
+  assert.deepEqual([file, args], ['/srv/image/start', ['x', '/srv/image/y']]);
+});
+
+test('an image has a name without its registry, tag and digest', () => {
+  for (const reference of ['agent', 'agent:1', 'example.com:5000/a/agent:1', 'a/agent@sha256:ab'])
+    assert.equal(imageName(reference), 'agent');
 });

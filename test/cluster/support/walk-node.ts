@@ -1,0 +1,134 @@
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fixedCredentials, KubeClient } from '../../../sandbox/kube-client/kube-client.ts';
+import { type Kubelet, startKubelet } from '../../../sandbox/kubelet/kubelet.ts';
+import type { KubeletEvent } from '../../../sandbox/kubelet/kubelet-event.ts';
+import type { Pod } from '../../../sandbox/kubelet/pod/pod.ts';
+import type { Image } from '../../../sandbox/kubelet/pod/resolve-command.ts';
+import { startMetadataService } from '../../../sandbox/metadata/metadata-service.ts';
+import { startQueueService } from '../../../sandbox/sqs/queue-service.ts';
+import { type ControlPlane, findFreePort } from '../../control-plane/control-plane.ts';
+import { eventually } from '../../integration/agent/scene/eventually.ts';
+import { projectRoot } from '../../unit/manifests/manifest-files.ts';
+
+export interface WalkNode extends AsyncDisposable {
+  readonly kubelet: Kubelet;
+  /** Lines that the containers wrote, by container. */
+  readonly lines: readonly { readonly container: string; readonly line: string }[];
+}
+
+const queueName = 'game-servers.fifo';
+
+/** A script that runs one of the project's programs as the image's own file of that place would. */
+async function writeScript(file: string, command: string): Promise<void> {
+  await writeFile(file, `#!/bin/sh\n${command}\n`);
+  await chmod(file, 0o755);
+}
+
+/**
+ * In place of the images that the guide builds and pushes: `/spotable` with node, tini and the programs, and a game that brought
+ * it along.
+ */
+async function makeImages(folder: string): Promise<Readonly<Record<string, Image>>> {
+  const spotable = join(folder, 'spotable');
+  const bin = join(spotable, 'bin');
+  await mkdir(bin, { recursive: true });
+  await symlink(process.execPath, join(bin, 'node'));
+  await writeScript(join(bin, 'tini'), 'shift; exec "$@"');
+  for (const name of ['wrapper', 'inventory'])
+    await writeFile(join(spotable, `${name}.cjs`), `import('${join(projectRoot, name, 'main.ts')}');\n`);
+  await writeScript(
+    join(bin, 'arena-server'),
+    `exec '${process.execPath}' '${projectRoot}/sandbox/game/main.ts' --save 200ms`,
+  );
+  const paths = { '/spotable': spotable };
+  return {
+    'spotable-agent': { command: [process.execPath, join(projectRoot, 'agent', 'main.ts')], paths },
+    arena: { paths },
+  };
+}
+
+/** The one spot node of somebody who walks through a guide: what runs on it is what the guide's manifests say. */
+export async function startWalkNode({ url, authority, adminToken }: ControlPlane, folder: string): Promise<WalkNode> {
+  const metadata = await startMetadataService();
+  const queue = await startQueueService({ queues: [{ name: queueName }] });
+  const images = await makeImages(folder);
+  const server = new URL(url);
+  const lines: { container: string; line: string }[] = [];
+  const tell = (event: KubeletEvent) => {
+    if (event.event === 'log') lines.push({ container: event.container, line: event.line });
+    if (event.event === 'container-failed') lines.push({ container: event.container, line: event.message });
+  };
+  const kubelet = await startKubelet({
+    credentials: fixedCredentials(url, { token: adminToken, ca: authority }),
+    node: 'n-1',
+    labels: { 'eks.amazonaws.com/capacityType': 'SPOT' },
+    root: join(folder, 'kubelet'),
+    images,
+    imageDirectory: folder,
+    imageEnvironment: {
+      PATH: `${join(folder, 'spotable', 'bin')}:${process.env['PATH'] ?? ''}`,
+      // What a node, its instance and its cluster have for every pod.
+      KUBERNETES_SERVICE_HOST: server.hostname,
+      KUBERNETES_SERVICE_PORT: server.port,
+      SERVICE_ACCOUNT_DIR: '/var/run/secrets/kubernetes.io/serviceaccount',
+      LINK_TOKEN_FILE: '/var/run/secrets/spotable/token',
+      METADATA_ENDPOINT: metadata.url,
+      LINK: `@spotable-walk-${process.pid}`,
+      AWS_ENDPOINT_URL_SQS: queue.endpoint,
+      AWS_REGION: 'eu-west-1',
+      AWS_ACCESS_KEY_ID: 'x',
+      AWS_SECRET_ACCESS_KEY: 'x',
+    },
+    tell,
+  });
+  const end = async () => {
+    await kubelet.take();
+    await Promise.all([metadata.close(), queue.close()]);
+  };
+  return { kubelet, lines, [Symbol.asyncDispose]: end };
+}
+
+/** Pods share this machine with whatever runs on it: the ports that their manifests name are moved to free ones. */
+export async function movePorts({ url, authority, adminToken }: ControlPlane): Promise<void> {
+  const kube = new KubeClient(fixedCredentials(url, { token: adminToken, ca: authority }));
+  const policies = '/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies';
+  const change = (path: string, value: string) =>
+    `JSONPatch{op: "replace", path: "/spec/containers/0/${path}", value: ${value}}`;
+  const moves = {
+    agent: (port: number) => [change('ports/0/hostPort', `${port}`), change('env/2/value', `"${port}"`)],
+    inventory: (port: number) => [change('env/0/value', `"0.0.0.0:${port}"`)],
+  };
+  for (const [name, move] of Object.entries(moves)) {
+    const port = await findFreePort();
+    const expression = `[${[change('ports/0/containerPort', `${port}`), ...move(port)].join()}]`;
+    const rule = { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] };
+    await kube.create(policies, {
+      metadata: { name: `move-${name}` },
+      spec: {
+        failurePolicy: 'Fail',
+        reinvocationPolicy: 'Never',
+        matchConstraints: { resourceRules: [rule] },
+        matchConditions: [{ name: 'is-it', expression: `object.spec.containers[0].name == "${name}"` }],
+        mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression } }],
+      },
+    });
+    const binding = { metadata: { name: `move-${name}` }, spec: { policyName: `move-${name}` } };
+    await kube.create(policies.replace('policies', 'policybindings'), binding);
+  }
+  await eventually('ports are moved', async () => {
+    const ports = [{ containerPort: 1, hostPort: 1 }];
+    const env = ['a', 'b', 'c'].map((name) => ({ name, value: '' }));
+    const containers = (name: string) => [{ name, image: 'none:1', ports, env }];
+    const made = await Promise.all(
+      Object.keys(moves).map((name) =>
+        kube.create<Pod>('/api/v1/namespaces/default/pods?dryRun=All', {
+          metadata: { name },
+          spec: { containers: containers(name) },
+        }),
+      ),
+    );
+    return made.every(({ spec }) => spec.containers[0]?.ports?.[0]?.containerPort !== 1);
+  });
+  kube.close();
+}
