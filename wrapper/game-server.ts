@@ -68,7 +68,7 @@ export class GameServer {
     this.#writeState();
     // Before the game runs nobody reads it; written again as soon as it does.
     const onLink = () => this.#game !== undefined && this.#writeState();
-    agent.tell({ onLink, onRisk: () => this.#tellRisk() });
+    agent.tell({ onLink, onRisk: () => this.#tellRisk(), onHint: () => this.#placementResolver.lookSoon() });
   }
 
   /** Throws a FatalError where the game cannot be started. */

@@ -15,6 +15,7 @@ import { NewCauses } from '../shared/new-causes.ts';
 
 /** AWS advises five seconds; an agent would be faster, and asks once for the whole node. */
 const pollMs = 5000;
+const minPauseMs = 500;
 /** A deadline that moved by less says nothing new. */
 const minMoveMs = 1000;
 
@@ -28,6 +29,14 @@ export interface MetadataWatchOptions {
 /** A notice whose deadline is known: epoch milliseconds as the wall clock of this machine counts them. */
 export interface SpotInterruption extends Notice {
   readonly deadlineMs: number;
+}
+
+export interface NoticeWatch {
+  /** While it says no, nobody is asked. */
+  readonly isNeeded: () => boolean;
+  /** Aborts, or has aborted since the last one, when there is reason to ask before the time. */
+  readonly hinted: () => AbortSignal;
+  readonly onNotice: (interruption: SpotInterruption) => void;
 }
 
 export class MetadataWatch {
@@ -66,20 +75,23 @@ export class MetadataWatch {
     return instance;
   }
 
-  /** Reports each notice that says something new, until the signal aborts. Does not ask while `isNeeded` says no. */
-  async watch(
-    isNeeded: () => boolean,
-    onNotice: (interruption: SpotInterruption) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { clock, random } = this.#options;
+  /** Reports each notice that says something new, until the signal aborts. */
+  async watch({ isNeeded, hinted, onNotice }: NoticeWatch, signal: AbortSignal): Promise<void> {
     let last: SpotInterruption | undefined;
-    for (; !signal.aborted; await clock.sleep(pollMs * (0.9 + 0.2 * random()), signal)) {
+    for (; !signal.aborted; await this.#pause(hinted, signal)) {
       const notice = isNeeded() ? await this.#readNotice(signal) : undefined;
       if (notice === undefined || (last !== undefined && isAlike(notice, last))) continue;
       last = notice;
       onNotice(notice);
     }
+  }
+
+  /** Until the next look; a hint ends it, but whoever hints must not make us flood the metadata service. */
+  async #pause(hinted: () => AbortSignal, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#options;
+    const pauseMs = pollMs * (0.9 + 0.2 * random());
+    await clock.sleep(minPauseMs, signal);
+    await clock.sleep(pauseMs - minPauseMs, AbortSignal.any([signal, hinted()])).catch(() => signal.throwIfAborted());
   }
 
   async #readNotice(signal: AbortSignal): Promise<SpotInterruption | undefined> {

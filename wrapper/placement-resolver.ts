@@ -11,6 +11,7 @@ export class PlacementResolver {
   readonly #agent: AgentSide;
   readonly #context: WrapperContext;
   #watch: Promise<MetadataWatch | undefined> | undefined;
+  #hint = new AbortController();
 
   constructor(config: WrapperConfig, agent: AgentSide, context: WrapperContext) {
     this.#config = config;
@@ -30,13 +31,23 @@ export class PlacementResolver {
     return this.known ?? this.#place((await (await this.#metadata())?.readInstance(signal)) ?? unknownInstance);
   }
 
+  /** Somebody who need not be the agent spoke of an end: the metadata service is asked before its turn. */
+  lookSoon(): void {
+    this.#hint.abort();
+  }
+
   /** Reports interruption notices as long as no agent does. */
   async watchNotices(onNotice: (interruption: SpotInterruption) => void, signal: AbortSignal): Promise<void> {
     const { clock } = this.#context;
     const isNeeded = () => this.#agent.welcome === undefined;
     // node:http is not loaded as long as an agent is there.
     while (!isNeeded()) await clock.sleep(agentLookMs, signal);
-    await (await this.#metadata())?.watch(isNeeded, onNotice, signal);
+    const hinted = () => {
+      const hint = this.#hint;
+      if (hint.signal.aborted) this.#hint = new AbortController();
+      return hint.signal;
+    };
+    await (await this.#metadata())?.watch({ isNeeded, hinted, onNotice }, signal);
   }
 
   #metadata(): Promise<MetadataWatch | undefined> {

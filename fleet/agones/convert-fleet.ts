@@ -124,8 +124,12 @@ const wrapperContainer = {
   volumeMounts: [{ name: 'spotable', mountPath: '/volume' }],
 };
 
+/** Only the agent may write there: a wrapper believes whoever answers in it. */
+const linkDirectory = '/run/spotable';
+
 const ownVolumes = [
   { name: 'spotable', emptyDir: {} },
+  { name: 'link', hostPath: { path: linkDirectory, type: 'DirectoryOrCreate' } },
   {
     name: 'link-token',
     projected: {
@@ -164,10 +168,12 @@ function gameContainer(container: Fields, gameServer: Fields, pod: Fields, remar
       ...listOf(container['env'], 'env', fieldsOf),
       ...Object.entries(podFields).map(([name, fieldPath]) => ({ name, valueFrom: { fieldRef: { fieldPath } } })),
       { name: 'SPOTABLE_GRACE_PERIOD', value: `${grace}s` },
+      { name: 'LINK', value: `${linkDirectory}/link` },
     ],
     volumeMounts: [
       ...listOf(container['volumeMounts'], 'volumeMounts', fieldsOf),
       { name: 'spotable', mountPath: '/spotable', readOnly: true },
+      { name: 'link', mountPath: linkDirectory, readOnly: true },
       { name: 'link-token', mountPath: '/var/run/secrets/spotable', readOnly: true },
     ],
   };

@@ -54,7 +54,8 @@ export async function startSandbox(): Promise<Sandbox> {
     addNode: async (options) => {
       const { instanceId, zone, publicIp } = options;
       const metadata = await startMetadataService({ instance: { instanceId, zone, publicIp, lifeCycle: 'spot' } });
-      const kubelet = startKubelet(api.url, metadata.url, options);
+      const link = join(directory, `${options.name}.link`);
+      const kubelet = startKubelet({ apiUrl: api.url, metadataUrl: metadata.url, link }, options);
       stops.push(async () => {
         await endKubelet(kubelet, 'SIGTERM');
         await metadata.close();
@@ -89,7 +90,14 @@ export async function writeKubeconfig(
   return path;
 }
 
-function startKubelet(apiUrl: string, metadataUrl: string, { name, onLine }: NodeOptions): ChildProcess {
+interface NodeAddresses {
+  readonly apiUrl: string;
+  readonly metadataUrl: string;
+  /** A socket in our folder, where nobody else can listen: a wrapper believes an agent that it finds there. */
+  readonly link: string;
+}
+
+function startKubelet({ apiUrl, metadataUrl, link }: NodeAddresses, { name, onLine }: NodeOptions): ChildProcess {
   const entry = join(import.meta.dirname, '..', 'kubelet', 'main.ts');
   const flags = [
     '--server',
@@ -103,12 +111,7 @@ function startKubelet(apiUrl: string, metadataUrl: string, { name, onLine }: Nod
     '--exit-with-parent',
   ];
   // Real instances all use one metadata address. Here they share a machine, so each node gets its own.
-  const environment = [
-    '--env',
-    `METADATA_ENDPOINT=${metadataUrl}`,
-    '--env',
-    `LINK=@spotable-demo-${process.pid}-${name}`,
-  ];
+  const environment = ['--env', `METADATA_ENDPOINT=${metadataUrl}`, '--env', `LINK=${link}`];
   const kubelet = spawn(process.execPath, [entry, ...flags, ...environment], {
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,

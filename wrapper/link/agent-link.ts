@@ -19,6 +19,8 @@ export interface LinkListener {
   /** After each connect, and again when the agent has found out who we are. */
   onWelcome(welcome: WelcomeMessage, isFirst: boolean): void;
   onInterruption(interruption: InterruptionMessage): void;
+  /** Somebody who may not be the agent speaks of an end: worth a look, and no more. */
+  onHint(): void;
   onCancelled(id: string): void;
   /** What became of events that we handed over. */
   onSettled(outcome: Extract<AgentMessage, { type: 'published' | 'refused' }>): void;
@@ -31,6 +33,8 @@ export interface LinkListener {
 export interface AgentLinkOptions {
   /** `@name` or a path. */
   readonly address: string;
+  /** Whether only the agent can be at the address; asked at each connection. */
+  readonly isTrusted: () => boolean;
   readonly listener: LinkListener;
   readonly clock: Clock;
   readonly log: Log;
@@ -54,7 +58,9 @@ export class AgentLink {
   readonly #firstAttempt = Promise.withResolvers<void>();
   readonly #reached = Promise.withResolvers<void>();
   #socket: Socket | undefined;
-  #hello: (() => HelloMessage) | undefined;
+  #hello: ((isTrusted: boolean) => HelloMessage) | undefined;
+  #isTrusted = false;
+  #hasSaidDistrust = false;
   /** The connection that has heard it. */
   #greeted: Socket | undefined;
   #welcome: WelcomeMessage | undefined;
@@ -86,9 +92,9 @@ export class AgentLink {
 
   /**
    * Says who we are as soon as there is a connection, and on each later one. `hello` is called anew each time: what it proves itself with
-   * may have been renewed. An agent speaks first, and the game's start waits for it: what has come by then is read before this is said.
+   * may have been renewed, and is for the agent's eyes only. An agent speaks first, and the game's start waits for it: what has come by then is read before this is said.
    */
-  introduce(hello: () => HelloMessage): void {
+  introduce(hello: (isTrusted: boolean) => HelloMessage): void {
     this.#hello = hello;
     // The event loop reads between one and the next.
     setImmediate(() => setImmediate(() => this.#greet()));
@@ -132,12 +138,12 @@ export class AgentLink {
     const socket = this.#socket;
     if (socket?.readyState !== 'open' || this.#hello === undefined || this.#greeted === socket) return;
     this.#greeted = socket;
-    socket.write(encodeLine(this.#hello()));
+    socket.write(encodeLine(this.#hello(this.#isTrusted)));
   }
 
   /** One connection, from connect to close. */
   async #converse(signal: AbortSignal): Promise<{ wasWelcome: boolean; reason: unknown }> {
-    const { address, listener } = this.#options;
+    const { address, isTrusted, listener } = this.#options;
     const { promise: closed, resolve } = Promise.withResolvers<void>();
     const lines = new LineDecoder();
     const buffer = Buffer.allocUnsafeSlow(readBytes);
@@ -167,6 +173,7 @@ export class AgentLink {
     });
     signal.addEventListener('abort', onAbort, { once: true });
     this.#socket = socket;
+    this.#isTrusted = isTrusted();
     await closed;
     signal.removeEventListener('abort', onAbort);
     clearTimeout(this.#silence);
@@ -183,7 +190,8 @@ export class AgentLink {
     const decoded = decodeAgentLine(line);
     switch (decoded.kind) {
       case 'message':
-        this.#take(decoded.message);
+        if (this.#isTrusted) this.#take(decoded.message);
+        else this.#takeHint(decoded.message);
         return;
       case 'unknown':
         // From a newer agent: what it needs us to know it says in words that we know.
@@ -218,6 +226,21 @@ export class AgentLink {
         listener.onRefusal(message.message);
         return;
     }
+  }
+
+  /**
+   * Whoever took the address may say what they like: no word of theirs ends a game, places it or takes its events. That there may be an end
+   * to come is worth a question to the metadata service, which is asked as where there is no agent.
+   */
+  #takeHint(message: AgentMessage): void {
+    const { listener, log, address } = this.#options;
+    if (message.type === 'alive') this.#expectLife(message.next_ms * missedLives);
+    else if (message.type === 'interruption') listener.onHint();
+    if (message.type !== 'welcome') return;
+    this.#firstAttempt.resolve();
+    if (this.#hasSaidDistrust) return;
+    this.#hasSaidDistrust = true;
+    log.warn({ link: address }, 'Agent not believed: any process on the node may have taken the address of the link');
   }
 
   /** An agent that hangs keeps its connections, and answers nothing: the next one is not welcome, and we are on our own. */

@@ -13,6 +13,7 @@ import type { WrapperConfig } from '../settings/config.ts';
 import type { WrapperContext } from '../wrapper-context.ts';
 import { AgentLink, type LinkListener } from './agent-link.ts';
 import { endCauseOf } from './end-cause.ts';
+import { isGuarded } from './is-guarded.ts';
 
 export interface AgentSideOptions {
   readonly config: WrapperConfig;
@@ -25,6 +26,8 @@ export interface AgentListener {
   onLink(): void;
   /** What AWS warns of has changed. */
   onRisk(): void;
+  /** Somebody says that the end is near, and it is to be looked into. */
+  onHint(): void;
 }
 
 /** The agent as the wrapper sees it: it tells of interruptions and may publish our events. */
@@ -44,10 +47,12 @@ export class AgentSide {
     const { config, context } = options;
     this.#options = options;
     this.#clock = context.clock;
-    if (config.link === undefined) return;
+    const { link: address } = config;
+    if (address === undefined) return;
     const { clock, log, random } = context;
     const link: AgentLink = new AgentLink({
-      address: config.link,
+      address,
+      isTrusted: () => config.trustsLink || isGuarded(address),
       listener: this.#linkListener(options),
       clock,
       log,
@@ -57,6 +62,7 @@ export class AgentSide {
     this.#inventory = new LinkInventory(link);
   }
 
+  /** Of an agent that is believed. */
   get welcome(): WelcomeMessage | undefined {
     return this.#link?.welcome;
   }
@@ -103,7 +109,7 @@ export class AgentSide {
   /** Says who we are; waits for the agent's answer, but not longer than the limit. */
   join(ports: readonly LeasedPort[], limitMs: number): Promise<void> {
     const { config, context } = this.#options;
-    this.#link?.introduce(() => helloOf(config, ports, context));
+    this.#link?.introduce((isTrusted) => helloOf(config, ports, context, isTrusted));
     return this.#link?.settle(limitMs) ?? Promise.resolve();
   }
 
@@ -137,6 +143,7 @@ export class AgentSide {
         else this.#risks.set(message.id, message.kind);
         if (cause === undefined) this.#listener?.onRisk();
       },
+      onHint: () => this.#listener?.onHint(),
       onCancelled: (id) => {
         lifeEvents.push({ kind: 'end-cancelled', id });
         if (this.#risks.delete(id)) this.#listener?.onRisk();
@@ -152,6 +159,7 @@ function helloOf(
   config: WrapperConfig,
   ports: readonly LeasedPort[],
   { gameServerId, pid }: WrapperContext,
+  isTrusted: boolean,
 ): HelloMessage {
   const { podName, podNamespace, podUid } = config;
   return {
@@ -162,7 +170,7 @@ function helloOf(
     ...(podName === undefined ? {} : { pod: podName }),
     ...(podUid === undefined ? {} : { pod_uid: podUid }),
     pid,
-    ...tokenOf(config),
+    ...(isTrusted ? tokenOf(config) : {}),
     ports: Object.fromEntries(ports.map(({ name, port, protocol }) => [name, { port, protocol }])),
   };
 }

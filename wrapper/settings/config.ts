@@ -30,6 +30,8 @@ export interface WrapperConfig {
   readonly gracePeriodMs: number;
   readonly safetyMarginMs: number;
   readonly link: string | undefined;
+  /** Whether the agent is believed at an address that any process can take. */
+  readonly trustsLink: boolean;
   readonly linkTokenFile: string;
   readonly metadataEndpoint: URL | undefined;
   readonly queueUrl: string | undefined;

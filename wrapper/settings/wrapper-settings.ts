@@ -186,6 +186,11 @@ export const wrapperSettings: WrapperSettings = {
     orNone(matching(/^@?[^\0\s]{1,106}$/, '@NAME or a path')),
     '@spotable',
   ),
+  trustsLink: toggle({
+    flag: 'trust-link',
+    env: 'TRUST_LINK',
+    help: 'believe whoever is at --link, also where any process of the node can be',
+  }),
   linkTokenFile: setting(
     {
       flag: 'link-token-file',

@@ -13,7 +13,8 @@ interface Container {
   readonly ports?: readonly unknown[];
   readonly resources?: { readonly requests?: Record<string, string>; readonly limits?: Record<string, string> };
   readonly securityContext?: Readonly<Record<string, unknown>>;
-  readonly env?: readonly { readonly name: string }[];
+  readonly env?: readonly { readonly name: string; readonly value?: string }[];
+  readonly volumeMounts?: readonly { readonly name: string }[];
 }
 
 interface PodSpec {
@@ -47,10 +48,15 @@ function assertLeastPrivilege(name: string, spec: PodSpec): void {
   assert.equal(spec.hostPID ?? spec.hostIPC, undefined, name);
   assert.equal(spec.securityContext?.['runAsNonRoot'], true, name);
   assert.deepEqual(spec.securityContext?.['seccompProfile'], { type: 'RuntimeDefault' }, name);
-  assert.equal(spec.volumes?.some((volume) => 'hostPath' in volume) ?? false, false, `${name} mounts the host`);
+  const hostPaths = (spec.volumes ?? []).filter((volume) => 'hostPath' in volume);
+  const linkOnly = [{ name: 'link', hostPath: { path: '/run/spotable', type: 'DirectoryOrCreate' } }];
+  assert.deepEqual(hostPaths, hostPaths.length === 0 ? [] : linkOnly, `${name} mounts the host`);
   for (const { name: container, securityContext, resources } of [...spec.containers, ...(spec.initContainers ?? [])]) {
     const where = `${name} ${container}`;
-    assert.deepEqual(securityContext?.['capabilities'], { drop: ['ALL'] }, where);
+    // One short program makes the link's directory the agent's.
+    const added = where === 'DaemonSet/spotable-agent link-directory' ? { add: ['CHOWN'] } : {};
+    assert.deepEqual(securityContext?.['capabilities'], { drop: ['ALL'], ...added }, where);
+    assert.equal(securityContext?.['runAsUser'], 'add' in added ? 0 : undefined, where);
     assert.equal(securityContext?.['readOnlyRootFilesystem'], true, where);
     assert.equal(securityContext?.['allowPrivilegeEscalation'], false, where);
     assert.ok(resources?.requests?.['cpu'] && resources.requests['memory'] && resources.limits?.['memory'], where);
@@ -66,6 +72,13 @@ describe('kubectl kustomize', { skip: withoutKubectl, concurrency: 4 }, () => {
         assertLeastPrivilege(name, spec);
         if (labels['spotable.dev/game-server'] !== 'true') continue;
         assert.equal(spec.hostNetwork, true);
+        const [game] = spec.containers;
+        assert.deepEqual(
+          game?.volumeMounts?.filter((mount) => mount.name === 'link'),
+          [{ name: 'link', mountPath: '/run/spotable', readOnly: true }],
+          `${name} could take the agent's place`,
+        );
+        assert.equal(game?.env?.find((one) => one.name === 'LINK')?.value, '/run/spotable/link', name);
         const declared = spec.containers.flatMap(({ ports }) => ports ?? []);
         assert.deepEqual(declared, [], `${name} declares ports on the host network`);
         const graces = spec.containers

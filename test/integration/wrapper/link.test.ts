@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -299,6 +299,38 @@ suite('A wrapper on a node with an agent', parallel, () => {
     t.after(() => sockets.map((socket) => socket.destroy()));
     const wrapper = new WrapperProcess(t, ['--link', path], ['true']);
     assert.equal(await wrapper.status(), 0);
+  });
+
+  test('believes no process that took an abstract address: no token, no events, no end of the game', async (t) => {
+    const name = `spotable-squatter-${process.pid}`;
+    const token = `${temporaryFolder(t)}/token`;
+    writeFileSync(token, 'secret');
+    const squatter = await FakeAgent.listen(t, { path: `\0${name}` });
+    const flags = ['--link', `@${name}`, '--link-token-file', token];
+    const wrapper = new WrapperProcess(t, flags, fixture('udp-game.ts'));
+    await wrapper.said('Agent not believed: any process on the node may have taken the address of the link');
+    await wrapper.said('Game ready');
+    squatter.tell(interruption(5000));
+    // It hangs up on what it cannot read, and by then it has heard of the interruption.
+    squatter.write('no json\n');
+    await eventually('it has come back', () => squatter.hellos.length === 2);
+    assert.ok(!wrapper.hasSaid('Interruption learned') && !wrapper.hasSaid('Game told'));
+    assert.deepEqual([squatter.events, squatter.states], [[], []]);
+    assert.equal('token' in (squatter.hellos[0] ?? assert.fail()), false);
+    wrapper.signal('SIGTERM');
+    assert.equal(await wrapper.status(), 3);
+  });
+
+  test('believes nobody either at a path whose directory others may write, unless it is told to', async (t) => {
+    const folder = temporaryFolder(t);
+    chmodSync(folder, 0o777);
+    const agent = await FakeAgent.listen(t, { path: `${folder}/link` });
+    const wary = new WrapperProcess(t, ['--link', agent.path], ['sh', '-c', 'exit 6']);
+    assert.equal(await wary.status(), 6);
+    assert.deepEqual(agent.events, []);
+    const trusting = new WrapperProcess(t, ['--link', agent.path, '--trust-link'], ['sh', '-c', 'exit 6']);
+    assert.equal(await trusting.status(), 6);
+    assert.deepEqual(agent.names(), ['starting', 'terminated']);
   });
 
   test('writes its link and its state into the state file', async (t) => {

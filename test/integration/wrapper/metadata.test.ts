@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { type MetadataService, startMetadataService } from '../../../sandbox/metadata/metadata-service.ts';
 import { isoSeconds } from '../../../sandbox/metadata/notices.ts';
+import { type Clock, systemClock } from '../../../shared/clock.ts';
+import { silentLog } from '../../../shared/log.ts';
+import { MetadataWatch } from '../../../wrapper/metadata-watch.ts';
 import { FakeAgent } from './fake-agent.ts';
 import { type Afterwards, eventually, fixture, WrapperProcess } from './wrapper-process.ts';
 
@@ -131,6 +134,55 @@ test('A wrapper whose agent hangs looks after itself', async (t) => {
   announce(service, 100_000);
   assert.equal(await wrapper.status(), 3);
   assert.equal((await wrapper.said('Interruption learned'))['via'], 'metadata');
+});
+
+test('A wrapper asks the metadata service at once when somebody whom it does not believe speaks of an end', async (t) => {
+  const service = await startMetadata(t);
+  // Only a hint ends the pause between two looks.
+  const sleep: Clock['sleep'] = (ms, signal) =>
+    ms < 1000 ? systemClock.sleep(ms, signal) : systemClock.sleep(86_400_000, signal);
+  const watch = new MetadataWatch({
+    endpoint: new URL(service.url),
+    clock: { ...systemClock, sleep },
+    log: silentLog,
+    random: () => 0,
+  });
+  let hint = new AbortController();
+  const stop = new AbortController();
+  const noticed = Promise.withResolvers<string>();
+  const watching = watch.watch(
+    {
+      isNeeded: () => true,
+      hinted: () => {
+        const { signal } = hint;
+        if (signal.aborted) hint = new AbortController();
+        return signal;
+      },
+      onNotice: ({ kind }) => noticed.resolve(kind),
+    },
+    stop.signal,
+  );
+  await eventually('it has looked once', () => service.requests.some(({ path }) => path.includes('spot')));
+  announce(service, 100_000);
+  hint.abort();
+  assert.equal(await noticed.promise, 'spot-termination');
+  stop.abort();
+  await assert.rejects(watching);
+});
+
+test('A wrapper whose link anybody can take ends by what the metadata service says', async (t) => {
+  const service = await startMetadata(t);
+  const name = `spotable-hint-${process.pid}`;
+  const squatter = await FakeAgent.listen(t, { path: `\0${name}` });
+  const flags = ['--link', `@${name}`, '--metadata-endpoint', service.url];
+  const wrapper = new WrapperProcess(t, flags, fixture('udp-game.ts'));
+  await wrapper.said('Game ready');
+  announce(service, 100_000);
+  const deadline = new Date(Date.now() + 5000).toISOString();
+  squatter.tell({ type: 'interruption', id: 'x', kind: 'maintenance', action: 'stop', deadline, end_by: deadline });
+  assert.equal(await wrapper.status(), 3);
+  const { via, kind } = await wrapper.said('Interruption learned');
+  assert.deepEqual([via, kind], ['metadata', 'spot-termination']);
 });
 
 test('A wrapper that an agent has welcomed asks the metadata service for nothing', async (t) => {
