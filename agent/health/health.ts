@@ -19,7 +19,7 @@ export interface HealthInputs {
 /** Why the agent is not well; empty where it is. */
 export type HealthProblems = readonly string[];
 
-/** A look takes a second at most, however the metadata service behaves: long silence means that the loop has stopped. */
+/** A look takes some seconds at most, however the metadata service behaves: long silence means that the loop has stopped. */
 const maxSilenceMs = 30_000;
 
 /** A call without an answer is tried again after some seconds: two of them in a row are an outage. */

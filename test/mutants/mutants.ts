@@ -1,6 +1,7 @@
 import { eventMutants } from './claims/events.ts';
 import { fanoutMutants } from './claims/fanout.ts';
 import { inventoryMutants } from './claims/inventory.ts';
+import { noticeMutants } from './claims/notices.ts';
 import { sharedMutants } from './claims/shared.ts';
 import { wrapperMutants } from './claims/wrapper.ts';
 import type { Mutant } from './mutant.ts';
@@ -9,6 +10,7 @@ export const mutants: readonly Mutant[] = [
   ...eventMutants,
   ...fanoutMutants,
   ...inventoryMutants,
+  ...noticeMutants,
   ...sharedMutants,
   ...wrapperMutants,
 ];

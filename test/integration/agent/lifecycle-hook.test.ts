@@ -100,13 +100,14 @@ describe('a lifecycle hook of the Auto Scaling group', { concurrency: 2 }, () =>
   });
 });
 
-test('heartbeats go on until nothing keeps the instance, and nobody is left to be told', async () => {
+test('heartbeats go on until nothing keeps the instance, and nobody is left to be told', async (t) => {
   await using autoScaling = await startAutoScaling('game-servers');
   Object.assign(process.env, { AWS_ENDPOINT_URL_AUTO_SCALING: autoScaling.url });
   Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'x', AWS_SECRET_ACCESS_KEY: 'x' });
   autoScaling.refused.set('RecordLifecycleActionHeartbeat', 'ValidationError');
   const state: { departure: Departure; isReporting: boolean } = { departure: 'leaving', isReporting: true };
   const stop = new AbortController();
+  t.after(() => stop.abort());
   const running = new LifecycleHook({
     hookName: 'drain',
     place: () => ({ region: 'eu-west-1', instanceId }),

@@ -147,7 +147,8 @@ describe('a metadata service', { concurrency: 2 }, () => {
     const providerID = 'aws:///eu-central-1b/i-0abcdef';
     scene.changeNode((node) => ({ ...node, spec: { ...node.spec, providerID } }));
     scene.metadata.faults.add({ fault: { kind: 'status', status: 503 } });
-    const agent = await scene.startReadyAgent();
+    // It is not ready as long as it sees no notices.
+    const agent = await scene.startAgent();
     scene.annotate({ 'spotable.dev/rehearse': '20s' });
     await agent.says('Node drained');
     await eventually('its events are there', async () => (await scene.events()).length >= 2);
@@ -206,7 +207,7 @@ describe('a node whose clock is wrong', { concurrency: 2 }, () => {
     await using scene = await ClusterScene.start();
     scene.addPod('a', { isGameServer: false, graceSeconds: 30 });
     scene.metadata.faults.add({ fault: { kind: 'status', status: 503, headers: { date: 'today' } } });
-    const agent = await scene.startReadyAgent({ CLOCK_SKEW_MS: '-180000' }, skewedClock);
+    const agent = await scene.startAgent({ CLOCK_SKEW_MS: '-180000' }, skewedClock);
     const said = await agent.says('Clock skew: deadlines are corrected');
     assert.deepEqual(said['references'], ['kubernetes']);
     scene.annotate({ 'spotable.dev/rehearse': '60s' });
