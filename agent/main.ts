@@ -23,6 +23,7 @@ import { KubeCluster } from './cluster/kube-cluster.ts';
 import { TokenReviewer } from './cluster/review-token.ts';
 import { type AgentConfig, agentSettings, policyOf } from './config.ts';
 import { selectPods } from './drain/select-pods.ts';
+import { GameServerKeeper } from './game-servers/game-server-keeper.ts';
 import { ApiMonitor } from './health/api-monitor.ts';
 import { type HealthInputs, livenessProblems, readinessProblems } from './health/health.ts';
 import { PollMonitor } from './health/poll-monitor.ts';
@@ -150,6 +151,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
   const place = () => placeOf(instance.known);
   const isHooked = hookName !== undefined && !dryRun;
   const hook = isHooked ? new LifecycleHook({ hookName, place, departure, isReporting, clock, log }) : undefined;
+  const gameServers = new GameServerKeeper({ connection, cluster, link, clock, log, mustWait });
   const healthInputs = () => healthInputsOf(config, { pollMonitor, apiMonitor, link, cluster, rights });
   await Promise.all([
     ...[agent, keeper, events, rights, ec2].map((part) => part.run(signal)),
@@ -159,6 +161,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     releaseMemory(clock, signal),
     metricsPort !== undefined && serveHealth(healthOptions(metricsPort, metrics, healthInputs, log), signal),
     outbox && sendUntilStopped(outbox, log, signal),
+    !dryRun && gameServers.run(signal),
     hook?.run(signal),
     finishDrain({ agent, clock, log, maxMs: config.shutdownTimeMs, isReporting }, asked, stop),
   ]);

@@ -1,5 +1,5 @@
 import type { Clock } from '../shared/clock.ts';
-import { sessionPolicy } from '../shared/fleet/names.ts';
+import { sessionPolicy } from '../shared/fleet-names.ts';
 import type { KubeConnection } from '../shared/kubernetes/kube-connection.ts';
 import { errorText, type Log } from '../shared/log.ts';
 

@@ -1,6 +1,9 @@
+import { fleetLabel, sessionAnnotation, templateHashLabel } from '../shared/fleet-names.ts';
 import { instant } from '../shared/interruption/interruption.ts';
 import type { Occupancy } from '../shared/link/link-message.ts';
 import type { GameSdk } from './agones/game-sdk.ts';
+import type { FleetSession } from './fleet-session.ts';
+import type { GameFiles } from './game/game-files.ts';
 import type { Placeholders } from './game/placeholders.ts';
 import type { GameStatus } from './game/status-file.ts';
 import { endOf, exitStatusOf, type Life, statusOf } from './life/lifecycle.ts';
@@ -23,7 +26,8 @@ export interface Facts {
   readonly isLinked: boolean;
   /** What AWS warns of without naming an instant. */
   readonly risk: string | undefined;
-  readonly files: { readonly deadlineFile: string; readonly stateFile: string } | undefined;
+  readonly files: Pick<GameFiles, 'deadlineFile' | 'stateFile' | 'sessionFile'> | undefined;
+  readonly session: FleetSession;
 }
 
 /** What the game finds in its environment, besides what we were given ourselves. */
@@ -35,7 +39,11 @@ export function gameEnvironment({ gameServerId, config, ports, sdk, address, fil
     ...(address === undefined ? {} : { SPOTABLE_ADDRESS: address }),
     ...(files === undefined
       ? {}
-      : { SPOTABLE_DEADLINE_FILE: files.deadlineFile, SPOTABLE_STATE_FILE: files.stateFile }),
+      : {
+          SPOTABLE_DEADLINE_FILE: files.deadlineFile,
+          SPOTABLE_STATE_FILE: files.stateFile,
+          SPOTABLE_SESSION_FILE: files.sessionFile,
+        }),
     ...(config.statusFile === undefined ? {} : { SPOTABLE_STATUS_FILE: config.statusFile }),
   };
 }
@@ -81,23 +89,50 @@ export function occupancyOf({
   sdk,
   status,
   life,
-}: Pick<Facts, 'status' | 'life'> & { readonly sdk: Pick<GameSdk, 'view'> | undefined }): Occupancy | undefined {
-  const { isReady, isAllocated, players } = sdk?.view ?? { isReady: hasBeenReady(life), ...status };
+  session,
+}: Pick<Facts, 'status' | 'life' | 'session'> & { readonly sdk: Pick<GameSdk, 'view'> | undefined }):
+  | Occupancy
+  | undefined {
+  const { isReady, isAllocated, players } = sdk?.view ?? {
+    ...status,
+    isReady: hasBeenReady(life),
+    isAllocated: status.isAllocated ?? isAllocatedBy(session),
+  };
   if (!isReady) return undefined;
   if (isAllocated === true || (players ?? 0) > 0) return 'occupied';
   return isAllocated === undefined ? undefined : 'idle';
 }
 
-function hasBeenReady(life: Life): boolean {
+/** undefined: no fleet gives it sessions. */
+function isAllocatedBy({ pod, current }: FleetSession): boolean | undefined {
+  return pod === undefined ? undefined : current !== undefined;
+}
+
+export function hasBeenReady(life: Life): boolean {
   return (life.phase === 'serving' || life.phase === 'ending') && life.isReady;
 }
 
-function labelsOf({ config, status, sdk, life, risk }: Facts): Readonly<Record<string, string>> {
+/** What consumers of the inventory tell fleets, their versions and sessions apart by. */
+const fleetLabels = [fleetLabel, templateHashLabel];
+
+function fleetLabelsOf({ pod, current }: FleetSession): Readonly<Record<string, string>> {
+  const known = fleetLabels.flatMap((key) => (pod?.labels[key] === undefined ? [] : [[key, pod.labels[key]]]));
+  return {
+    ...Object.fromEntries(known),
+    ...(current === undefined ? {} : { [sessionAnnotation]: current.slice(0, maxLabelChars) }),
+  };
+}
+
+/** Of a value, in an event. */
+const maxLabelChars = 256;
+
+function labelsOf({ config, status, sdk, life, risk, session }: Facts): Readonly<Record<string, string>> {
   const problem = life.phase === 'serving' ? life.problem : undefined;
   return {
     ...Object.fromEntries(config.labels),
     ...status.labels,
     ...sdk?.view.labels,
+    ...fleetLabelsOf(session),
     ...(risk === undefined ? {} : { 'spotable.dev/at-risk': risk }),
     ...(problem === undefined ? {} : { 'spotable.dev/unhealthy': problem }),
   };

@@ -1,11 +1,13 @@
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { instant } from '../shared/interruption/interruption.ts';
+import type { SessionMessage, StateMessage } from '../shared/link/link-message.ts';
 import { collectGarbage } from '../shared/v8/collect-garbage.ts';
 import { type GameSdk, openGameSdk } from './agones/game-sdk.ts';
 import { announcedEnd } from './agones/model/announced-end.ts';
 import {
   type Facts,
   gameEnvironment,
+  hasBeenReady,
   needsAddress,
   occupancyOf,
   placeholders,
@@ -13,6 +15,7 @@ import {
   reportOf,
   stateDocument,
 } from './facts.ts';
+import { endSession, hearSession, noSession } from './fleet-session.ts';
 import { createGameFiles, type GameFiles } from './game/game-files.ts';
 import { unsaidStatus } from './game/status-file.ts';
 import { SupervisedGame } from './game/supervised-game.ts';
@@ -55,6 +58,7 @@ export class GameServer {
   #game: SupervisedGame | undefined;
   #life: Life = initialLife;
   #status = unsaidStatus;
+  #session = noSession;
   #address: string | undefined;
 
   constructor(options: GameServerOptions) {
@@ -68,7 +72,12 @@ export class GameServer {
     this.#writeState();
     // Before the game runs nobody reads it; written again as soon as it does.
     const onLink = () => this.#game !== undefined && this.#writeState();
-    agent.tell({ onLink, onRisk: () => this.#tellRisk(), onHint: () => this.#placementResolver.lookSoon() });
+    agent.tell({
+      onLink,
+      onRisk: () => this.#tellRisk(),
+      onHint: () => this.#placementResolver.lookSoon(),
+      onSession: (session) => this.#hearSession(session),
+    });
   }
 
   /** Throws a FatalError where the game cannot be started. */
@@ -155,8 +164,11 @@ export class GameServer {
     this.#warnOfClash();
     this.#inBackground(keepBeating(config.heartbeatMs, lifeEvents, context, signal));
     const onStatus = (status: Facts['status']) => {
+      const hasEnded = this.#status.isAllocated === true && status.isAllocated === false;
       this.#status = status;
+      if (hasEnded) this.#endSession();
       this.#tellAgent();
+      return status.isAllocated ?? this.#session.current !== undefined;
     };
     this.#inBackground(watchStatusFile(config.statusFile, onStatus, lifeEvents, context, signal));
     const placement = this.#placementResolver.known ?? (await this.#placementResolver.locate(signal));
@@ -174,9 +186,13 @@ export class GameServer {
 
   async #openSdk(signal: AbortSignal): Promise<GameSdk | undefined> {
     try {
-      const onChange = () => this.#tellAgent();
+      const onChange = (isReleased: boolean) => {
+        if (isReleased) this.#endSession();
+        this.#tellAgent();
+      };
       const sdk = await openGameSdk({ ...this.#options, address: () => this.#address, onChange, signal });
       sdk?.announce(announcedEnd(this.#life), this.#agent.risk);
+      sdk?.join(this.#session);
       return sdk;
     } catch (error) {
       throw new FatalError('Cannot serve the SDK', { status: exitStatus.unavailable, cause: error });
@@ -213,7 +229,49 @@ export class GameServer {
       state: statusOf(this.#life),
       ...(players === null ? {} : { players }),
       ...(occupancy === undefined ? {} : { occupancy }),
+      ...fleetState(facts),
     });
+  }
+
+  /** From the agent, at any time. */
+  #hearSession(message: SessionMessage): void {
+    const { lifeEvents, config, context } = this.#options;
+    const before = this.#session;
+    const { session, change } = hearSession(this.#session, message, hasBeenReady(this.#life));
+    this.#session = session;
+    // Before its watch tells the game, which looks at the file then.
+    this.#writeSession();
+    this.#sdk?.join(session);
+    switch (change) {
+      case 'none':
+        // An agent that knows sessions hears that we do; and what is over is so no more.
+        if (before.pod === undefined || before.over !== session.over) this.#tellAgent();
+        return;
+      case 'spent': {
+        const endByMs = context.clock.now() + config.gracePeriodMs;
+        const cause = { id: 'spent', via: 'link', reason: 'spent', deadlineMs: undefined, endByMs } as const;
+        lifeEvents.push({ kind: 'end-announced', cause });
+        return;
+      }
+      case 'begun':
+      case 'withdrawn':
+        context.log.info({ session: session.current ?? null }, 'Session changed');
+        // A game that speaks the SDK is allocated there, and that is told as its own word is.
+        if (this.#sdk === undefined) lifeEvents.push({ kind: 'allocation', isAllocated: change === 'begun' });
+        this.#tellAgent();
+    }
+  }
+
+  #endSession(): void {
+    this.#session = endSession(this.#session);
+    this.#writeSession();
+  }
+
+  #writeSession(): void {
+    const { current: id, pod } = this.#session;
+    this.#withFiles((files) =>
+      id === undefined ? files.removeSession() : files.writeSession({ session_id: id, ...pod }),
+    );
   }
 
   #logState(name: Report['name']): void {
@@ -249,6 +307,7 @@ export class GameServer {
       isLinked: this.#agent.welcome !== undefined,
       risk: this.#agent.risk,
       files: this.#files,
+      session: this.#session,
     };
   }
 
@@ -279,6 +338,17 @@ export class GameServer {
       this.#options.context.log.warn({ err }, 'Cannot write for the game');
     }
   }
+}
+
+/** What a fleet needs to know of a game server. */
+function fleetState({ session, address, sdk }: Facts): Partial<StateMessage> {
+  const { pod, taken, over } = session;
+  return {
+    ...(address === undefined ? {} : { address }),
+    ...(pod === undefined ? {} : { session_taken: taken }),
+    ...(over === undefined ? {} : { session_over: over }),
+    ...sdk?.counts,
+  };
 }
 
 function describeCause({ via, reason, deadlineMs, endByMs }: EndCause): object {

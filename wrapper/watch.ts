@@ -23,7 +23,8 @@ export async function keepBeating(
 /** Follows what the game writes of itself, until the signal aborts. */
 export async function watchStatusFile(
   path: string | undefined,
-  onStatus: (status: GameStatus) => void,
+  /** Gives whether the game server is allocated. */
+  onStatus: (status: GameStatus) => boolean,
   lifeEvents: LifeEvents,
   { clock, log }: WrapperContext,
   signal: AbortSignal,
@@ -34,8 +35,7 @@ export async function watchStatusFile(
     const status = file.readIfChanged();
     if (typeof status === 'string') log.warn({ file: path, reason: status }, 'Status file unusable');
     if (typeof status === 'object') {
-      onStatus(status);
-      lifeEvents.push({ kind: 'allocation', isAllocated: status.isAllocated === true });
+      lifeEvents.push({ kind: 'allocation', isAllocated: onStatus(status) });
       lifeEvents.push({ kind: 'heartbeat-due' });
     }
     await clock.sleep(statusFilePollMs, signal);

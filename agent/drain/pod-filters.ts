@@ -1,6 +1,6 @@
+import { gameServerLabel } from '../game-servers/game-server-pod.ts';
 import type { PodView } from './pod.ts';
 
-export const gameServerLabel = 'spotable.dev/game-server';
 /** `ignore`: the drain leaves the pod alone. `last`: it goes after all others, because it carries their traffic. */
 export const drainLabel = 'spotable.dev/drain';
 

@@ -1,4 +1,5 @@
 import type { V1Pod } from '@kubernetes/client-node';
+import { type GameServerPod, readGameServerPod } from '../game-servers/game-server-pod.ts';
 
 /** What a drain needs to know of a pod. */
 export interface PodView {
@@ -19,6 +20,8 @@ export interface PodView {
   readonly gracePeriodSeconds: number;
   /** When it should be gone, epoch milliseconds; undefined while nobody has asked it to go. */
   readonly goneByMs: number | undefined;
+  /** Where it is a game server. */
+  readonly gameServer?: GameServerPod | undefined;
 }
 
 /** Kubernetes' default where a pod does not say. */
@@ -31,6 +34,7 @@ export function readPod(object: V1Pod): PodView | undefined {
   const isFinished = object.status?.phase === 'Succeeded' || object.status?.phase === 'Failed';
   const containers = object.status?.containerStatuses ?? [];
   const isStopped = containers.length > 0 && containers.every(({ state }) => state?.terminated !== undefined);
+  const gameServer = readGameServerPod(object);
   return {
     namespace,
     name,
@@ -44,6 +48,7 @@ export function readPod(object: V1Pod): PodView | undefined {
     gracePeriodSeconds: object.spec?.terminationGracePeriodSeconds ?? defaultGracePeriodSeconds,
     // deletionTimestamp is the time of the request plus the grace: the moment the pod should be gone.
     goneByMs: deletionTimestamp === undefined ? undefined : Date.parse(String(deletionTimestamp)),
+    ...(gameServer && { gameServer }),
   };
 }
 

@@ -25,6 +25,7 @@ export const neededRights: readonly Right[] = [
   // Who forbids it wants budgets to hold to the end.
   { verb: 'delete', resource: 'pods', isOptional: true },
   { verb: 'create', resource: 'pods', subresource: 'eviction' },
+  { verb: 'patch', resource: 'pods', subresource: 'status', isOptional: true },
   { verb: 'create', resource: 'events', isOptional: true },
   { verb: 'create', group: 'authentication.k8s.io', resource: 'tokenreviews', isOptional: true },
 ];

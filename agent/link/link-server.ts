@@ -11,6 +11,7 @@ import {
   interruptionMessage,
   linkProtocolVersion,
   type Occupancy,
+  type StateMessage,
   type WrapperMessage,
 } from '../../shared/link/link-message.ts';
 import type { Log } from '../../shared/log.ts';
@@ -46,6 +47,13 @@ export interface LinkListener {
   readonly onTerminated: (podUid: string, exitCode: number | undefined) => void;
 }
 
+/** A wrapper that has proved which pod it is. */
+export interface VerifiedWrapper {
+  readonly hello: HelloMessage;
+  readonly state: StateMessage | undefined;
+  readonly peer: Pick<WrapperPeer, 'send'>;
+}
+
 /** How many wrappers were told, and when: epoch milliseconds. Strangers are told too, after them, and not counted. */
 export interface Announced {
   readonly told: number;
@@ -76,6 +84,7 @@ export class LinkServer {
   readonly #wrapperLog: Log;
   readonly #strangerLog: Log;
   readonly #listening = new Set<string>();
+  #change = Promise.withResolvers<void>();
 
   constructor(options: LinkServerOptions) {
     this.#options = options;
@@ -101,6 +110,26 @@ export class LinkServer {
     for (const { hello, isVerified, occupancy } of this.#peers)
       if (isVerified && hello?.pod_uid !== undefined && occupancy !== undefined) known.set(hello.pod_uid, occupancy);
     return known;
+  }
+
+  /** By pod uid. */
+  verified(): ReadonlyMap<string, VerifiedWrapper> {
+    const found = new Map<string, VerifiedWrapper>();
+    for (const peer of this.#peers) {
+      const { hello, isVerified, state } = peer;
+      if (isVerified && hello?.pod_uid !== undefined) found.set(hello.pod_uid, { hello, state, peer });
+    }
+    return found;
+  }
+
+  /** Resolves when next a wrapper is verified, says something of itself or goes. */
+  changed(): Promise<void> {
+    return this.#change.promise;
+  }
+
+  #changed(): void {
+    this.#change.resolve();
+    this.#change = Promise.withResolvers();
   }
 
   /** Listens until the signal aborts, on each address as soon as it can be had. */
@@ -219,6 +248,8 @@ export class LinkServer {
         break;
       case 'state':
         peer.occupancy = message.occupancy;
+        peer.state = message;
+        this.#changed();
         break;
       case 'event':
         this.#takeEvent(peer, message.event);
@@ -233,7 +264,9 @@ export class LinkServer {
     this.#wrapperLog.info({ gameServerId, pod }, 'Wrapper linked');
     await this.#verify(peer, hello);
     this.#sendWelcome(peer);
-    if (peer.isVerified) this.#wrapperLog.info({ gameServerId, pod }, 'Wrapper verified');
+    if (!peer.isVerified) return;
+    this.#wrapperLog.info({ gameServerId, pod }, 'Wrapper verified');
+    this.#changed();
   }
 
   /** A game waits for this, so it comes first and to everybody: an interruption is no secret on its node. */
@@ -295,6 +328,7 @@ export class LinkServer {
   #forget(peer: WrapperPeer, signal: AbortSignal): void {
     this.#peers.delete(peer);
     this.#desk.forget(peer);
+    this.#changed();
     const { latest } = peer;
     if (latest !== undefined && latest.data.status !== 'terminated') void this.#reportLost(latest, signal);
   }

@@ -7,6 +7,7 @@ import {
   encodeLine,
   type HelloMessage,
   type Occupancy,
+  type StateMessage,
   type WrapperMessage,
 } from '../../shared/link/link-message.ts';
 
@@ -36,6 +37,8 @@ export class WrapperPeer {
   standing: Standing = 'silent';
   /** Whether anybody plays on it, as it said last. */
   occupancy: Occupancy | undefined;
+  /** What it said last of itself. */
+  state: StateMessage | undefined;
   /** Its newest event: all that is known of the game server. */
   latest: GameServerEvent | undefined;
   /** Ids of its events that the queue has not taken yet. */

@@ -1,4 +1,4 @@
-import { addressAnnotation, portAnnotationPrefix } from '../../shared/fleet/names.ts';
+import { addressAnnotation, portAnnotationPrefix } from '../../shared/fleet-names.ts';
 import { countersOf, listsOf } from '../allocation/select.ts';
 import type { GameServerPod, GameServerPort } from '../cluster/game-server-pod.ts';
 import type { NodeAddress, NodeView } from '../cluster/node-view.ts';

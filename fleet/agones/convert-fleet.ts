@@ -4,7 +4,7 @@ import {
   overflowAnnotation,
   readyCondition,
   schedulingAnnotation,
-} from '../../shared/fleet/names.ts';
+} from '../../shared/fleet-names.ts';
 import { grpcCodes } from './grpc-code.ts';
 import { type Fields, fieldsOf, integerOf, listOf, mapOf, textOf } from './read-fields.ts';
 import { RequestError } from './request-error.ts';

@@ -1,4 +1,4 @@
-import { sessionAnnotation } from '../../shared/fleet/names.ts';
+import { sessionAnnotation } from '../../shared/fleet-names.ts';
 import {
   type AllocationRequest,
   anyGameServer,

@@ -1,4 +1,4 @@
-import { counterAnnotationPrefix, fleetLabel, listAnnotationPrefix } from '../../shared/fleet/names.ts';
+import { counterAnnotationPrefix, fleetLabel, listAnnotationPrefix } from '../../shared/fleet-names.ts';
 import { allocationOf, type GameServerPod } from '../cluster/game-server-pod.ts';
 import type { GameServerSelector, LabelExpression, Priority } from './allocation-request.ts';
 

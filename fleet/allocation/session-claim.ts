@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { sessionAnnotation } from '../../shared/fleet/names.ts';
+import { sessionAnnotation } from '../../shared/fleet-names.ts';
 import { refusal } from '../../shared/kubernetes/kube-answer.ts';
 import type { KubeConnection } from '../../shared/kubernetes/kube-connection.ts';
 import type { GameServerPod } from '../cluster/game-server-pod.ts';

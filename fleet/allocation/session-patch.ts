@@ -5,7 +5,7 @@ import {
   allocationLabel,
   sessionAnnotation,
   sessionOverAnnotation,
-} from '../../shared/fleet/names.ts';
+} from '../../shared/fleet-names.ts';
 import { instant } from '../../shared/interruption/interruption.ts';
 import type { GameServerPod } from '../cluster/game-server-pod.ts';
 

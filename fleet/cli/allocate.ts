@@ -1,5 +1,5 @@
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
-import { sessionAnnotation } from '../../shared/fleet/names.ts';
+import { sessionAnnotation } from '../../shared/fleet-names.ts';
 import { allocationResponse } from '../agones/allocation-response.ts';
 import { readAllocationDocument } from '../agones/read-request.ts';
 import { type AllocationRequest, anyGameServer } from '../allocation/allocation-request.ts';

@@ -1,4 +1,4 @@
-import { allocatedAtAnnotation, playersAnnotation, templateHashLabel } from '../../shared/fleet/names.ts';
+import { allocatedAtAnnotation, playersAnnotation, templateHashLabel } from '../../shared/fleet-names.ts';
 import { addressOf, portsOf } from '../agones/allocation-response.ts';
 import type { ClusterState } from '../cluster/cluster-view.ts';
 import { type Fleet, type FleetVersion, isOfFleet } from '../cluster/fleet.ts';

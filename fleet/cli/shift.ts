@@ -1,6 +1,6 @@
 import type { Clock } from '../../shared/clock.ts';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
-import { warmAnnotation } from '../../shared/fleet/names.ts';
+import { warmAnnotation } from '../../shared/fleet-names.ts';
 import type { KubeConnection } from '../../shared/kubernetes/kube-connection.ts';
 import type { ClusterView } from '../cluster/cluster-view.ts';
 import type { Fleet } from '../cluster/fleet.ts';

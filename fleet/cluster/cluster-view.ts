@@ -1,6 +1,6 @@
 import type { V1Deployment, V1Node, V1Pod, V1ReplicaSet } from '@kubernetes/client-node';
 import type { Clock } from '../../shared/clock.ts';
-import { allocationLabel } from '../../shared/fleet/names.ts';
+import { allocationLabel } from '../../shared/fleet-names.ts';
 import { FollowedList } from '../../shared/kubernetes/follow-list.ts';
 import type { KubeConnection } from '../../shared/kubernetes/kube-connection.ts';
 import type { Log } from '../../shared/log.ts';

@@ -6,7 +6,7 @@ import {
   schedulingAnnotation,
   templateHashLabel,
   warmAnnotation,
-} from '../../shared/fleet/names.ts';
+} from '../../shared/fleet-names.ts';
 import type { GameServerPod } from './game-server-pod.ts';
 
 /** A Deployment whose pods leave it when they are allocated. */

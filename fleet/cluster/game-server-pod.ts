@@ -4,7 +4,7 @@ import {
   allocatedRestartsAnnotation,
   allocationLabel,
   sessionAnnotation,
-} from '../../shared/fleet/names.ts';
+} from '../../shared/fleet-names.ts';
 
 /** What allocation needs to know of a pod. */
 export interface GameServerPod {

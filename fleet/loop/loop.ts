@@ -1,5 +1,5 @@
 import type { Clock } from '../../shared/clock.ts';
-import { warmAnnotation } from '../../shared/fleet/names.ts';
+import { warmAnnotation } from '../../shared/fleet-names.ts';
 import { refusal } from '../../shared/kubernetes/kube-answer.ts';
 import type { KubeConnection } from '../../shared/kubernetes/kube-connection.ts';
 import { errorText, type Log } from '../../shared/log.ts';

@@ -3,7 +3,7 @@ import {
   sessionOverAnnotation,
   sessionTakenAnnotation,
   templateHashLabel,
-} from '../../shared/fleet/names.ts';
+} from '../../shared/fleet-names.ts';
 import { parseInstant } from '../../shared/interruption/interruption.ts';
 import { compareLoads, compareNames, type NodeLoad, nodeLoads } from '../allocation/choose.ts';
 import type { ClusterState } from '../cluster/cluster-view.ts';

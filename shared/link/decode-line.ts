@@ -6,6 +6,8 @@ import type {
   AgentMessage,
   HelloMessage,
   InterruptionMessage,
+  SessionMessage,
+  StateMessage,
   WelcomeMessage,
   WrapperMessage,
 } from './link-message.ts';
@@ -59,16 +61,19 @@ const agentReaders: Readonly<Record<string, Reader<AgentMessage>>> = {
   published: ({ ids }) => (isStrings(ids) ? { type: 'published', ids } : 'ids is not a list of strings'),
   refused: ({ events }) =>
     isRefusedEvents(events) ? { type: 'refused', events } : 'events is not a list of {id, reason}',
+  session: readSession,
   error: ({ message }) => (typeof message === 'string' ? { type: 'error', message } : 'message is not a string'),
 };
 
 const wrapperReaders: Readonly<Record<string, Reader<WrapperMessage>>> = {
   hello: readHello,
-  state: ({ state, players, occupancy }) => {
+  state: (fields) => {
+    const { state, players, occupancy } = fields as Readonly<Record<string, unknown>>;
     const known = gameServerStates.find((candidate) => candidate === state);
     if (known === undefined) return 'state is not one of the inventory';
     if (players !== undefined && !isWhole(players, 0)) return 'players is not a count';
-    const message = { type: 'state', state: known, ...(players === undefined ? {} : { players }) } as const;
+    const base = { type: 'state', state: known, ...(players === undefined ? {} : { players }) } as const;
+    const message = { ...base, ...readStateDetails(fields) };
     return occupancy === 'idle' || occupancy === 'occupied' ? { ...message, occupancy } : message;
   },
   event: ({ event }) =>
@@ -111,6 +116,45 @@ function nearestKnown(
     kind: interruptionKinds.find((known) => known === kind) ?? (isRisk ? 'rebalance' : 'maintenance'),
     action: interruptionActions.find((known) => known === action) ?? (isRisk ? 'none' : 'terminate'),
   };
+}
+
+/** What a fleet needs to know besides. One that makes no sense is left out: an older agent would not have seen it. */
+function readStateDetails(fields: Fields): Partial<StateMessage> {
+  const { counters, lists } = fields as Readonly<Record<string, unknown>>;
+  const texts = ['address', 'session_taken', 'session_over'].filter((name) => isShortText(fields[name]));
+  return {
+    ...Object.fromEntries(texts.map((name) => [name, fields[name]])),
+    ...(isFields(counters) && Object.entries(counters).every(isCounter) && { counters: counters as Counters }),
+    ...(isFields(lists) && Object.entries(lists).every(isList) && { lists: lists as Lists }),
+  };
+}
+
+type Counters = NonNullable<StateMessage['counters']>;
+type Lists = NonNullable<StateMessage['lists']>;
+
+function isShortText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= 512 && !/\p{Cc}/u.test(value);
+}
+
+/** As the name part of an annotation may be. */
+const countName = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,53}[A-Za-z0-9])?$/;
+
+function isCounter([name, value]: [string, unknown]): boolean {
+  return countName.test(name) && typeof value === 'string' && /^\d{1,15}\/\d{1,15}$/.test(value);
+}
+
+function isList([name, value]: [string, unknown]): boolean {
+  return countName.test(name) && isFields(value) && isWhole(value['capacity'], 0) && isStrings(value['values']);
+}
+
+function readSession({ session_id: id, labels, annotations, ends_if_new: ends }: Fields): SessionMessage | string {
+  if (id !== null && typeof id !== 'string') return 'session_id is not a string';
+  if (!isTexts(labels) || !isTexts(annotations)) return 'labels or annotations is not an object of strings';
+  return { type: 'session', session_id: id, labels, annotations, ends_if_new: ends === true };
+}
+
+function isTexts(value: unknown): value is Readonly<Record<string, string>> {
+  return isFields(value) && isStrings(Object.values(value));
 }
 
 function readHello(fields: Fields): HelloMessage | string {

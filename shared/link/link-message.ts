@@ -27,6 +27,15 @@ export interface StateMessage {
   readonly players?: number;
   /** Only from a game server that takes its players by allocation: of any other, nobody can say that it is idle. */
   readonly occupancy?: Occupancy;
+  /** What players connect to, where it is known. */
+  readonly address?: string;
+  /** The session that it has taken; empty: it can take one, and has none. Absent: it knows nothing of sessions. */
+  readonly session_taken?: string;
+  /** The session after which its game was ready again. */
+  readonly session_over?: string;
+  /** `3/10`, by name. */
+  readonly counters?: Readonly<Record<string, string>>;
+  readonly lists?: Readonly<Record<string, { readonly capacity: number; readonly values: readonly string[] }>>;
 }
 
 /** `idle`: ready, and nobody plays. `occupied`: allocated or reserved, or players are there; also while it ends. */
@@ -41,8 +50,9 @@ export interface EventMessage {
 export type WrapperMessage = HelloMessage | StateMessage | EventMessage;
 
 /**
- * Comes as soon as there is a connection, behind an interruption that is under way: a game's start waits for it. It comes again once the
- * agent knows from the `hello` whether it may publish for this wrapper. Older agents say all of it after the `hello`.
+ * Comes as soon as there is a connection, behind an interruption that is under way: a game's start waits for it. It
+ * comes again once the agent knows from the `hello` whether it may publish for this wrapper. Older agents say all of it
+ * after the `hello`.
  */
 export interface WelcomeMessage {
   readonly type: 'welcome';
@@ -75,6 +85,18 @@ export interface PublishedMessage {
   readonly ids: readonly string[];
 }
 
+/** What the wrapper's pod says of its allocation. Comes when it is known who the wrapper is, and at each change. */
+export interface SessionMessage {
+  readonly type: 'session';
+  /** null: it has none. */
+  readonly session_id: string | null;
+  /** Of the pod. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** A game that has never been ready is not the one that the session was given to: it must serve nobody. */
+  readonly ends_if_new: boolean;
+}
+
 /** These events will never be taken by the queue. */
 export interface RefusedMessage {
   readonly type: 'refused';
@@ -88,8 +110,8 @@ export interface ErrorMessage {
 }
 
 /**
- * The agent runs. One that hangs keeps its connections open, and its wrappers would go on relying on it: after three times `next_ms` without
- * the next one a wrapper looks after itself. Older agents never say it, and are believed.
+ * The agent runs. One that hangs keeps its connections open, and its wrappers would go on relying on it: after three
+ * times `next_ms` without the next one a wrapper looks after itself. Older agents never say it, and are believed.
  */
 export interface AliveMessage {
   readonly type: 'alive';
@@ -104,6 +126,7 @@ export type AgentMessage =
   | CancelledMessage
   | PublishedMessage
   | RefusedMessage
+  | SessionMessage
   | ErrorMessage;
 
 export function encodeLine(message: WrapperMessage | AgentMessage): string {

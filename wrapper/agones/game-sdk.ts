@@ -14,8 +14,10 @@ export interface GameSdkOptions {
   readonly lifeEvents: LifeEvents;
   readonly context: WrapperContext;
   readonly address: () => string | undefined;
-  /** What follows for whether anybody plays may have changed. */
-  readonly onChange: () => void;
+  /**
+   * What follows for whether anybody plays may have changed. `isReleased`: the game was allocated, and is ready again.
+   */
+  readonly onChange: (isReleased: boolean) => void;
   readonly signal: AbortSignal;
 }
 
@@ -73,7 +75,7 @@ class Bridge {
       lifeEvents.push({ kind: 'health-checked', problem: this.#problem() });
     }
     if (view.isReady !== before.isReady || view.isAllocated !== before.isAllocated || view.players !== before.players)
-      this.#options.onChange();
+      this.#options.onChange(before.isAllocated && !view.isAllocated && view.isReady);
     if (isNews(before, view) && !this.#isNewsWaiting) void this.#tellNews();
   }
 
@@ -97,7 +99,9 @@ class Bridge {
       () => true,
     );
     this.#isNewsWaiting = false;
-    if (!isOver) lifeEvents.push({ kind: 'heartbeat-due' });
+    if (isOver) return;
+    lifeEvents.push({ kind: 'heartbeat-due' });
+    this.#options.onChange(false);
   }
 }
 

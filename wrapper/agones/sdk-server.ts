@@ -1,5 +1,6 @@
 import type { Clock } from '../../shared/clock.ts';
 import type { Log } from '../../shared/log.ts';
+import { type FleetSession, noSession } from '../fleet-session.ts';
 import { type GameProcesses, OwnCallers } from './callers/caller-check.ts';
 import { answerCall } from './model/answer-call.ts';
 import { type GameServerIdentity, gameServerDocument } from './model/game-server-document.ts';
@@ -7,13 +8,14 @@ import type { SdkCall } from './model/sdk-call.ts';
 import {
   type AnnouncedEnd,
   announceEnd,
+  joinFleet,
   newSdkModel,
   nextMoveMs,
   passTime,
   type SdkModel,
   type SdkSeed,
 } from './model/sdk-model.ts';
-import { type SdkView, viewOf } from './model/sdk-view.ts';
+import { type Counts, countsOf, type SdkView, viewOf } from './model/sdk-view.ts';
 import { startRestServer } from './rest/rest-server.ts';
 import type { SdkEndpoint, SdkListener } from './sdk-endpoint.ts';
 import { Snapshot, Watchers } from './watchers.ts';
@@ -43,6 +45,10 @@ export interface SdkServer {
   readonly watchers: number;
   /** Tells watchers of the end, of a move of it, or that there is none any more. */
   announce(end: AnnouncedEnd | undefined, risk: string | undefined): void;
+  /** Tells watchers what the fleet says: the pod's labels and annotations, and whether there is a session. */
+  join(session: FleetSession): void;
+  /** Counters and lists, as far as they fit beside other things. */
+  readonly counts: Counts;
   close(): void;
 }
 
@@ -73,6 +79,10 @@ export async function startSdkServer(options: SdkServerOptions): Promise<SdkServ
       },
       supervise: (game) => core.supervise(game),
       announce: (end, risk) => core.announce(end, risk),
+      join: (session) => core.join(session),
+      get counts() {
+        return core.counts;
+      },
       close: () => close(core, listeners),
     };
   } catch (error) {
@@ -98,6 +108,7 @@ class SdkCore implements SdkEndpoint {
   #alarm: AbortController | undefined;
   #alarmMs = Number.POSITIVE_INFINITY;
   #view: SdkView;
+  #session: FleetSession = noSession;
 
   constructor(options: SdkServerOptions) {
     const { seed, identity, clock, log } = options;
@@ -139,6 +150,16 @@ class SdkCore implements SdkEndpoint {
 
   announce(end: AnnouncedEnd | undefined, risk: string | undefined): void {
     this.#turnTo(announceEnd(this.#model, end, risk));
+  }
+
+  join(session: FleetSession): void {
+    const before = this.#session;
+    this.#session = session;
+    this.#turnTo(joinFleet(this.#model, session, before));
+  }
+
+  get counts(): Counts {
+    return countsOf(this.#model);
   }
 
   close(): void {

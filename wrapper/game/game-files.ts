@@ -7,9 +7,13 @@ export interface GameFiles {
   readonly deadlineFile: string;
   /** JSON: what the wrapper knows of itself. */
   readonly stateFile: string;
+  /** Does not exist while there is no session; then JSON: its id, and the pod's labels and annotations. */
+  readonly sessionFile: string;
   writeDeadline(instant: string): void;
   withdrawDeadline(): void;
   writeState(state: object): void;
+  writeSession(session: object): void;
+  removeSession(): void;
   remove(): void;
 }
 
@@ -19,12 +23,16 @@ export function createGameFiles(parent: string, gameServerId: string): GameFiles
   mkdirSync(folder, { mode: 0o755 });
   const deadlineFile = join(folder, 'deadline');
   const stateFile = join(folder, 'state.json');
+  const sessionFile = join(folder, 'session.json');
   return {
     deadlineFile,
     stateFile,
+    sessionFile,
     writeDeadline: (instant) => replaceFile(deadlineFile, `${instant}\n`),
     withdrawDeadline: () => rmSync(deadlineFile, { force: true }),
     writeState: (state) => replaceFile(stateFile, `${JSON.stringify(state)}\n`),
+    writeSession: (session) => replaceFile(sessionFile, `${JSON.stringify(session)}\n`),
+    removeSession: () => rmSync(sessionFile, { force: true }),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }

@@ -7,6 +7,7 @@ export type EndReason =
   | 'not-ready'
   | 'unhealthy'
   | 'shutdown'
+  | 'spent'
   | 'game-exited';
 
 /** Why the game server has to end, and by when. Epoch milliseconds. */

@@ -9,6 +9,7 @@ import {
   encodeLine,
   type HelloMessage,
   type InterruptionMessage,
+  type SessionMessage,
   type WelcomeMessage,
   type WrapperMessage,
 } from '../../shared/link/link-message.ts';
@@ -24,6 +25,8 @@ export interface LinkListener {
   onCancelled(id: string): void;
   /** What became of events that we handed over. */
   onSettled(outcome: Extract<AgentMessage, { type: 'published' | 'refused' }>): void;
+  /** What the pod says of its session. */
+  onSession(session: SessionMessage): void;
   /** The agent did not take a message. */
   onRefusal(reason: string): void;
   /** The link is gone; a new one is on its way. */
@@ -220,6 +223,9 @@ export class AgentLink {
       case 'published':
       case 'refused':
         listener.onSettled(message);
+        return;
+      case 'session':
+        listener.onSession(message);
         return;
       case 'error':
         log.warn({ reason: message.message }, 'Agent refused a message');

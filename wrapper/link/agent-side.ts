@@ -3,6 +3,7 @@ import type { Clock } from '../../shared/clock.ts';
 import {
   type HelloMessage,
   linkProtocolVersion,
+  type SessionMessage,
   type StateMessage,
   type WelcomeMessage,
 } from '../../shared/link/link-message.ts';
@@ -28,6 +29,8 @@ export interface AgentListener {
   onRisk(): void;
   /** Somebody says that the end is near, and it is to be looked into. */
   onHint(): void;
+  /** What the pod says of its session has changed. */
+  onSession(session: SessionMessage): void;
 }
 
 /** The agent as the wrapper sees it: it tells of interruptions and may publish our events. */
@@ -42,6 +45,7 @@ export class AgentSide {
   #verdict = Promise.withResolvers<void>();
   #decided: Promise<void> | undefined;
   #listener: AgentListener | undefined;
+  #session: SessionMessage | undefined;
 
   constructor(options: AgentSideOptions) {
     const { config, context } = options;
@@ -116,6 +120,7 @@ export class AgentSide {
   /** Who hears of what comes from now on. */
   tell(listener: AgentListener): void {
     this.#listener = listener;
+    if (this.#session !== undefined) listener.onSession(this.#session);
   }
 
   tellState(message: StateMessage): void {
@@ -134,6 +139,10 @@ export class AgentSide {
         this.#verdict = Promise.withResolvers();
         this.#decided = undefined;
         this.#listener?.onLink();
+      },
+      onSession: (session) => {
+        this.#session = session;
+        this.#listener?.onSession(session);
       },
       onRefusal: (reason) => this.#inventory?.reset(reason),
       onSettled: (outcome) => this.#inventory?.settle(outcome),

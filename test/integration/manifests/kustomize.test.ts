@@ -101,8 +101,10 @@ describe('kubectl kustomize', { skip: withoutKubectl, concurrency: 4 }, () => {
         'Namespace/spotable',
         'ServiceAccount/spotable-agent',
         'ValidatingAdmissionPolicy/spotable-agent-own-node',
+        'ValidatingAdmissionPolicy/spotable-agent-own-pod-status',
         'ValidatingAdmissionPolicy/spotable-agent-own-pods',
         'ValidatingAdmissionPolicyBinding/spotable-agent-own-node',
+        'ValidatingAdmissionPolicyBinding/spotable-agent-own-pod-status',
         'ValidatingAdmissionPolicyBinding/spotable-agent-own-pods',
       ]);
       for (const { kind, metadata } of objects.filter((one) => ['DaemonSet', 'ServiceAccount'].includes(one.kind)))

@@ -10,6 +10,7 @@ import {
   type HelloMessage,
   type InterruptionMessage,
   type Occupancy,
+  type StateMessage,
 } from '../../../shared/link/link-message.ts';
 import { type Instance, unknownInstance } from '../../../shared/metadata/instance.ts';
 import { type Afterwards, eventually, temporaryFolder } from './wrapper-process.ts';
@@ -36,6 +37,8 @@ export class FakeAgent {
   readonly path: string;
   readonly hellos: HelloMessage[] = [];
   readonly states: string[] = [];
+  /** All that it said of itself, newest last. */
+  readonly said: StateMessage[] = [];
   /** What it said of whether anybody plays, each change once. */
   readonly occupancies: (Occupancy | undefined)[] = [];
   readonly events: InventoryEvent[] = [];
@@ -141,6 +144,7 @@ export class FakeAgent {
       }
       case 'state':
         this.states.push(message.state);
+        this.said.push(message);
         if (message.occupancy !== this.occupancies.at(-1)) this.occupancies.push(message.occupancy);
         break;
       case 'event':

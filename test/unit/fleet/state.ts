@@ -2,7 +2,7 @@ import type { ClusterState } from '../../../fleet/cluster/cluster-view.ts';
 import type { Fleet, FleetVersion } from '../../../fleet/cluster/fleet.ts';
 import type { GameServerPod } from '../../../fleet/cluster/game-server-pod.ts';
 import type { NodeView } from '../../../fleet/cluster/node-view.ts';
-import { allocationLabel, sessionAnnotation } from '../../../shared/fleet/names.ts';
+import { allocationLabel, sessionAnnotation } from '../../../shared/fleet-names.ts';
 
 /** A ready, unallocated game server, unless told. */
 export function pod(name: string, change: Partial<GameServerPod> = {}): GameServerPod {

@@ -40,8 +40,12 @@ export function gameServerDocument(
       generation: String(model.version),
       creation_timestamp: epochSeconds(createdAtMs),
       deletion_timestamp: model.end?.isCertain === true ? epochSeconds(model.end.deadlineMs) : '0',
-      annotations: { ...Object.fromEntries(model.annotations), ...endAnnotations(model) },
-      labels: { ...labels, ...Object.fromEntries(model.labels) },
+      annotations: {
+        ...model.pod?.annotations,
+        ...Object.fromEntries(model.annotations),
+        ...endAnnotations(model),
+      },
+      labels: { ...labels, ...model.pod?.labels, ...Object.fromEntries(model.labels) },
     },
     spec: {
       health: {

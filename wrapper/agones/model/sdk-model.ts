@@ -1,3 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { FleetSession, PodMetadata } from '../../fleet-session.ts';
+
 /*
  *              Ready()                    Reserve(d)
  *  Scheduled ───────────▶ Ready ◀───────────────────────▶ Reserved
@@ -5,8 +8,9 @@
  *      │       Allocate()  ▼ │ Ready()                        │
  *      └──────────────▶ Allocated ◀───────────────────────────┘
  *
- * Every one of the four states may become any other by the game's own word. Shutdown() is final. Missed Health() shows as Unhealthy over
- * whatever the state is, and goes when the game speaks again: unlike in Agones nobody has deleted it meanwhile.
+ * Every one of the four states may become any other by the game's own word. Shutdown() is final. Missed Health() shows
+ * as Unhealthy over whatever the state is, and goes when the game speaks again: unlike in Agones nobody has deleted it
+ * meanwhile.
  */
 export type SdkState = 'Scheduled' | 'Ready' | 'Reserved' | 'Allocated' | 'Shutdown';
 
@@ -60,6 +64,8 @@ export interface SdkModel {
   readonly end: AnnouncedEnd | undefined;
   /** What AWS warns of without naming an instant. */
   readonly risk: string | undefined;
+  /** What the pod bears, where a fleet gives it sessions. */
+  readonly pod: PodMetadata | undefined;
 }
 
 export interface SdkSeed {
@@ -82,6 +88,7 @@ export function newSdkModel(seed: SdkSeed, { delayMs }: HealthRules, nowMs: numb
     players: undefined,
     end: undefined,
     risk: undefined,
+    pod: undefined,
   };
 }
 
@@ -121,4 +128,16 @@ export function announceEnd(model: SdkModel, end: AnnouncedEnd | undefined, risk
     model.end?.deadlineMs === end?.deadlineMs &&
     model.end?.isCertain === end?.isCertain;
   return isSame ? model : changed(model, { end, risk });
+}
+
+/**
+ * What the fleet says: a session allocates the game server, whatever its state, and its withdrawal makes it ready
+ * again. The same model where it stands like that already.
+ */
+export function joinFleet(model: SdkModel, { pod, current }: FleetSession, before: FleetSession): SdkModel {
+  const begins = current !== undefined && current !== before.current && model.state !== 'Shutdown';
+  const ends = current === undefined && before.current !== undefined && model.state === 'Allocated';
+  const state = begins ? 'Allocated' : ends ? 'Ready' : model.state;
+  if (state === model.state && isDeepStrictEqual(pod, model.pod)) return model;
+  return changed(model, { pod, state, ...(state !== model.state && { reservedUntilMs: undefined }) });
 }

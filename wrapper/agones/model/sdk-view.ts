@@ -1,3 +1,4 @@
+import type { StateMessage } from '../../../shared/link/link-message.ts';
 import type { LifeEvent } from '../../life/lifecycle.ts';
 import type { HealthRules, SdkModel } from './sdk-model.ts';
 
@@ -45,6 +46,26 @@ export function viewOf(model: SdkModel, { periodMs, threshold }: HealthRules): S
         ...model.labels,
       ].slice(0, maxLabels),
     ),
+  };
+}
+
+/** What a fleet chooses game servers by. */
+export type Counts = Pick<StateMessage, 'counters' | 'lists'>;
+
+/** Of one list, as JSON: they stand in annotations beside each other. */
+const maxListChars = 4096;
+
+export function countsOf({ counters, lists }: SdkModel): Counts {
+  const fitting = [...lists].filter(([, { values }]) => JSON.stringify(values).length <= maxListChars);
+  return {
+    ...(counters.size > 0 && {
+      counters: Object.fromEntries([...counters].map(([name, one]) => [name, `${one.count}/${one.capacity}`])),
+    }),
+    ...(fitting.length > 0 && {
+      lists: Object.fromEntries(
+        fitting.map(([name, { capacity, values }]) => [name, { capacity: Number(capacity), values }]),
+      ),
+    }),
   };
 }
 

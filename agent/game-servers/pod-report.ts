@@ -1,0 +1,110 @@
+import {
+  addressAnnotation,
+  counterAnnotationPrefix,
+  gameServerIdAnnotation,
+  listAnnotationPrefix,
+  playersAnnotation,
+  portAnnotationPrefix,
+  readyCondition,
+  sessionOverAnnotation,
+  sessionTakenAnnotation,
+} from '../../shared/fleet-names.ts';
+import { instant } from '../../shared/interruption/interruption.ts';
+import type { HelloMessage, StateMessage } from '../../shared/link/link-message.ts';
+import type { GameServerPod } from './game-server-pod.ts';
+
+/** What a verified wrapper says of its game server. */
+export interface GameServerReport {
+  readonly hello: HelloMessage;
+  /** undefined: it has said nothing but its hello. */
+  readonly state: StateMessage | undefined;
+}
+
+const ownAnnotations = [
+  addressAnnotation,
+  gameServerIdAnnotation,
+  playersAnnotation,
+  sessionTakenAnnotation,
+  sessionOverAnnotation,
+];
+const ownPrefixes = [portAnnotationPrefix, counterAnnotationPrefix, listAnnotationPrefix];
+
+/**
+ * The strategic merge patch of a pod's status that makes it say what its game server says; undefined where it does.
+ * `report` undefined: the wrapper is gone, and nobody answers for the game.
+ */
+export function reportPatch(
+  pod: GameServerPod,
+  report: GameServerReport | undefined,
+  nowMs: number,
+): object | undefined {
+  const wanted = report === undefined ? {} : annotationsOf(report);
+  const annotations = report === undefined ? {} : differences(pod.annotations, wanted);
+  const { isReady, reason } = readinessOf(report);
+  // Written where nothing waits for it, too: whoever looks at the pod may ask.
+  const isChanged = pod.ready !== (isReady ? 'True' : 'False') && (isReady || pod.ready !== undefined || pod.hasGate);
+  if (!isChanged && Object.keys(annotations).length === 0) return undefined;
+  const condition = {
+    type: readyCondition,
+    status: isReady ? 'True' : 'False',
+    reason,
+    lastTransitionTime: `${instant(nowMs).slice(0, 19)}Z`,
+  };
+  return {
+    ...(Object.keys(annotations).length > 0 && { metadata: { annotations } }),
+    ...(isChanged && { status: { conditions: [condition] } }),
+  };
+}
+
+function readinessOf(report: GameServerReport | undefined): { readonly isReady: boolean; readonly reason: string } {
+  if (report === undefined) return { isReady: false, reason: 'WrapperLost' };
+  switch (report.state?.state) {
+    case 'ready':
+    case 'allocated':
+      return { isReady: true, reason: 'GameReady' };
+    case 'terminating':
+    case 'terminated':
+    case 'lost':
+      return { isReady: false, reason: 'GameEnding' };
+    case 'starting':
+    case undefined:
+      return { isReady: false, reason: 'GameStarting' };
+  }
+}
+
+function annotationsOf({ hello, state }: GameServerReport): Readonly<Record<string, string>> {
+  const { address, players, counters = {}, lists = {}, session_taken: taken, session_over: over } = state ?? {};
+  return {
+    [gameServerIdAnnotation]: hello.game_server_id,
+    ...(address !== undefined && { [addressAnnotation]: address }),
+    ...(players !== undefined && { [playersAnnotation]: String(players) }),
+    ...(taken !== undefined && { [sessionTakenAnnotation]: taken }),
+    ...(over !== undefined && { [sessionOverAnnotation]: over }),
+    ...prefixed(portAnnotationPrefix, hello.ports, ({ port, protocol }) => `${port}/${protocol}`),
+    ...prefixed(counterAnnotationPrefix, counters, (text) => text),
+    ...prefixed(listAnnotationPrefix, lists, (list) => JSON.stringify(list)),
+  };
+}
+
+function prefixed<T>(
+  prefix: string,
+  values: Readonly<Record<string, T>>,
+  text: (value: T) => string,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}${name}`, text(value)]));
+}
+
+/** What of ours differs; null removes what is said no more. */
+function differences(
+  before: Readonly<Record<string, string>>,
+  wanted: Readonly<Record<string, string>>,
+): Readonly<Record<string, string | null>> {
+  const changes: Record<string, string | null> = {};
+  for (const [key, value] of Object.entries(wanted)) if (before[key] !== value) changes[key] = value;
+  for (const key of Object.keys(before)) if (isOurs(key) && !(key in wanted)) changes[key] = null;
+  return changes;
+}
+
+export function isOurs(key: string): boolean {
+  return ownAnnotations.includes(key) || ownPrefixes.some((prefix) => key.startsWith(prefix));
+}
