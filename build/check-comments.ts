@@ -1,8 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
+import { maxColumns, wrapComments } from './wrap-comments.ts';
 
-/** The formatter wraps code at this column but leaves comments alone. */
-const maxColumns = 120;
 const slashFiles = /\.(ts|js|cjs|mjs|c|h|css|go)$/;
 const hashFiles = /\.(sh|py|pl|ya?ml|toml)$|^Dockerfile/;
 /** Not ours: dependencies, output, and recorded API traffic. */
@@ -36,15 +35,26 @@ function* sourceFiles(folder: string, root: string): Iterable<string> {
 }
 
 /**
- * Usage: node build/check-comments.ts [FOLDER]. Prints each comment line that is too wide; exits with 1 if there is
- * one.
+ * Usage: node build/check-comments.ts [--fix] [FOLDER]. Prints each comment line that is too wide and exits with 1 if there is
+ * one. With --fix it wraps whole-line comments first.
  */
-function main(root: string): number {
-  const wide = [...sourceFiles(root, root)].flatMap((path) =>
+function main(isFixing: boolean, root: string): number {
+  const files = [...sourceFiles(root, root)];
+  if (isFixing) for (const path of files) fix(path);
+  const wide = files.flatMap((path) =>
     wideCommentLines(basename(path), readFileSync(path, 'utf8')).map((line) => `${relative(root, path)}:${line}`),
   );
   for (const place of wide) console.error(`${place}: Comment is wider than ${maxColumns} columns`);
   return wide.length === 0 ? 0 : 1;
 }
 
-if (import.meta.main) process.exitCode = main(process.argv[2] ?? join(import.meta.dirname, '..'));
+function fix(path: string): void {
+  const text = readFileSync(path, 'utf8');
+  if (wideCommentLines(basename(path), text).length === 0) return;
+  writeFileSync(path, wrapComments(text, hashFiles.test(basename(path)) ? '#' : '//'));
+}
+
+if (import.meta.main) {
+  const [folder] = process.argv.slice(2).filter((argument) => argument !== '--fix');
+  process.exitCode = main(process.argv.includes('--fix'), folder ?? join(import.meta.dirname, '..'));
+}

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { wideCommentLines } from '../../../build/check-comments.ts';
+import { wrapComments } from '../../../build/wrap-comments.ts';
 
 const words = (columns: number) => 'word '.repeat(30).slice(0, columns);
 const script = join(import.meta.dirname, '../../../build/check-comments.ts');
@@ -47,4 +48,21 @@ test('the check ends with an error for a comment that is too wide, in any folder
   const { status, stderr } = run();
   assert.equal(status, 1);
   assert.equal(stderr, 'a/b.ts:2: Comment is wider than 120 columns\n');
+});
+
+test('npm run fix wraps a block comment, and leaves lists and code alone', () => {
+  const long = words(130).trim();
+  const source = `  /**\n   * ${long}\n   *\n   *   a list that stays\n   */\n  const a = 1;\n  // ${long}\n`;
+  const wrapped = wrapComments(source, '//');
+  assert.deepEqual(wideCommentLines('a.ts', wrapped), []);
+  assert.equal(wrapped.replace(/[\s*/]+/g, ' '), source.replace(/[\s*/]+/g, ' '));
+  assert.match(wrapped, /\n {3}\*\n {3}\* {3}a list that stays\n {3}\*\/\n {2}const a = 1;\n {2}\/\/ word/);
+  assert.equal(wrapComments(wrapped, '//'), wrapped);
+});
+
+test('a comment that just does not fit one line becomes a block, a short one stays', () => {
+  const text = words(115).trim();
+  assert.equal(wrapComments(`/** ${text} */`, '//'), `/**\n * ${text}\n */`);
+  assert.equal(wrapComments('/** short */', '//'), '/** short */');
+  assert.equal(wrapComments(`# ${words(130).trim()}`, '#').split('\n').length, 2);
 });
