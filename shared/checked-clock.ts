@@ -2,10 +2,10 @@ import type { Clock } from './clock.ts';
 import { readInstant } from './interruption/read-instant.ts';
 import type { Log } from './log.ts';
 
-/** A server whose answers say what time it is there. */
+/** A server whose responses carry its time. */
 export type TimeReference = 'metadata' | 'kubernetes';
 
-/** Takes the `Date` header of an answer, and when its request was sent: milliseconds of the monotonic clock. */
+/** Takes the `Date` header of a response, and the time at which its request was sent, by the monotonic clock. */
 export type DateListener = (date: string | null | undefined, askedMs: number) => void;
 
 export interface CheckedClockOptions {
@@ -13,20 +13,20 @@ export interface CheckedClockOptions {
   readonly monotonicMs: () => number;
 }
 
-/** What a server's clock shows when the monotonic one shows 0: epoch milliseconds, between these two. */
+/** Bounds of a server's clock at monotonic time 0: epoch milliseconds. */
 interface Bounds {
   readonly minMs: number;
   readonly maxMs: number;
 }
 
-/** A `Date` header counts whole seconds, and takes a round trip: below this nothing is known to be wrong. */
+/** A `Date` header has whole seconds and takes a round trip, so a smaller difference proves nothing. */
 const toleranceMs = 2000;
 const dateResolutionMs = 1000;
 
 /**
- * The wall clock, corrected where other clocks show that it is wrong: a deadline is an instant of AWS's clock, and a node's own may be minutes
- * away from it. Of three clocks the middle one is believed, of two the one that is not ours. References are kept by the monotonic clock, so
- * a step of the wall clock is noticed without another answer.
+ * The wall clock, corrected if other clocks show that it is wrong: a deadline is an instant of AWS's clock, and a
+ * node's own may be minutes off. Of three clocks the middle one is used, of two the one that is not ours. References
+ * are kept by the monotonic clock, so a step of the wall clock is noticed without another response.
  */
 export class CheckedClock implements Clock {
   readonly #options: CheckedClockOptions;
@@ -47,17 +47,17 @@ export class CheckedClock implements Clock {
     return this.#options.wall.sleep(ms, signal);
   }
 
-  /** How far our wall clock is ahead of the believed one, in milliseconds; undefined while no other clock is known. */
+  /** Difference between our wall clock and the trusted one, milliseconds; undefined: no other clock is known. */
   get skewMs(): number | undefined {
     return this.#skewMs(this.#options.wall.now());
   }
 
-  /** The same instant as our wall clock shows it: for processes of this machine, which know no other clock. */
+  /** The same instant by our wall clock, for processes of this machine that know no other clock. */
   toWall(epochMs: number): number {
     return epochMs + this.#options.wall.now() - this.now();
   }
 
-  /** Listens to what one server says, and logs where a skew begins or ends with it. A header that is no date says nothing. */
+  /** Observes one server's time, and logs when it reveals or ends a skew. Invalid headers are ignored. */
   listen(reference: TimeReference, log: Log): DateListener {
     return (date, askedMs) => {
       const saidMs = readInstant(date);
@@ -68,7 +68,7 @@ export class CheckedClock implements Clock {
     };
   }
 
-  /** Says each change once; a skew about as large as the tolerance is none and one in turn. */
+  /** Logs each change once. A skew near the tolerance would otherwise begin and end repeatedly. */
   #report(skewMs: number, log: Log): void {
     const isSkewed = Math.abs(skewMs) > (this.#isSkewed ? toleranceMs / 2 : toleranceMs);
     if (isSkewed === this.#isSkewed) return;
@@ -87,7 +87,7 @@ export class CheckedClock implements Clock {
   }
 }
 
-/** What both say; the newer one alone where they contradict each other, because that clock was set. */
+/** The intersection; if the two contradict each other, the newer one alone, because that clock was set. */
 function narrowed(known: Bounds | undefined, said: Bounds): Bounds {
   if (known === undefined) return said;
   const both = { minMs: Math.max(known.minMs, said.minMs), maxMs: Math.min(known.maxMs, said.maxMs) };

@@ -1,17 +1,17 @@
-/** Time as an argument: tests pass one they move by hand. */
+/** Time as an argument: tests pass a clock that they control. */
 export interface Clock {
-  /** Wall-clock time in epoch milliseconds: comparable with the instants that AWS and Kubernetes name. */
+  /** Wall-clock time in epoch milliseconds, comparable with instants of AWS and Kubernetes. */
   now(): number;
-  /** Resolves after `ms`, at most 24.8 days; rejects with the signal's reason when it aborts first. */
+  /** Resolves after `ms`, at most 24.8 days; rejects with the signal's reason if it aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** setTimeout counts in a signed 32-bit integer and fires at once above it. */
+/** setTimeout uses a signed 32-bit integer and fires at once above it. */
 const maxTimerMs = 2_147_483_647;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  // Not node:timers/promises, which a wrapper would load for this alone while its game waits.
+  // Not node:timers/promises, which a wrapper would load only for this while its game waits.
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 
-/** What POSIX promises nearly everywhere, for a system that does not say. */
+/** The usual soft limit, if the system reports none. */
 const usualLimit = 1024;
 
-/** How many files and sockets this process may have open (RLIMIT_NOFILE; Node raises it to the hard limit when it starts). */
+/**
+ * Maximum number of files and sockets of this process (RLIMIT_NOFILE; Node raises it to the hard limit at its start).
+ */
 export function descriptorLimit(): number {
   try {
     const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];

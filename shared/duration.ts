@@ -1,6 +1,6 @@
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** `500ms`, `5s`, `2m`, `1.5h` in whole milliseconds; undefined where the text is no duration. */
+/** Parses `500ms`, `5s`, `2m` or `1.5h` into whole milliseconds; undefined: malformed. */
 export function parseDuration(text: string): number | undefined {
   const match = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)$/.exec(text.trim());
   const unit = unitMs[match?.[2] ?? ''];
@@ -8,8 +8,8 @@ export function parseDuration(text: string): number | undefined {
 }
 
 /**
- * Milliseconds, rounded to whole ones, in the largest unit that needs no fraction, or else in seconds. {@link parseDuration}
- * reads it back as the same number from 0 up to its nine digits of seconds.
+ * Formats milliseconds in the largest unit without a fraction, or else in seconds. {@link parseDuration} reads it back
+ * as the same number, from 0 up to nine digits of seconds.
  */
 export function formatDuration(ms: number): string {
   const wholeMs = Math.round(ms);

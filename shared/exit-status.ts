@@ -1,4 +1,4 @@
-/** Exit statuses of our own errors, as in BSD's sysexits.h; a game's own status passes through untouched. */
+/** Exit statuses of our own errors, as in BSD's sysexits.h. A game's own status is passed on unchanged. */
 export const exitStatus = {
   usage: 64,
   noInput: 66,

@@ -1,6 +1,8 @@
 import type { AddressInfo, ListenOptions, Server } from 'node:net';
 
-/** Resolves with the bound port once the server listens, with 0 on a socket that has none. Rejects with the system's error. */
+/**
+ * Resolves with the bound port once the server listens; 0 for a socket without one. Rejects with the system's error.
+ */
 export async function listen(server: Server, options: ListenOptions): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);

@@ -1,6 +1,6 @@
 /**
- * The part of pino's interface that this code uses: fields first, then a constant message. The agent passes a pino logger;
- * the wrapper passes {@link jsonLog}, because pino costs about 8 MiB a process and a wrapper is paid once a game server.
+ * The part of pino's interface that this code uses: fields first, then a constant message. The agent passes a pino
+ * logger. The wrapper passes {@link jsonLog}, because pino costs about 8 MiB in each of a node's many wrappers.
  */
 export interface Log {
   debug(fields: object, message: string): void;
@@ -13,16 +13,16 @@ const levels = { debug: 20, info: 30, warn: 40, error: 50 } as const;
 export type Level = keyof typeof levels;
 
 export interface JsonLogOptions {
-  /** Takes one whole line, newline included. */
+  /** Takes one whole line, including its newline. */
   readonly write: (line: string) => void;
   readonly now: () => number;
   readonly name: string;
   readonly level?: Level;
-  /** Stand in every line. */
+  /** Added to every line. */
   readonly fields?: object;
 }
 
-/** JSON lines in pino's shape (`level`, `time`, `name`, `msg`), without pino. */
+/** JSON lines in pino's format (`level`, `time`, `name`, `msg`), without pino. */
 export function jsonLog({ write, now, name, level = 'info', fields: always = {} }: JsonLogOptions): Log {
   const at = (lineLevel: Level) => (fields: object, message: string) => {
     if (levels[lineLevel] < levels[level]) return;
@@ -42,8 +42,8 @@ const maxParts = 4;
 const maxTextCharacters = 1000;
 
 /**
- * Says the error and what caused it, outermost first: one line of at most {@link maxTextCharacters} characters, fit for a
- * log and for a terminal, with credentials blotted out.
+ * The error and its causes, outermost first: one line of at most {@link maxTextCharacters} characters, safe for a log
+ * and a terminal, with credentials removed.
  */
 export function errorText(error: unknown): string {
   const messages: string[] = [];
@@ -56,21 +56,21 @@ export function errorText(error: unknown): string {
   return line.length <= maxTextCharacters ? line : `${line.slice(0, maxTextCharacters - 3)}...`;
 }
 
-/** The error's own words, without its causes. */
+/** The error's own message, without its causes. */
 function messageOf(error: unknown): string {
-  // Not String(error): a thrown object may have nothing that makes a text of it.
+  // Not String(error): a thrown object may have no conversion to text.
   if (!hasMessage(error)) return Object(error) === error ? Object.prototype.toString.call(error) : String(error);
   const { message } = error;
   const name = typeof error.name === 'string' ? error.name : 'Error';
-  // A connect to several addresses fails with an AggregateError whose message is empty: its parts say what happened.
+  // Connecting to several addresses fails with an AggregateError whose message is empty; its parts have the reasons.
   if (message === '' && error instanceof AggregateError)
     return error.errors.slice(0, maxParts).map(errorText).join(', ');
-  // What AWS answers is told by its code, and an answer without a body by its status.
+  // AWS's errors are identified by their code, and a response without a body by its status.
   if (isAwsError(error)) return `${name}: ${/^(UnknownError)?$/.test(message) ? httpStatus(error) : message}`;
   return message === '' ? name : message;
 }
 
-/** An Error, or what some clients throw in its place: an answer of the Kubernetes API, for example. */
+/** An Error, or an object that some clients throw instead, such as a response of the Kubernetes API. */
 function hasMessage(error: unknown): error is { readonly name?: unknown; readonly message: string } {
   return typeof error === 'object' && error !== null && 'message' in error && typeof error.message === 'string';
 }
@@ -88,8 +88,8 @@ function httpStatus({ $metadata: { httpStatusCode } }: AwsError): string {
 }
 
 /**
- * What must not reach a log; the first group stays. AWS answers a wrong signature with the whole canonical request, session
- * token included; an address may carry a password; a Kubernetes client quotes headers.
+ * Secrets to remove; the first group stays. AWS answers a wrong signature with the whole canonical request, session
+ * token included; an address may contain a password; a Kubernetes client quotes headers.
  */
 const secrets: readonly RegExp[] = [
   /(\/\/)[^\s/@]+(?=@)/g,
@@ -97,7 +97,7 @@ const secrets: readonly RegExp[] = [
   /\b(bearer\s+)[\w.~+/=-]{8,}/gi,
   /\b((?:x-am[zs]-security-token|x-amz-signature|x-aws-ec2-metadata-token|password|passwd)["']?\s*[:=]\s*["']?)[^\s"'&,;]+/gi,
   /\b((?:aws_?)?(?:secret_?access_?key|session_?token)["']?\s*[:=]\s*["']?)[^\s"'&,;]+/gi,
-  // A JSON Web Token, as service accounts have them.
+  // A JSON Web Token, such as a service account's.
   /\b()eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g,
 ];
 

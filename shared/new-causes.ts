@@ -1,14 +1,14 @@
-/** An outage has a handful of causes; more than that is the same one in ever new words. */
+/** An outage has a handful of causes; more of them are one cause in varying words. */
 const maxCauses = 16;
 
 /**
- * Causes of an outage that were logged already. Each new one is worth a line (the queue is throttled, then access is denied, then the queue
- * is gone), its repetition is not.
+ * The causes of an outage that were already logged. Each new cause deserves a line (throttled, then access denied, then
+ * no such queue), a repeated one does not.
  */
 export class NewCauses {
   readonly #seen = new Set<string>();
 
-  /** Whether a cause was not seen yet in this outage. Long numbers (ports, request ids, times) make no new cause. */
+  /** Whether the cause is new in this outage. Long numbers (ports, request IDs, times) are ignored. */
   isNew(cause: string): boolean {
     const known = cause.replace(/\b(?=[a-f-]*\d)[0-9a-f-]{4,}\b/gi, '#');
     if (this.#seen.has(known) || this.#seen.size >= maxCauses) return false;
@@ -16,7 +16,7 @@ export class NewCauses {
     return true;
   }
 
-  /** The outage is over. */
+  /** Call it when the outage is over. */
   clear(): void {
     this.#seen.clear();
   }

@@ -7,7 +7,10 @@ export interface RetryOptions {
   readonly random?: (() => number) | undefined;
 }
 
-/** Counts failures in a row and waits after each, longer every time. Only progress starts it anew: an answer alone may be none. */
+/**
+ * Counts consecutive failures and waits longer after each. Only progress resets it: a response alone may not be
+ * progress.
+ */
 export class RetryPause {
   readonly #options: RetryOptions;
   #failures = 0;
@@ -16,12 +19,12 @@ export class RetryPause {
     this.#options = options;
   }
 
-  /** Since the last progress. */
+  /** Failures since the last progress. */
   get failures(): number {
     return this.#failures;
   }
 
-  /** Something was achieved: the next failure is the first one again. */
+  /** Resets the count. */
   progressed(): void {
     this.#failures = 0;
   }
@@ -31,30 +34,34 @@ export class RetryPause {
     return ++this.#failures;
   }
 
-  /** Milliseconds to wait after the failures so far. */
+  /** Pause after the failures so far, milliseconds. */
   nextMs(): number {
     const { backoff, random = Math.random } = this.#options;
     return backoffMs(backoff, Math.max(this.#failures, 1), random);
   }
 
-  /** Waits so long, or `atLeastMs` where the other side asked for more. Ends early, without an error, when the signal aborts. */
+  /**
+   * Waits that long, or `atLeastMs` if the server asked for more. Returns early, without an error, when the signal
+   * aborts.
+   */
   async wait(signal: AbortSignal, atLeastMs = 0): Promise<void> {
     await this.#options.clock.sleep(Math.max(this.nextMs(), atLeastMs), signal).catch(() => {});
   }
 }
 
 export interface RetryLimits extends RetryOptions {
-  /** In a row, without progress; unlimited where not given. */
+  /** Maximum number of consecutive attempts without progress; default: unlimited. */
   readonly maxAttempts?: number;
-  /** An error for which it returns true ends the attempts: another one would bring the same. */
+  /** Whether retrying is pointless after this error. */
   readonly isFinal?: (error: unknown) => boolean;
-  /** Hears each failure with its number in the row, from 1. */
+  /** Called for each failure with its number, from 1. */
   readonly onFailure?: (error: unknown, failures: number) => void;
 }
 
 /**
- * Calls `attempt` until it returns, and resolves with what it returned. Rejects with the last error when that is final or no attempt is
- * left, and with the signal's reason when it aborts. `progressed` starts the backoff and the count of attempts anew.
+ * Calls `attempt` until it succeeds, and resolves with its result. Rejects with the last error if it is final or no
+ * attempt is left, and with the signal's reason when it aborts. `progressed` resets the backoff and the number of
+ * attempts.
  */
 export async function retry<T>(
   attempt: (progressed: () => void) => T | Promise<T>,

@@ -2,21 +2,22 @@ import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { hasCode } from './system-error.ts';
 
 const stderr = 2;
-/** Waits here while the reader is slow: a drain's burst of lines is a few times what a pipe holds. */
+/** A drain's burst of lines is a few times the capacity of a pipe. */
 const maxWaitingBytes = 262_144;
 const retry = { firstMs: 20, maxMs: 1000 } as const;
 
 /**
- * Writes lines to stderr without ever waiting for whoever reads it: a log collector that hangs must not stand before a warning, nor keep a
- * game alive past its deadline. What is too much for the pipe waits for a while, and past a bound is dropped; the number of dropped lines is
- * logged once the reader is back. Never throws, on a full disk or a closed pipe either.
+ * Writes lines to stderr without ever waiting for its reader: a hanging log collector must not delay a warning, or keep
+ * a game alive past its deadline. Lines that do not fit the pipe wait, and are dropped beyond a bound; their number is
+ * logged once the reader is back. Never throws, even on a full disk or a closed pipe.
  *
- * `process.stderr` is no way: on a pipe it blocks, on `/dev/full` its error ends the process, and it makes a descriptor non-blocking that the
- * game shares, and games then lose output. Opening the pipe or terminal again gives us one with settings of its own.
+ * `process.stderr` does not do: on a pipe it blocks, on `/dev/full` its error ends the process, and it makes a
+ * descriptor non-blocking that the game shares, so that games lose output. Reopening the pipe or terminal gives this
+ * process its own open file description.
  */
 export function stderrWriter(name: string, descriptor: number = openAgain()): (line: string) => void {
   const waiting = new WaitingLines(name, descriptor);
-  // A process that ends has one more try for what waits.
+  // The last attempt, when the process ends.
   process.once('exit', () => waiting.flush());
   return (line) => waiting.write(line);
 }
@@ -39,7 +40,7 @@ class WaitingLines {
     const chunk = Buffer.from(line);
     if (this.#bytes + chunk.length > maxWaitingBytes) this.#dropped++;
     else this.#keep(chunk);
-    // While something waits, the timer tries: a write that fails for each line would cost a system call for nothing.
+    // While lines wait, only the timer tries: a failing write per line would waste a system call.
     if (this.#timer === undefined) this.flush();
   }
 
@@ -79,7 +80,7 @@ class WaitingLines {
     this.#pauseMs = Math.min(retry.maxMs, 2 * this.#pauseMs);
   }
 
-  /** Closed, or the disk is full. */
+  /** The pipe is closed or the disk is full. */
   #dropAll(): void {
     this.#dropped += this.#chunks.length;
     this.#chunks = [];
@@ -95,7 +96,7 @@ class WaitingLines {
 function openAgain(): number {
   try {
     const found = fstatSync(stderr);
-    // A regular file never blocks, and a second opening would have a position of its own.
+    // A regular file never blocks, and reopening it would give a position of its own.
     if (!found.isFIFO() && !found.isCharacterDevice()) return stderr;
     return openSync('/proc/self/fd/2', constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch {

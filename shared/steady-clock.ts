@@ -1,9 +1,9 @@
 import type { Clock } from './clock.ts';
 
 /**
- * The time in the course of one interruption. The deadline is an instant of the wall clock, so a step forward counts; a step back does
- * not give time that is not there, because the end was near by another clock already. It begins anew with each interruption, so that a wall
- * clock that was once far ahead is believed again.
+ * Time during one interruption. A forward step of the wall clock counts, because the deadline is an instant of it. A
+ * step back does not count, because it would add time that does not exist. It starts anew with each interruption, so
+ * that a wall clock that was once far ahead is trusted again.
  */
 export function steadyClock(clock: Clock, monotonicMs: () => number): Clock {
   const aheadMs = clock.now() - monotonicMs();

@@ -1,10 +1,10 @@
 import type { Log } from './log.ts';
 
 export interface ThrottleOptions {
-  /** Lines of each message in a period. */
+  /** Lines per message and period. */
   readonly max: number;
   readonly periodMs: number;
-  /** Milliseconds by a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly upMs: () => number;
 }
 
@@ -15,8 +15,8 @@ interface Period {
 }
 
 /**
- * Passes on so many lines of each message in a period, and counts the others: `suppressed` in the next line that is passed on. For what
- * strangers can cause as often as they like. Messages are constant texts, so there are few.
+ * Passes on a limited number of lines per message and period, and counts the others as `suppressed` in the next line.
+ * For events that strangers can cause at will. Messages are constant, so there are few of them.
  */
 export function throttledLog(log: Log, { max, periodMs, upMs }: ThrottleOptions): Log {
   const periods = new Map<string, Period>();

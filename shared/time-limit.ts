@@ -7,8 +7,8 @@ export interface LimitRange {
 const growth = 3;
 
 /**
- * How long one kind of call may take. It grows where the server is there and needs longer, and shrinks again with its answers. A server that shows
- * no sign of life gets no more time: new attempts find out sooner that it is back.
+ * The time limit of one kind of call. It grows if the server responds but needs longer, and shrinks with its responses.
+ * An unreachable server gets no more time, so that new attempts notice its return sooner.
  */
 export class TimeLimit {
   readonly #range: LimitRange;
@@ -28,9 +28,9 @@ export class TimeLimit {
     this.#ms = Math.min(max, Math.max(min, 2 * tookMs, this.#ms / 2));
   }
 
-  /** A call had `limitMs`, which was not enough for a server that showed meanwhile that it is there. */
+  /** A call exceeded `limitMs` although the server showed that it is reachable. */
   exceeded(limitMs: number): void {
-    // Calls that began together end together: they show one and the same thing.
+    // Calls that began together end together and count once.
     this.#ms = Math.min(this.#range.max, Math.max(this.#ms, limitMs * growth));
   }
 }

@@ -1,11 +1,11 @@
 export interface TurnLimits {
-  /** At the same time. */
+  /** Maximum number of concurrent callers. */
   readonly max: number;
-  /** Waiting for a turn; more are refused at once. */
+  /** Maximum number of waiting callers; more are refused at once. */
   readonly maxWaiting: number;
 }
 
-/** Bounds how many callers do something at the same time, and how many wait for it. */
+/** Limits the number of concurrent callers, and of those that wait. */
 export class Turns {
   readonly #limits: TurnLimits;
   readonly #waiting = new Set<() => void>();
@@ -15,7 +15,10 @@ export class Turns {
     this.#limits = limits;
   }
 
-  /** Resolves, first come first served, with the function that ends the turn. Rejects where too many wait, or with the signal's reason. */
+  /**
+   * Resolves in order of arrival with the function that ends the turn. Rejects if too many wait, or with the signal's
+   * reason.
+   */
   async take(signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted();
     const { max, maxWaiting } = this.#limits;
@@ -30,7 +33,7 @@ export class Turns {
     };
   }
 
-  /** A turn that ends goes to the next caller as it is, so nobody can come between. */
+  /** A finished turn goes directly to the next caller, so that no newcomer can overtake. */
   #passOn(): void {
     const [next] = this.#waiting;
     if (next === undefined) this.#underWay--;

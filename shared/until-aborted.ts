@@ -1,6 +1,6 @@
 /**
- * Settles as `work` does, or rejects with the signal's reason when it aborts first. For work that others share, or that cannot
- * be ended: it goes on, and what becomes of it is ignored.
+ * Settles as `work` does, or rejects with the signal's reason if it aborts first. For work that others share or that
+ * cannot be cancelled: it continues, and its outcome is ignored.
  */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;

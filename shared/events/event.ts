@@ -1,6 +1,6 @@
 import { type InterruptionKind, instant } from '../interruption/interruption.ts';
 
-/** What a game server can be, as the inventory sees it. */
+/** States of a game server in the inventory. */
 export const gameServerStates = ['starting', 'ready', 'allocated', 'terminating', 'terminated', 'lost'] as const;
 export type GameServerState = (typeof gameServerStates)[number];
 
@@ -17,7 +17,7 @@ export interface PublishedPort {
   readonly protocol: PortProtocol;
 }
 
-/** Where a game server or a node lives. null: not known. */
+/** The location of a game server or a node. null: unknown. */
 export interface PlacementData {
   readonly region: string | null;
   readonly zone: string | null;
@@ -29,34 +29,34 @@ export interface PlacementData {
 }
 
 /**
- * Every event of a game server carries all that is known of it, so a consumer that sees only the newest one has the truth.
- * The first five names and their meaning are the seed's.
+ * Every event carries everything known about its game server, so the newest one alone is complete. The first five names
+ * and their meaning are the seed's.
  */
 export interface GameServerData extends PlacementData {
-  /** What players connect to: a DNS name, or an address where there is none. */
+  /** The host that players connect to: a DNS name, or an address if there is none. */
   readonly public_hostname: string | null;
-  /** The first port, the one players connect to. */
+  /** The first port, which players connect to. */
   readonly public_port: number | null;
   readonly status: GameServerState;
-  /** What kind of game server this is, as the studio calls it; `game-server` unless it says otherwise. */
+  /** The kind of game server, in the words of the studio; default `game-server`. */
   readonly type: string;
   readonly game_server_id: string;
-  /** Counts the events of this game server from 1: the highest one seen is the truth. */
+  /** Counts the events of this game server from 1: the highest one is current. */
   readonly sequence: number;
-  /** Without another event by then (RFC 3339), the game server is lost. null: it has ended and needs no lease. */
+  /** Without another event by then (RFC 3339) the game server is lost. null: it has ended and needs no lease. */
   readonly lease_expires_at: string | null;
   readonly public_ip: string | null;
   readonly ports: Readonly<Record<string, PublishedPort>>;
   readonly pod: string | null;
   readonly namespace: string | null;
   readonly labels: Readonly<Record<string, string>>;
-  /** How many players are on it. */
+  /** Number of players. */
   readonly players: number | null;
-  /** When it will be gone at the latest (RFC 3339), once that is known. */
+  /** Latest time at which it will be gone (RFC 3339); null: unknown. */
   readonly deadline: string | null;
-  /** Why it goes: an interruption kind, `sigterm`, `game-exited`, ... null while it does not. */
+  /** Why it ends: an interruption kind, `sigterm`, `game-exited`, ... null: it is not ending. */
   readonly reason: string | null;
-  /** The game's exit status, 128+n after signal n. null until it has ended. */
+  /** The game's exit status, 128+n after signal n. null: it has not ended. */
   readonly exit_code: number | null;
 }
 
@@ -77,7 +77,7 @@ export interface CloudEvent<Type extends string, Data> {
   /** `/REGION/INSTANCE-ID`. */
   readonly source: string;
   readonly type: Type;
-  /** The game server's id, or the node's name. */
+  /** The game server's ID, or the node's name. */
   readonly subject: string;
   readonly time: string;
   readonly datacontenttype: 'application/json';
@@ -93,14 +93,14 @@ export function gameServerEvent(
   data: GameServerData,
   nowMs: number,
 ): GameServerEvent {
-  // The server's own name and count say which event this is, and what says so cannot differ between two sends of it.
+  // Derived from the game server's ID and its count, so that every retry of this event has the same ID.
   const id = `${data.game_server_id}/${data.sequence}/${name}`;
   return envelope(id, `dev.spotable.gameserver.${name}.v1`, data.game_server_id, data, nowMs);
 }
 
 export function nodeEvent(data: NodeData, nowMs: number): NodeEvent {
   const subject = data.node ?? data.instance_id ?? 'unknown';
-  // The global `crypto`, because importing node:crypto costs every wrapper 3 MiB and 4 ms before its game starts.
+  // The global `crypto`: importing node:crypto would cost every wrapper 3 MiB and 4 ms before its game starts.
   return envelope(crypto.randomUUID(), `dev.spotable.node.${data.status}.v1`, subject, data, nowMs);
 }
 
@@ -123,7 +123,7 @@ function envelope<Type extends string, Data extends PlacementData>(
   };
 }
 
-/** What keeps events in order on a FIFO queue: each game server, and each node, is a message group of its own. */
+/** The message group on a FIFO queue: events of each game server and each node stay in order. */
 export function messageGroup(event: InventoryEvent): string {
   return event.subject;
 }

@@ -10,33 +10,33 @@ export interface OutboxOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly random?: () => number;
-  /** Events that wait at most. */
+  /** Maximum number of waiting events. */
   readonly capacity?: number;
-  /** One attempt, from call to answer. */
+  /** Time limit of one attempt. */
   readonly attemptMs?: number;
   readonly onPublished?: (ids: readonly string[]) => void;
   /**
-   * Events that are let go unpublished: the queue refused them, they are too long, there was no room for them, or a newer event
-   * made a heartbeat needless. Whoever handed one over need not wait for it.
+   * Called with events that are dropped unpublished: the queue refused them, they are too long, there was no room, or a
+   * newer event made a heartbeat needless. Nothing needs to wait for them any more.
    */
   readonly onRefused?: (events: readonly RefusedEvent[]) => void;
 }
 
 const backoff: Backoff = { firstMs: 100, maxMs: 5000 };
-/** While a flush waits, its limit is near and every attempt counts. */
+/** A flush has little time left, so it retries quickly. */
 const flushBackoff: Backoff = { firstMs: 100, maxMs: 250 };
 
 /**
- * Keeps inventory events until the queue has taken them, and keeps the events of each subject in order: one call is under way at
- * a time, with at most one event of each subject in it, so that neither an answer that comes late nor a call that SQS takes only
- * in part lets a newer event overtake an older one.
+ * Keeps inventory events until the queue has accepted them, in order for each subject. Only one call is in flight at a
+ * time, with at most one event of each subject, so that neither a late response nor a partly accepted call lets a newer
+ * event overtake an older one.
  */
 export class Outbox {
   readonly #options: Required<Omit<OutboxOptions, 'onPublished' | 'onRefused'>> & OutboxOptions;
   #waiting: InventoryEvent[] = [];
   #inFlight: ReadonlySet<string> = new Set();
   #added = Promise.withResolvers<void>();
-  /** Shared by all who wait for nothing to be left. */
+  /** Shared by all callers that wait until the outbox is empty. */
   #emptied: PromiseWithResolvers<void> | undefined;
   #pause = new AbortController();
   #flushes = 0;
@@ -52,8 +52,8 @@ export class Outbox {
   }
 
   /**
-   * Never blocks. An event that waits already is not added again. A newer event of the same subject makes its waiting heartbeats
-   * needless: it says all that they say.
+   * Never blocks. Adding a waiting event again has no effect. A newer event of the same subject makes its waiting
+   * heartbeats needless.
    */
   add(event: InventoryEvent): void {
     if (this.#waiting.some(({ id }) => id === event.id)) return;
@@ -72,12 +72,12 @@ export class Outbox {
     this.#added.resolve();
   }
 
-  /** Takes an event back, for example because somebody else has published it. */
+  /** Takes an event back, for example because it was published by another way. */
   remove(id: string): void {
     this.#forget(new Set([id]));
   }
 
-  /** Sends what is added, until the signal aborts. Never rejects: a failing queue is tried again, ever more slowly. */
+  /** Sends events until the signal aborts. Never rejects: a failing queue is retried with growing pauses. */
   async run(signal: AbortSignal): Promise<void> {
     const stop = () => this.#added.resolve();
     signal.addEventListener('abort', stop, { once: true });
@@ -91,7 +91,9 @@ export class Outbox {
     signal.removeEventListener('abort', stop);
   }
 
-  /** Waits until `run` has left nothing or the signal aborts; resolves with what could not be sent. Ends a pause of `run`. */
+  /**
+   * Waits until the outbox is empty or the signal aborts, and resolves with the unsent events. Ends a pause of `run`.
+   */
   async flush(signal: AbortSignal): Promise<readonly InventoryEvent[]> {
     const gaveUp = Promise.withResolvers<void>();
     const giveUp = () => gaveUp.resolve();
@@ -133,7 +135,7 @@ export class Outbox {
     return [...batch.values()];
   }
 
-  /** Whether any event of the batch need not be sent again. */
+  /** Removes the settled events; whether there were any. */
   #settle(batch: readonly InventoryEvent[], { published, refused }: PublishOutcome): boolean {
     const settled = new Set([...published, ...refused.map(({ id }) => id)]);
     const hasProgress = batch.some(({ id }) => settled.has(id));
@@ -156,7 +158,7 @@ export class Outbox {
   async #waitAfter(failure: unknown, signal: AbortSignal): Promise<void> {
     const { clock, log, random } = this.#options;
     this.#failures++;
-    // Each cause once an outage: the waiting events are retried quietly.
+    // Logged once per cause and outage, because waiting events are retried often.
     const err = errorText(failure);
     if (this.#causes.isNew(err)) log.warn({ err, waiting: this.#waiting.length }, 'Cannot publish inventory events');
     this.#pause = new AbortController();
@@ -180,7 +182,10 @@ export class Outbox {
     this.#emptied = undefined;
   }
 
-  /** One event: the oldest heartbeat; else the oldest that a newer one of its subject outdates; else the oldest. */
+  /**
+   * The least important event: the oldest heartbeat; otherwise the oldest event that a newer one of its subject
+   * replaces; otherwise the oldest.
+   */
   #leastImportant(): InventoryEvent[] {
     const idle = this.#waiting.filter(({ id }) => !this.#inFlight.has(id));
     const newest = new Map(this.#waiting.map((event) => [event.subject, event]));
@@ -189,13 +194,13 @@ export class Outbox {
   }
 }
 
-/** Why an event can never be sent: judged before it waits, so that it holds up no other. */
+/** Why an event can never be sent. Checked before it is queued, so that it delays no other. */
 function problemWith(event: InventoryEvent): string | undefined {
   try {
     const bytes = Buffer.byteLength(JSON.stringify(event));
     return bytes > maxEventBytes ? `${bytes} bytes, expected at most ${maxEventBytes}` : undefined;
   } catch (error) {
-    // From a peer: fields we do not know, nested so deeply that they can be parsed and not written.
+    // A peer's unknown fields may be nested so deeply that they can be parsed but not written.
     return errorText(error);
   }
 }

@@ -12,13 +12,13 @@ import type { Inventory, PublishOutcome, RefusedEvent } from './inventory.ts';
 
 export interface SqsInventoryOptions {
   readonly queueUrl: string;
-  /** Signs requests for a queue whose URL names no region. */
+  /** Signing region, if the queue's URL names none. */
   readonly region: string | undefined;
-  /** Overrides where the queue is reached: the SDK takes the host of the queue's URL otherwise. */
+  /** Overrides the endpoint; by default the SDK uses the host of the queue's URL. */
   readonly endpoint: string | undefined;
-  /** Connect and answer, each, of one attempt; the SDK has no limit of its own. */
+  /** Time limit of connecting, and of the response, in one attempt; the SDK has none of its own. */
   readonly timeoutMs?: number;
-  /** A message's text, in JSON, for consumers that expect another form; the event itself where it is not given. */
+  /** A message's JSON text for consumers of another format; default: the event itself. */
   readonly body?: (event: InventoryEvent) => string;
 }
 
@@ -31,18 +31,20 @@ export class SqsInventory implements Inventory {
   constructor({ queueUrl, region, endpoint, timeoutMs = 2000, body = JSON.stringify }: SqsInventoryOptions) {
     this.#queueUrl = queueUrl;
     this.#body = body;
-    // The URL knows better: in a pod AWS_REGION is the cluster's, and its queue may be elsewhere.
+    // The URL takes precedence: in a pod AWS_REGION is the cluster's, and the queue may be elsewhere.
     const signingRegion = regionOf(queueUrl) ?? region;
     this.#client = new SQSClient({
       ...(signingRegion === undefined ? {} : { region: signingRegion }),
       endpoint: endpoint || new URL(queueUrl).origin,
-      // Retrying is the outbox's work: it knows the deadline and keeps the order.
+      // The outbox retries itself: it knows the deadline and keeps the order.
       maxAttempts: 1,
       requestHandler: { connectionTimeout: timeoutMs, requestTimeout: timeoutMs, throwOnRequestTimeout: true },
     });
   }
 
-  /** Rejects where the queue cannot be reached or takes nothing. What SQS will never take is named as refused. */
+  /**
+   * Rejects if the queue is unreachable or accepts nothing. Events that SQS will never accept are returned as refused.
+   */
   async publish(events: readonly InventoryEvent[], signal: AbortSignal): Promise<PublishOutcome> {
     try {
       return await this.#send(events, signal);
@@ -61,7 +63,7 @@ export class SqsInventory implements Inventory {
   async #send(events: readonly InventoryEvent[], signal: AbortSignal): Promise<PublishOutcome> {
     const entries = events.map((event, index) => ({ Id: String(index), ...this.#message(event) }));
     const command = new SendMessageBatchCommand({ QueueUrl: this.#queueUrl, Entries: entries });
-    // The SDK's own signal ends a request; it does not end the search for credentials, which may ask a server that hangs.
+    // The SDK's signal ends a request, but not the search for credentials, which may ask a hanging server.
     const sending = this.#client.send(command, { abortSignal: signal });
     const { Successful = [], Failed = [] } = await untilAborted(sending, signal);
     const idAt = (position: string | undefined) => events[Number(position)]?.id ?? '';
@@ -79,7 +81,7 @@ export class SqsInventory implements Inventory {
     const fifo = { MessageGroupId: fifoText(messageGroup(event)), MessageDeduplicationId: fifoText(event.id) };
     return {
       MessageBody: escapeRare(this.#body(event)),
-      // With these a consumer filters (EventBridge Pipes, Lambda) without parsing the body.
+      // Consumers (EventBridge Pipes, Lambda) filter by these without parsing the body.
       MessageAttributes: {
         type: attribute(event.type),
         status: attribute(event.data.status),
@@ -89,7 +91,7 @@ export class SqsInventory implements Inventory {
     };
   }
 
-  /** SQS answers for all messages together when one is bad or all are too long in sum: alone, each gets its own answer. */
+  /** SQS fails a whole batch if one message is invalid or the sum is too long. Sent alone, each gets its own result. */
   async #sendOneByOne(events: readonly InventoryEvent[], signal: AbortSignal): Promise<PublishOutcome> {
     const published: string[] = [];
     const refused: RefusedEvent[] = [];
@@ -100,7 +102,7 @@ export class SqsInventory implements Inventory {
         refused.push(...outcome.refused);
       } catch (error) {
         if (isAboutContent(error)) refused.push(refusal(event, error));
-        // What is settled must not be lost with the rest, which may be sent again.
+        // The settled events must not be lost with the others, which may be sent again.
         else if (published.length + refused.length > 0) break;
         else throw error;
       }
@@ -109,7 +111,9 @@ export class SqsInventory implements Inventory {
   }
 }
 
-/** Codes by which SQS refuses a whole call for what is in it, other than for the queue, our rights or its load. */
+/**
+ * Error codes by which SQS refuses a whole call for its content, and not for the queue, our permissions or the load.
+ */
 const contentCodes: ReadonlySet<string> = new Set([
   'BatchRequestTooLong',
   'InvalidMessageContents',
@@ -122,7 +126,10 @@ function isAboutContent(error: unknown): boolean {
   return error instanceof Error && contentCodes.has(error.name.replace(/^AWS\.SimpleQueueService\./, ''));
 }
 
-/** A fault of SQS may pass, and so may throttling, which it counts as the sender's; any other fault of the sender never will. */
+/**
+ * A fault of SQS may pass, and so may throttling, although SQS counts it as the sender's fault. Other sender faults are
+ * permanent.
+ */
 function isForGood({ SenderFault, Code = '' }: BatchResultErrorEntry): boolean {
   return SenderFault === true && !/thrott|kms|toomany|overlimit|unavailable|timeout/i.test(Code);
 }
@@ -136,8 +143,8 @@ function refusal({ id }: InventoryEvent, error: unknown): RefusedEvent {
 }
 
 /**
- * SQS refuses U+FFFE and U+FFFF, and some that speak its protocol all beyond U+FFFF: JSON can say these by escapes. Everything
- * else that SQS refuses JSON escapes by itself.
+ * SQS refuses U+FFFE and U+FFFF, and some compatible services all characters beyond U+FFFF, so these are written as
+ * JSON escapes. JSON itself escapes everything else that SQS refuses.
  */
 function escapeRare(json: string): string {
   return json.replace(/[\ud800-\udfff\ufffe\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16)}`);
@@ -150,8 +157,9 @@ function attribute(text: string): { DataType: 'String'; StringValue: string } {
 const maxFifoText = 128;
 
 /**
- * SQS takes up to 128 visible ASCII characters as a message group or deduplication id; a node's name may have 253, and an event's
- * id a little more than 128. A text that does not fit keeps its beginning, for people, and a digest, to stay unmistakable.
+ * SQS accepts up to 128 visible ASCII characters as a message group or deduplication ID. A node's name may have 253,
+ * and an event's ID a little more than 128. A longer text keeps its beginning, for people, and gets a digest, to stay
+ * unique.
  */
 function fifoText(text: string): string {
   if (/^[!-~]{1,128}$/.test(text)) return text;
@@ -160,8 +168,8 @@ function fifoText(text: string): string {
 }
 
 /**
- * The region in the host of an AWS queue: `sqs.REGION.amazonaws.com`, with `-fips`, in China or dual-stack, through a VPC
- * endpoint, or the older `REGION.queue.amazonaws.com`. Other hosts name none.
+ * The region in the host of an AWS queue: `sqs.REGION.amazonaws.com`, with `-fips`, in China or dual-stack, through a
+ * VPC endpoint, or the older `REGION.queue.amazonaws.com`. Other hosts contain none.
  */
 function regionOf(queueUrl: string): string | undefined {
   const { hostname } = new URL(queueUrl);

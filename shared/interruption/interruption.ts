@@ -1,7 +1,7 @@
-/** Where an interruption comes from; also the value of the node's taint. */
+/** The origin of an interruption; also the value of the node's taint. */
 export type InterruptionKind = 'spot-termination' | 'rebalance' | 'maintenance' | 'asg-termination' | 'rehearsal';
 
-/** What AWS is going to do with the instance. `none` where it only warns of a risk. */
+/** What AWS will do with the instance; `none` for a mere risk. */
 export type InterruptionAction = 'terminate' | 'stop' | 'hibernate' | 'reboot' | 'none';
 
 export const interruptionKinds: readonly InterruptionKind[] = [
@@ -13,26 +13,26 @@ export const interruptionKinds: readonly InterruptionKind[] = [
 ];
 export const interruptionActions: readonly InterruptionAction[] = ['terminate', 'stop', 'hibernate', 'reboot', 'none'];
 
-/** What the metadata service announces, without anything that depends on when it was read. */
+/** A metadata service's announcement, without anything that depends on the time of reading. */
 export interface Notice {
   /**
-   * Says which interruption this is, the same at every poll: an instance is taken once, however often the announced time
+   * Identifies the interruption, equal at every poll. An instance is taken once, however often the announced time
    * moves, so neither our clock nor the announced time is part of it.
    */
   readonly id: string;
   readonly kind: InterruptionKind;
   readonly action: InterruptionAction;
-  /** When the instance is taken, epoch milliseconds; undefined where the notice names no instant. */
+  /** When the instance is taken, epoch milliseconds; undefined: the notice names no time. */
   readonly deadlineMs: number | undefined;
 }
 
-/** A notice that we have taken up. */
+/** A notice that the agent handles. */
 export interface Interruption extends Notice {
-  /** When this process, or one before it on the same node, first saw the notice: epoch milliseconds. */
+  /** When this process or an earlier one on the same node first saw the notice, epoch milliseconds. */
   readonly firstSeenMs: number;
 }
 
-/** RFC 3339 in UTC, as every contract of ours writes an instant. */
+/** RFC 3339 in UTC, the format of all our contracts. */
 export function instant(epochMs: number): string {
   return new Date(epochMs).toISOString();
 }
@@ -41,8 +41,8 @@ const rfc3339 =
   /^(\d{4})-(0[1-9]|1[0-2])-(\d{2})T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
 /**
- * Epoch milliseconds of an RFC 3339 instant; undefined where the text is none. Stricter than Date.parse, which takes 24:00 and
- * turns the 30th of February into the 2nd of March: a wrong deadline is worse than a refused one.
+ * Parses an RFC 3339 instant into epoch milliseconds; undefined: malformed. Stricter than Date.parse, which accepts
+ * 24:00 and turns the 30th of February into the 2nd of March: a wrong deadline is worse than none.
  */
 export function parseInstant(text: unknown): number | undefined {
   const [matched, year = '', month = '', day = ''] = (typeof text === 'string' && rfc3339.exec(text)) || [];

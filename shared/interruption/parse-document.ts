@@ -1,6 +1,6 @@
 const maxQuote = 120;
 
-/** Any value, short enough for a log line. */
+/** Any value, shortened for a log line. */
 export function quote(value: unknown): string {
   return (JSON.stringify(value) ?? 'undefined').slice(0, maxQuote);
 }
@@ -23,7 +23,7 @@ export function parseArray(body: string): { readonly items: readonly unknown[] }
 
 function parseJson(body: string): { readonly value?: unknown; readonly garbage?: string } {
   try {
-    // trim() also takes a byte order mark, which is no JSON.
+    // trim() also removes a byte order mark, which is not valid JSON.
     return { value: JSON.parse(body.trim()) };
   } catch {
     return { garbage: `not JSON: ${quote(body)}` };

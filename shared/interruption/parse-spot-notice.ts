@@ -3,15 +3,16 @@ import { parseObject, quote } from './parse-document.ts';
 import type { ParsedNotices } from './parsed-notices.ts';
 import { readInstant } from './read-instant.ts';
 
-/** Path of the notice that a spot instance is being taken; 404 until then. */
+/** Path of the spot notice; 404 while there is none. */
 export const spotNoticePath = '/latest/meta-data/spot/instance-action';
 
 const actions = ['terminate', 'stop', 'hibernate'] as const;
 
 /**
- * Reads the body of {@link spotNoticePath}: `{"action":"terminate","time":"2026-04-24T17:11:44Z"}`. An object that names an action or a time is a
- * notice, because EC2 answers 404 while there is none: an action that is new counts as terminate, and a time that cannot be read leaves the
- * notice without an instant. HTML, text, lists and objects without either field come from something else.
+ * Parses the body of {@link spotNoticePath}: `{"action":"terminate","time":"2026-04-24T17:11:44Z"}`. Any object with an
+ * action or a time is a notice, because EC2 responds 404 while there is none: an unknown action counts as terminate,
+ * and an unreadable time leaves the notice without one. HTML, text, lists and objects without either field come from
+ * something else.
  */
 export function parseSpotNotice(body: string, instanceId: string): ParsedNotices {
   const document = parseObject(body);

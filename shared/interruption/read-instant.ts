@@ -3,13 +3,14 @@ import { parseInstant } from './interruption.ts';
 const iso = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?) ?(Z|UTC|GMT|[+-]\d{2}:?\d{2})?$/;
 const months = ['JAN', 'FEB', 'MAR', 'APR', 'MAY', 'JUN', 'JUL', 'AUG', 'SEP', 'OCT', 'NOV', 'DEC'];
 const named = /^(?:[A-Z]{3}, )?(\d{1,2}) ([A-Z]{3}) (\d{4}) (\d{2}:\d{2}:\d{2}) (?:GMT|UTC)$/;
-/** Below it a number counts seconds, from it on milliseconds; both bounds lie between 2001 and 2286. */
+/** Smaller numbers are seconds, larger ones milliseconds; both then lie between 2001 and 2286. */
 const minEpochMs = 1_000_000_000_000;
 const maxEpochMs = 9_999_999_999_999;
 
 /**
- * Epoch milliseconds of an instant that AWS, a mock or an HTTP server wrote: RFC 3339, also without a zone (taken as UTC) or with a space for
- * its `T`; `21 Jan 2026 09:00:43 GMT`, with or without a weekday; epoch seconds or milliseconds. Undefined where the value is no instant.
+ * Parses an instant of AWS, a mock or an HTTP server into epoch milliseconds: RFC 3339, also without a zone (taken as
+ * UTC) or with a space for its `T`; `21 Jan 2026 09:00:43 GMT`, with or without a weekday; epoch seconds or
+ * milliseconds. undefined: malformed.
  */
 export function readInstant(value: unknown): number | undefined {
   if (typeof value === 'number') return readEpoch(value);

@@ -1,7 +1,10 @@
 /** EC2 takes a spot instance two minutes after its notice, never later. */
 export const spotNoticeMs = 120_000;
 
-/** An instance that still lives so long after the announced time is not taken at that time: EC2 is late by seconds, not by minutes. */
+/**
+ * An instance that is alive this long after the announced time is not taken at that time: EC2 is late by seconds, not
+ * minutes.
+ */
 const maxLateMs = 60_000;
 
 /**

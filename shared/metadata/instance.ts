@@ -1,17 +1,17 @@
 import { type MetadataClient, MetadataError } from './metadata-client.ts';
 
-/** What the inventory says of the EC2 instance. Undefined: the metadata service does not say. */
+/** Facts about the EC2 instance for the inventory. undefined: the metadata service does not have it. */
 export interface Instance {
   readonly instanceId: string | undefined;
   readonly instanceType: string | undefined;
   readonly region: string | undefined;
   readonly zone: string | undefined;
-  /** `spot` or `on-demand`, as EC2 says it. */
+  /** `spot` or `on-demand`, in EC2's words. */
   readonly lifecycle: string | undefined;
   readonly publicHostname: string | undefined;
   readonly publicIpv4: string | undefined;
   readonly localIpv4: string | undefined;
-  /** Public by its nature, where the subnet has IPv6. */
+  /** IPv6 addresses are public; undefined: the subnet has no IPv6. */
   readonly ipv6: string | undefined;
 }
 
@@ -29,12 +29,12 @@ export const unknownInstance: Instance = {
   ipv6: undefined,
 };
 
-/** What could be read, and why the rest could not. */
+/** The facts that could be read, and why the others could not. */
 export interface InstanceReading {
   readonly facts: Partial<Instance>;
-  /** Facts that are still to be had, in the order in which to ask for them next. */
+  /** Missing facts, in the order in which to ask for them next. */
   readonly missing: readonly InstanceFact[];
-  /** One for each fact whose answer was no fact, or that was not answered. */
+  /** One per fact without a valid response. */
   readonly problems: readonly MetadataError[];
 }
 
@@ -52,15 +52,16 @@ const paths: { readonly [K in InstanceFact]: string } = {
 
 export const instanceFacts: readonly InstanceFact[] = Object.keys(paths) as InstanceFact[];
 
-/** Names, addresses and ids: what is none of them is an error page or a directory, and belongs in no event. */
+/** Names, addresses and IDs. Anything else is an error page or a directory and must not get into an event. */
 const fact = /^[\w.:-]{1,253}$/;
 
-/** Half of the connections that a client opens: on a slow service a notice does not wait behind nine facts. */
+/** Half of a client's connections, so that a notice does not wait behind nine facts of a slow service. */
 const maxAtOnce = 2;
 
 /**
- * Reads the named facts, each by itself: one that makes no sense is missing, and no other one with it. Where nothing is answered at all the
- * reading ends with the first failure, because the others would only wait in vain as well. Rejects with the signal's reason.
+ * Reads the named facts one by one: an invalid one is missing without affecting others. If the service does not respond
+ * at all, reading ends with the first failure, because the others would only time out as well. Rejects with the
+ * signal's reason.
  */
 export async function readInstance(
   metadata: MetadataClient,
@@ -88,13 +89,13 @@ export async function readInstance(
     }
   };
   await Promise.all(Array.from({ length: maxAtOnce }, readOn));
-  // One that hangs shall not keep the others from being asked for next time.
+  // A fact that hangs goes last, so that it does not block the others next time.
   return { facts, missing: [...waiting, ...failed], problems };
 }
 
 async function readFact(metadata: MetadataClient, path: string, signal?: AbortSignal): Promise<string | undefined> {
   const answer = await metadata.get(`/latest/meta-data/${path}`, signal);
-  // Instances without a public address answer 404, some mocks an empty body.
+  // Instances without a public address respond 404, some mocks with an empty body.
   const text = answer.kind === 'found' ? answer.body.trim() : '';
   if (text === '') return undefined;
   if (!fact.test(text))

@@ -4,12 +4,12 @@ import type { Clock } from '../clock.ts';
 import { TimeLimit } from '../time-limit.ts';
 import { untilAborted } from '../until-aborted.ts';
 
-/** The link-local address where every EC2 instance finds its metadata service. */
+/** EC2's link-local address of the metadata service. */
 export const ec2MetadataEndpoint = 'http://169.254.169.254';
 
 export type MetadataAnswer =
   | { readonly kind: 'found'; readonly body: string }
-  /** 404: the service answers, and there is nothing of that name. Mostly good news. */
+  /** 404: the service works, and there is no such item. Mostly good news. */
   | { readonly kind: 'absent' };
 
 export type MetadataFailure =
@@ -21,7 +21,7 @@ export type MetadataFailure =
   | 'too-long'
   | 'garbage';
 
-/** The metadata service could not be asked, or did not answer as it should. */
+/** The metadata service was unreachable or gave an invalid response. */
 export class MetadataError extends Error {
   readonly failure: MetadataFailure;
 
@@ -33,24 +33,24 @@ export class MetadataError extends Error {
 }
 
 export interface MetadataClientOptions {
-  /** `http:` only, as EC2 has it. */
+  /** `http:` only, as on EC2. */
   readonly endpoint: URL;
   readonly clock: Clock;
   /**
-   * One request: from when it gets a connection to the end of its body, a hanging connect included. A token may be asked for before it. For a
-   * service that is slower the limit grows up to `maxTimeoutMs`.
+   * Time limit of one request, from getting a connection to the end of its body. A token request may precede it. For a
+   * slower service the limit grows up to `maxTimeoutMs`.
    */
   readonly timeoutMs?: number;
   readonly maxTimeoutMs?: number;
   readonly tokenTtlSeconds?: number;
   readonly onDate?: DateListener;
-  /** How long a request took, answered or not: milliseconds. */
+  /** Duration of a request, whether or not it succeeded, milliseconds. */
   readonly onRequest?: (ms: number) => void;
 }
 
 interface Token {
   readonly text: string;
-  /** Half its life: by then a new one is fetched, so a failed refresh leaves hours to try again. */
+  /** At half of its life a new token is fetched, so a failed refresh leaves hours to retry. */
   readonly refreshAtMs: number;
   readonly expiresAtMs: number;
 }
@@ -62,18 +62,18 @@ interface Response {
 
 const maxBodyBytes = 65_536;
 const maxTokenTtlSeconds = 21_600;
-/** After a refresh that failed the old token serves so long before the next try, which may cost a whole time limit. */
+/** Pause after a failed refresh, during which the old token serves: another try may cost a whole time limit. */
 const refreshPauseMs = 30_000;
-/** The service shares 1024 packets a second with DNS and NTP: no caller needs more than a few answers at once. */
+/** The service shares 1024 packets a second with DNS and NTP, and no caller needs more responses at once. */
 const maxConnections = 4;
 const tokenPath = '/latest/api/token';
-/** A token goes into a header: what cannot stand there is not kept, or every request would fail until it expires. */
+/** A token becomes a header. An invalid one is discarded, or every request would fail until it expires. */
 const tokenText = /^[!-~]{1,1024}$/;
 
 /**
- * Reads the EC2 instance metadata service, version 2 only. Uses node:http rather than undici: it costs a wrapper nothing
- * that Node has not loaded, and its requests end on time even while a TCP connect hangs. EC2 ends the connection after every
- * answer, so none is kept: a kept one could only be found dead by the request that matters.
+ * Reads the EC2 instance metadata service, version 2 only. It uses node:http rather than undici: that costs a wrapper
+ * nothing that Node has not loaded, and its requests time out even while a TCP connect hangs. EC2 closes the connection
+ * after every response, so none is kept: the request that matters would find it dead.
  */
 export class MetadataClient {
   readonly #endpoint: URL;
@@ -101,12 +101,12 @@ export class MetadataClient {
     const token = await this.#validToken(signal);
     const first = await this.#send('GET', path, tokenHeader(token), signal);
     if (first.status !== 401) return readAnswer(path, first);
-    // The service forgets tokens before their time, for example when the instance was stopped and started.
+    // The service forgets tokens early, for example after a stop and start of the instance.
     if (this.#token?.text === token.text) this.#token = undefined;
     return readAnswer(path, await this.#send('GET', path, tokenHeader(await this.#validToken(signal)), signal));
   }
 
-  /** Ends every connection. */
+  /** Closes every connection. */
   close(): void {
     this.#connections.destroy();
   }
@@ -115,7 +115,7 @@ export class MetadataClient {
     signal?.throwIfAborted();
     const known = this.#token;
     if (known !== undefined && this.#clock.now() < known.refreshAtMs) return known;
-    // Several paths are read at once and share one token request, so no caller's signal may end it: its time limit does.
+    // Concurrent reads share one token request, so no caller's signal may end it; its time limit does.
     this.#tokenRequest ??= this.#fetchToken().finally(() => {
       this.#tokenRequest = undefined;
     });
@@ -147,24 +147,24 @@ export class MetadataClient {
     const url = new URL(path, this.#endpoint);
     if (url.protocol !== 'http:') throw metadataError('connection', path, `${url.origin} is no http address`);
     const outgoing = request(url, { method, headers, agent: this.#connections });
-    // An agent with a limit would hand this connection on to a request that waits for its turn.
+    // An agent with a limit would pass this connection on to a waiting request.
     outgoing.shouldKeepAlive = false;
     const onAbort = () => reject(signal?.reason);
     const limitMs = this.#limit.ms;
     let timer: NodeJS.Timeout | undefined;
     let askedMs = performance.now();
-    // Not before: a request that waits for its turn is not the service's fault.
+    // Not earlier: waiting for a connection of our own is not the service's fault.
     outgoing.once('socket', (socket) => {
       if (outgoing.destroyed) return;
       askedMs = performance.now();
       timer = setTimeout(() => {
-        // A service that cannot be reached gets no more time: new attempts find out sooner that it is back.
+        // An unreachable service gets no more time, so that new attempts notice its return sooner.
         if (!socket.connecting) this.#limit.exceeded(limitMs);
         reject(metadataError('timeout', path, `no answer within ${limitMs} ms`));
       }, limitMs);
     });
     signal?.addEventListener('abort', onAbort, { once: true });
-    // Stays for good: what destroy() below makes of a request under way is an error once more.
+    // Never removed: destroy() below emits another error for a request in flight.
     outgoing.on('error', (error) => reject(connectionError(path, error)));
     outgoing.once('response', (response) => {
       this.#onDate?.(response.headers.date, askedMs);
@@ -215,7 +215,7 @@ function statusError(path: string, status: number): MetadataError {
   return metadataError(failure, path, `HTTP ${status}`);
 }
 
-/** Node's HTTP parser names what it cannot read by codes that begin with HPE_. */
+/** Node's HTTP parser reports unreadable responses by codes that begin with HPE_. */
 function connectionError(path: string, error: NodeJS.ErrnoException): MetadataError {
   const failure = error.code?.startsWith('HPE_') === true ? 'garbage' : 'connection';
   return metadataError(failure, path, error.message, error);

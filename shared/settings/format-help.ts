@@ -9,7 +9,7 @@ export interface HelpText {
 
 const columnWidth = 34;
 
-/** The `--help` text, made from the same settings that are parsed, so that neither can go stale. */
+/** The `--help` text, generated from the settings that are parsed, so that it is never outdated. */
 export function formatHelp(settings: Settings, { usage, summary, footer }: HelpText): string {
   const lines = [`Usage: ${usage}`, '', summary, '', 'Flags (environment variable in brackets):'];
   for (const { flag, placeholder, env, help, fallbackText, isRepeatable } of Object.values(settings)) {

@@ -1,11 +1,11 @@
 import type { Setting } from './setting.ts';
 
 export type Settings = Readonly<Record<string, Setting<unknown>>>;
-/** The settings that read as `Config`: one for each of its fields. */
+/** The settings of `Config`, one per field. */
 export type SettingsFor<Config> = { readonly [K in keyof Config]-?: Setting<Config[K]> };
 export type Values<S extends Settings> = { readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never };
 
-/** One line a person can act on, and where the wrong value came from. */
+/** An actionable line, and the source of the invalid value. */
 export interface Problem {
   readonly origin: 'flag' | 'environment';
   readonly message: string;
@@ -21,13 +21,13 @@ export interface SettingsSource {
   /** Arguments after the program's own name. */
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Whether a command may follow the flags, after `--` or without it. Otherwise an argument that is no flag is a problem. */
+  /** Whether a command may follow the flags, after `--` or without it. Otherwise a positional argument is a problem. */
   readonly takesCommand?: boolean;
 }
 
 /**
- * Reads every setting from flags and environment and reports all problems together. A flag wins over its environment
- * variable; an empty environment variable counts as not set, because manifests cannot leave a variable out conditionally.
+ * Reads every setting from flags and environment and reports all problems together. A flag overrides its environment
+ * variable. An empty environment variable counts as unset, because manifests cannot omit a variable conditionally.
  */
 export function readSettings<S extends Settings>(settings: S, source: SettingsSource): ReadSettings<S> {
   const given = readFlags(settings, source);
@@ -63,7 +63,7 @@ function describeProblem(
   const origin = isFlag ? 'flag' : 'environment';
   if ('missing' in read)
     return { origin, message: `Missing ${env === undefined ? `--${flag}` : `--${flag} or ${env}`}: ${help}` };
-  // Of several values the first wrong one, with what is wrong with it.
+  // The first invalid one of several values.
   const wrong = texts?.find((text) => 'expected' in setting.read([text])) ?? texts?.at(-1) ?? '';
   return { origin, message: `Invalid ${isFlag ? `--${flag}` : env} ${quote(wrong)}: expected ${read.expected}` };
 }
@@ -75,15 +75,15 @@ function quote(text: string): string {
 }
 
 interface GivenFlags {
-  /** By flag, what was given, in order. */
+  /** Values by flag, in order. */
   readonly texts: Map<string, string[]>;
-  /** Flags whose value is missing, which is a problem already. */
+  /** Flags without a value, which are already reported. */
   readonly withoutValue: Set<string>;
   rest: readonly string[];
   readonly problems: Problem[];
 }
 
-/** `--flag value`, `--flag=value`, `--flag` and `--no-flag` of a toggle; `--` ends the flags, and so does a command. */
+/** Accepts `--flag value`, `--flag=value`, `--flag` and `--no-flag` of a toggle. `--` or a command ends the flags. */
 function readFlags(settings: Settings, { argv, takesCommand = false }: SettingsSource): GivenFlags {
   const byFlag = new Map(Object.values(settings).map((setting) => [setting.flag, setting]));
   const given: GivenFlags = { texts: new Map(), withoutValue: new Set(), rest: [], problems: [] };
@@ -103,7 +103,9 @@ function readFlags(settings: Settings, { argv, takesCommand = false }: SettingsS
   return given;
 }
 
-/** Whether it took the next argument as the flag's value. One that looks like a flag is none: `--flag=-x` says what is meant. */
+/**
+ * Whether the next argument was used as the flag's value. It may not look like a flag; use `--flag=-x` for such values.
+ */
 function takeFlag(
   given: GivenFlags,
   byFlag: ReadonlyMap<string, Setting<unknown>>,
@@ -136,7 +138,7 @@ function takeFlag(
   return false;
 }
 
-/** A lone dash is a value (standard input), and so is a negative number. */
+/** A lone dash (standard input) and negative numbers are values. */
 function isFlag(argument: string): boolean {
   return /^-[^\d]/.test(argument);
 }

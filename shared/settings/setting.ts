@@ -1,24 +1,24 @@
 import { formatDuration, parseDuration } from '../duration.ts';
 
-/** What a text means, or what would have been accepted in its place. */
+/** The parsed value, or a description of valid ones. */
 export type Parsed<T> = { readonly value: T } | { readonly expected: string };
 export type Parse<T> = (text: string) => Parsed<T>;
 
 /**
- * One setting of a process: a flag, usually an environment variable of the same name, and how its text is read. `T` is what
- * the code gets; it includes `undefined` where a setting may be left out.
+ * One setting: a flag, usually an environment variable of the same name, and the parser of its text. `T` includes
+ * `undefined` if the setting is optional.
  */
 export interface Setting<T> {
-  /** Kebab-case, without the dashes. */
+  /** Kebab-case, without dashes in front. */
   readonly flag: string;
-  /** Environment variable; the flag wins over it. */
+  /** Environment variable; the flag overrides it. */
   readonly env?: string;
   readonly help: string;
-  /** Name of the value in help texts; absent for a toggle, whose flag takes none. */
+  /** Name of the value in help texts; undefined for a toggle. */
   readonly placeholder?: string;
-  /** The default, as help shows it. */
+  /** The default as help shows it. */
   readonly fallbackText?: string;
-  /** Turns every text that was given, in order, into the value; `undefined` stands for "was not given". */
+  /** Parses all given texts, in order; `undefined`: none was given. */
   readonly read: (texts: readonly string[] | undefined) => Parsed<T> | { readonly missing: true };
   readonly isRepeatable: boolean;
 }
@@ -30,7 +30,7 @@ export interface SettingNames {
   readonly placeholder?: string;
 }
 
-/** A setting with a default. Given more than once, the last one counts. */
+/** A setting with a default. If repeated, the last one counts. */
 export function setting<T>(names: SettingNames, parse: Parse<T>, fallback: T, fallbackText?: string): Setting<T> {
   return {
     placeholder: 'VALUE',
@@ -41,7 +41,7 @@ export function setting<T>(names: SettingNames, parse: Parse<T>, fallback: T, fa
   };
 }
 
-/** A setting that may be left out: its value is then undefined. */
+/** An optional setting; undefined by default. */
 export function optional<T>(names: SettingNames, parse: Parse<T>): Setting<T | undefined> {
   return {
     placeholder: 'VALUE',
@@ -51,7 +51,7 @@ export function optional<T>(names: SettingNames, parse: Parse<T>): Setting<T | u
   };
 }
 
-/** A setting that must be given. */
+/** A required setting. */
 export function required<T>(names: SettingNames, parse: Parse<T>): Setting<T> {
   return {
     placeholder: 'VALUE',
@@ -61,7 +61,7 @@ export function required<T>(names: SettingNames, parse: Parse<T>): Setting<T> {
   };
 }
 
-/** A setting that may be given several times; in an environment variable the values stand in one text, split at spaces. */
+/** A repeatable setting; its environment variable separates the values by spaces. */
 export function repeated<T>(
   names: SettingNames,
   parse: Parse<T>,
@@ -95,7 +95,7 @@ const toggleWords: ReadonlyMap<string, boolean> = new Map([
   ['no', false],
 ]);
 
-/** On or off: `--flag`, `--no-flag`, or a text: `true`, `1` or `yes`, `false`, `0` or `no`. */
+/** On or off: `--flag`, `--no-flag`, or `true`, `1`, `yes`, `false`, `0`, `no`. */
 export function toggle(names: Omit<SettingNames, 'placeholder'>, fallback = false): Setting<boolean> {
   return {
     ...names,
@@ -141,7 +141,7 @@ export function oneOf<const T extends string>(words: readonly T[]): Parse<T> {
   };
 }
 
-/** The instance metadata service speaks no TLS. */
+/** The instance metadata service does not use TLS. */
 export const plainHttpUrl: Parse<URL> = (value) => {
   const url = URL.parse(value);
   return url?.protocol === 'http:' ? { value: url } : { expected: 'an http:// address, without TLS' };

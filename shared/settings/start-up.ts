@@ -3,17 +3,17 @@ import { formatHelp, type HelpText } from './format-help.ts';
 import { readSettings, type Settings, type SettingsSource, type Values } from './read-settings.ts';
 
 export interface ProgramText extends HelpText {
-  /** The program's name, in front of each line that it writes to stderr. */
+  /** The program's name, which begins each line on stderr. */
   readonly name: string;
   readonly version: string;
 }
 
-/** Either the settings to run with, or what to print before ending at once. */
+/** The settings to run with, or the output to print before exiting. */
 export type StartUp<S extends Settings> =
   | { readonly kind: 'run'; readonly values: Values<S>; readonly rest: readonly string[] }
   | { readonly kind: 'end'; readonly status: number; readonly stdout: string; readonly stderr: string };
 
-/** Reads the settings; answers `--help` and `--version`; turns every problem into one line for stderr. */
+/** Reads the settings, handles `--help` and `--version`, and turns every problem into one line for stderr. */
 export function startUp<S extends Settings>(settings: S, program: ProgramText, source: SettingsSource): StartUp<S> {
   const read = readSettings(settings, source);
   switch (read.kind) {
