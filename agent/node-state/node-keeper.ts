@@ -1,7 +1,9 @@
-import { type Backoff, backoffMs } from '../../shared/backoff.ts';
+import type { Backoff } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { KubeError } from '../../shared/kubernetes/kube-answer.ts';
 import { errorText, type Log } from '../../shared/log.ts';
+import { NewCauses } from '../../shared/new-causes.ts';
+import { RetryPause } from '../../shared/retry.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { PlannedInterruption } from '../interruption/policy.ts';
 import {
@@ -39,6 +41,8 @@ interface Request {
 
 const backoff: Backoff = { firstMs: 100, maxMs: 2000 };
 const maxConflictPauseMs = 50;
+/** Others write the node a few times a second at most: a longer row is no race, and is waited for like any failure. */
+const maxQuickConflicts = 5;
 
 /**
  * Makes the node look as the latest request says, and tries until it does: one writer, so that a cordon and its undoing cannot overtake each
@@ -98,25 +102,26 @@ export class NodeKeeper {
    */
   async #apply(request: Request, signal: AbortSignal): Promise<NodeStateOutcome | undefined> {
     const { cluster, clock, log, random = Math.random } = this.#parts;
+    const pause = new RetryPause({ backoff, clock, random });
+    const causes = new NewCauses();
     let node = cluster.node();
-    for (let failures = 0; !signal.aborted && this.#request === request; ) {
+    for (let conflicts = 0; !signal.aborted && this.#request === request; ) {
       this.#wake = Promise.withResolvers();
       try {
         node ??= await cluster.readNode(signal);
         if (node === undefined) return 'gone';
         const outcome = await this.#write(node, request.desired, signal);
         if (outcome !== 'conflict') return outcome;
+        if (++conflicts > maxQuickConflicts) throw new Error(`${maxQuickConflicts} conflicts in a row`);
         // A conflict is news, not a failure: read and write again soon, at odds with whoever else is writing.
         await clock.sleep(maxConflictPauseMs * random(), signal);
       } catch (error) {
         if (signal.aborted) return undefined;
-        failures++;
-        if (failures === 1) log.warn({ desired: request.desired.kind, err: errorText(error) }, 'Cannot patch node');
+        pause.failed();
+        const err = errorText(error);
+        if (causes.isNew(err)) log.warn({ desired: request.desired.kind, err }, 'Cannot patch node');
         // A new request need not wait out the failures of an old one.
-        await Promise.race([
-          clock.sleep(backoffMs(backoff, failures, random), signal).catch(() => {}),
-          this.#wake.promise,
-        ]);
+        await Promise.race([pause.wait(signal), this.#wake.promise]);
       }
       node = undefined;
     }

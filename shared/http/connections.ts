@@ -1,8 +1,8 @@
-import { type ClientRequest, Agent as HttpAgent } from 'node:http';
+import { type AgentOptions, type ClientRequest, Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 
 /** Who a server must be, and who we are to it. */
 export type TlsIdentity = Pick<
@@ -18,9 +18,27 @@ const underTls = new WeakMap<Duplex, Socket>();
 
 /** `node:https` never offers HTTP/2. */
 class TlsConnections extends HttpsAgent {
+  /** Made once: each one holds the parsed authorities in native memory, which the many attempts of an outage would pile up. */
+  readonly #secureContext: SecureContext;
+
+  constructor({ servername, rejectUnauthorized, ...identity }: TlsIdentity, options: AgentOptions) {
+    super({
+      ...options,
+      ...(servername !== undefined && { servername }),
+      ...(rejectUnauthorized !== undefined && { rejectUnauthorized }),
+    });
+    this.#secureContext = createSecureContext(identity);
+  }
+
   override createConnection(options: object): Duplex {
     const raw = connect(options as NetConnectOpts);
-    const socket = connectTls({ ...(options as ConnectionOptions), socket: raw, ALPNProtocols: ['http/1.1'] });
+    const secureContext = this.#secureContext;
+    const socket = connectTls({
+      ...(options as ConnectionOptions),
+      secureContext,
+      socket: raw,
+      ALPNProtocols: ['http/1.1'],
+    });
     underTls.set(socket, raw);
     return socket;
   }
@@ -29,7 +47,7 @@ class TlsConnections extends HttpsAgent {
 /** Connections to one server, which are kept for the next request. */
 export function keptConnections(protocol: string, tls: TlsIdentity): HttpAgent {
   const kept = { keepAlive: true, timeout: idleMs };
-  return protocol === 'https:' ? new TlsConnections({ ...kept, ...tls }) : new HttpAgent(kept);
+  return protocol === 'https:' ? new TlsConnections(tls, kept) : new HttpAgent(kept);
 }
 
 /**

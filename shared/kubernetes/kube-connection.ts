@@ -44,7 +44,7 @@ const connectRange = { min: 2000, max: 10_000 };
  * For the answer on a connection that was kept. Without one a call that may be repeated is made again on a new connection: every kept one may be dead,
  * where NAT has forgotten them or one API server of several is gone.
  */
-const keptRange = { min: 200, max: 30_000 };
+const keptRange = { min: 500, max: 30_000 };
 const watchBeginMs = 5000;
 /** An API server sends a bookmark every minute to each watch that asks for them. */
 const watchSilenceMs = 75_000;

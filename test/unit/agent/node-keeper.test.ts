@@ -45,9 +45,14 @@ class ScriptedNode {
   };
 }
 
-async function keeping(scripted: ScriptedNode, act: (keeper: NodeKeeper) => Promise<void>): Promise<void> {
+async function keeping(
+  scripted: ScriptedNode,
+  act: (keeper: NodeKeeper) => Promise<void>,
+  parts: Partial<NodeKeeperParts> = {},
+): Promise<void> {
   const stop = new AbortController();
-  const keeper = new NodeKeeper({ cluster: scripted.cluster, clock: hurriedClock, log: silentLog, random: () => 0.5 });
+  const common = { cluster: scripted.cluster, clock: hurriedClock, log: silentLog, random: () => 0.5 };
+  const keeper = new NodeKeeper({ ...common, ...parts });
   const running = keeper.run(stop.signal);
   try {
     await act(keeper);
@@ -91,6 +96,39 @@ describe('the keeper of the node', () => {
     });
     assert.equal(scripted.patches.length, 21);
   });
+
+  const always: readonly [string, Answer][] = [
+    ['refuses every patch', new Error('403 Forbidden')],
+    ['answers every patch with a conflict', { kind: 'conflict' }],
+  ];
+  for (const [name, answer] of always)
+    test(`asks a server that ${name} ever more seldom, and says why once`, async () => {
+      const scripted = new ScriptedNode(...Array.from({ length: 60 }, () => answer));
+      const [pausesMs, said]: [number[], string[]] = [[], []];
+      let [early, running] = [0, 0];
+      const sleep: Clock['sleep'] = async (ms) => {
+        pausesMs.push(ms);
+        if (running++ > 0) early++;
+        await hurriedClock.sleep(0);
+        running--;
+      };
+      const clock: Clock = { now: () => 0, sleep };
+      const log = { ...silentLog, warn: (fields: object) => void said.push((fields as { err: string }).err) };
+      await keeping(
+        scripted,
+        async (keeper) => {
+          // Replaced while it fails: that ends one pause, and must not end those of the next one.
+          void keeper.setDesired(marked(planned(rebalance)));
+          while (scripted.patches.length < 2) await hurriedClock.sleep(0);
+          assert.equal(await keeper.setDesired(marked()), 'done');
+        },
+        { clock, log },
+      );
+      const long = pausesMs.filter((ms) => ms > 50);
+      assert.deepEqual(long.slice(-40), Array<number>(40).fill(1500), 'up to 2 s');
+      assert.ok(said.length <= 2, 'once for each request at most');
+      assert.ok(early <= 1, `${early} attempts before their pause was over`);
+    });
 
   test('never writes an older request after a newer one', async () => {
     const first = Promise.withResolvers<PatchOutcome>();
