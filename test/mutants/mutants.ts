@@ -1,6 +1,7 @@
 import { eventMutants } from './claims/events.ts';
 import { fanoutMutants } from './claims/fanout.ts';
 import { inventoryMutants } from './claims/inventory.ts';
+import { kubernetesMutants } from './claims/kubernetes.ts';
 import { noticeMutants } from './claims/notices.ts';
 import { sharedMutants } from './claims/shared.ts';
 import { wrapperMutants } from './claims/wrapper.ts';
@@ -10,6 +11,7 @@ export const mutants: readonly Mutant[] = [
   ...eventMutants,
   ...fanoutMutants,
   ...inventoryMutants,
+  ...kubernetesMutants,
   ...noticeMutants,
   ...sharedMutants,
   ...wrapperMutants,
