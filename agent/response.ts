@@ -246,7 +246,9 @@ export class Response {
     this.#drain = { run, scope, abort };
     if (scope === 'idle') void this.#drainIdle(run, signal);
     else {
-      // The watch may have fallen silent before the notice: nobody waits for this list.
+      // The watch may have fallen silent before the notice: another one shows the pods that come from now on, a list those that have come
+      // meanwhile. Nobody waits for either.
+      cluster.doubt('pods');
       const listed = cluster.listPods(signal).then(
         () => true,
         () => false,

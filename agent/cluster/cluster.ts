@@ -38,8 +38,8 @@ export interface Cluster {
   pods(): readonly PodView[] | undefined;
   /** Resolves at the next change of the node or its pods after the call. */
   changed(): Promise<void>;
-  /** What the watch shows is older than what the caller knows: look again. */
-  doubt(): void;
+  /** What the watch shows may be older than what is: it is opened anew, from the same place. Two calls, or one for the pods alone. */
+  doubt(what?: 'all' | 'pods'): void;
   /** Lists the pods now, whatever the watch shows; {@link pods} shows them from then on. One call, or two where the watch was behind. */
   listPods(signal: AbortSignal): Promise<readonly PodView[]>;
   readNode(signal: AbortSignal): Promise<NodeView | undefined>;

@@ -27,7 +27,9 @@ export class DryRunCluster implements Cluster {
     return this.#cluster.changed();
   }
 
-  doubt(): void {}
+  doubt(what?: 'all' | 'pods'): void {
+    this.#cluster.doubt(what);
+  }
 
   async listPods(signal: AbortSignal): Promise<readonly PodView[]> {
     await this.#cluster.listPods(signal);

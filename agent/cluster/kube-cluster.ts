@@ -69,8 +69,8 @@ export class KubeCluster implements Cluster {
     return this.#change.promise;
   }
 
-  doubt(): void {
-    this.#nodeList.doubt();
+  doubt(what: 'all' | 'pods' = 'all'): void {
+    if (what === 'all') this.#nodeList.doubt();
     this.#podList.doubt();
   }
 

@@ -283,7 +283,8 @@ export class Drain {
             { ...fields, reason },
             by === 'budget' ? 'Budget refused eviction' : `Server refused to ${step.kind} pod`,
           );
-        listener.onRefused(pod, by, reason);
+        // One that was spared meanwhile is no part of the account any more.
+        if (this.#seen.has(pod.uid)) listener.onRefused(pod, by, reason);
         break;
       }
       case 'busy': {

@@ -6,6 +6,7 @@ import type { Fault } from '../../sandbox/faults.ts';
 import type { AgentProcess } from '../integration/agent/scene/agent-process.ts';
 import { ClusterScene } from '../integration/agent/scene/cluster-scene.ts';
 import { eventually } from '../integration/agent/scene/eventually.ts';
+import { startHook } from '../integration/agent/scene/hook.ts';
 import type { DrillEvent, DrillPod, FaultName, Schedule } from './schedule.ts';
 
 export interface DrillResult {
@@ -25,7 +26,19 @@ const faultNamed: Readonly<Record<FaultName, Fault>> = {
   reset: { kind: 'reset' },
   garbage: { kind: 'garbage' },
   delay: { kind: 'delay', delayMs: 700 },
+  'foreign-404': foreign(404),
+  'foreign-200': foreign(200),
+  'foreign-403': foreign(403),
 };
+
+function foreign(status: number): Fault {
+  return { kind: 'status', status, headers: { 'content-type': 'text/html' }, body: '<html>a proxy</html>' };
+}
+
+/** As long as an admission webhook may take. */
+const slowWriteMs = 4000;
+/** A pod that came so shortly before a report may have come after the list that the report rests on. */
+const listAgeMs = 1500;
 
 const safetyMarginMs = 2000;
 const clockShift = new URL('shifted-clock.cjs', import.meta.url).pathname;
@@ -34,9 +47,17 @@ const agentEntry = new URL('../../agent/main.ts', import.meta.url).pathname;
 /** Plays one schedule against a cluster of its own and says what was not as it should be. */
 export async function runDrill(schedule: Schedule): Promise<DrillResult> {
   const directory = await mkdtemp(join(tmpdir(), 'drill-'));
-  await using scene = await ClusterScene.start();
+  await using scene = await ClusterScene.start({ hasProxy: true });
+  const untrue: string[] = [];
+  // A report is taken for true when it arrives: the pods of that moment are those of the API server's own store.
+  await using hook = await startHook(0, 0, ({ outcome }) => {
+    if (outcome !== 'drained') return;
+    for (const { metadata } of scene.pods)
+      if (Date.now() - Date.parse(metadata.creationTimestamp) > listAgeMs)
+        untrue.push(`drained was reported while ${metadata.name} was alive`);
+  });
   try {
-    const drill = new Drill(scene, schedule, join(directory, 'clock'));
+    const drill = new Drill(scene, schedule, { clockFile: join(directory, 'clock'), hookUrl: hook.url, untrue });
     await drill.play();
     return await drill.judge();
   } finally {
@@ -44,19 +65,26 @@ export async function runDrill(schedule: Schedule): Promise<DrillResult> {
   }
 }
 
+interface Surroundings {
+  readonly clockFile: string;
+  readonly hookUrl: string;
+  /** What reports have said that was not so. */
+  readonly untrue: readonly string[];
+}
+
 class Drill {
   readonly #scene: ClusterScene;
   readonly #schedule: Schedule;
-  readonly #clockFile: string;
+  readonly #surroundings: Surroundings;
   #agent: AgentProcess | undefined;
   #noticeMs = 0;
   #deadlineMs = 0;
   #restarts: Promise<void> = Promise.resolve();
 
-  constructor(scene: ClusterScene, schedule: Schedule, clockFile: string) {
+  constructor(scene: ClusterScene, schedule: Schedule, surroundings: Surroundings) {
     this.#scene = scene;
     this.#schedule = schedule;
-    this.#clockFile = clockFile;
+    this.#surroundings = surroundings;
   }
 
   async play(): Promise<void> {
@@ -81,7 +109,7 @@ class Drill {
   }
 
   async judge(): Promise<DrillResult> {
-    const { seed, pods, events } = this.#schedule;
+    const { seed, pods, events, skewMs } = this.#schedule;
     const scene = this.#scene;
     const problems: string[] = [];
     const expect = async (what: string, holds: () => boolean | Promise<boolean>) => {
@@ -99,12 +127,12 @@ class Drill {
       if (wrapper.all('interruption').length === 0) problems.push(`${wrapper.hello.pod} was not told`);
     if (scene.wrappers.some((wrapper) => wrapper.all('cancelled').length > 0))
       problems.push('a game was told of a reprieve');
-    problems.push(...this.#wronglyKilled());
+    problems.push(...this.#wronglyKilled(), ...this.#surroundings.untrue);
     const last = Math.max(...scene.kubelet.endings.map(({ atMs }) => atMs));
     return {
       seed,
       pods: pods.length,
-      demoEvents: events.map(({ kind }) => kind).join(' '),
+      happenings: [...(skewMs === 0 ? [] : [`skew ${skewMs / 1000} s`]), ...events.map(({ kind }) => kind)].join(' '),
       drainedMs: scene.pods.length === 0 ? last - this.#noticeMs : undefined,
       problems,
     };
@@ -126,7 +154,7 @@ class Drill {
   }
 
   async #make(event: DrillEvent): Promise<void> {
-    const { api, metadata } = this.#scene;
+    const { api, metadata, proxy } = this.#scene;
     switch (event.kind) {
       case 'metadata-fault':
       case 'api-fault': {
@@ -136,6 +164,26 @@ class Drill {
         faults.remove(id);
         break;
       }
+      case 'slow-writes': {
+        const fault = { kind: 'delay', delayMs: slowWriteMs } as const;
+        const ids = ['POST', 'PATCH', 'DELETE'].map((method) => api.faults.add({ method, fault }));
+        await sleep(event.forMs);
+        for (const id of ids) api.faults.remove(id);
+        break;
+      }
+      case 'dead-connections':
+        proxy.network.killExisting();
+        break;
+      case 'silence':
+        proxy.network.silence();
+        await sleep(event.forMs);
+        proxy.network.restore();
+        break;
+      case 'frozen-log':
+        this.#agent?.freezeLog(true);
+        await sleep(event.forMs);
+        this.#agent?.freezeLog(false);
+        break;
       case 'kill-agent':
         // One after the other: two agents of one node are a fault that a DaemonSet does not make.
         this.#restarts = this.#restarts.then(() => this.#restartAgent());
@@ -148,7 +196,7 @@ class Drill {
         this.#addPod(event.pod);
         break;
       case 'clock-jumps':
-        await writeFile(this.#clockFile, String(event.byMs));
+        await writeFile(this.#surroundings.clockFile, String(event.byMs));
         this.#agent?.signal('SIGUSR2');
         break;
     }
@@ -169,7 +217,9 @@ class Drill {
     const env = {
       SAFETY_MARGIN: `${safetyMarginMs}ms`,
       LINK_TRUST: 'pod',
-      DRILL_CLOCK_FILE: this.#clockFile,
+      DRILL_CLOCK_FILE: this.#surroundings.clockFile,
+      DRILL_CLOCK_SKEW: String(this.#schedule.skewMs),
+      WEBHOOK_URL: this.#surroundings.hookUrl,
     };
     const command = ['--require', clockShift, agentEntry];
     this.#agent = isFirst

@@ -2,6 +2,8 @@
 export interface Schedule {
   readonly seed: number;
   readonly noticeMs: number;
+  /** How far the agent's clock is ahead from the start on. */
+  readonly skewMs: number;
   readonly pods: readonly DrillPod[];
   readonly events: readonly DrillEvent[];
 }
@@ -25,11 +27,31 @@ export type DrillEvent =
   | { readonly kind: 'budget-opens'; readonly atMs: number; readonly pod: string }
   | { readonly kind: 'pod-appears'; readonly atMs: number; readonly pod: DrillPod }
   /** The agent's wall clock is moved by so much, for good. */
-  | { readonly kind: 'clock-jumps'; readonly atMs: number; readonly byMs: number };
+  | { readonly kind: 'clock-jumps'; readonly atMs: number; readonly byMs: number }
+  /** `dead-connections`: those there are fall silent for good, new ones work. `silence`: all are silent for a while. */
+  | { readonly kind: 'dead-connections'; readonly atMs: number }
+  | { readonly kind: 'silence' | 'slow-writes'; readonly atMs: number; readonly forMs: number }
+  /** Nobody reads the agent's log. */
+  | { readonly kind: 'frozen-log'; readonly atMs: number; readonly forMs: number };
 
-export type FaultName = 'status-500' | 'status-429' | 'hang' | 'reset' | 'garbage' | 'delay';
+/** `foreign-...`: the answer of a proxy that stands in between. */
+export type FaultName =
+  | 'status-500'
+  | 'status-429'
+  | 'hang'
+  | 'reset'
+  | 'garbage'
+  | 'delay'
+  | 'foreign-404'
+  | 'foreign-200'
+  | 'foreign-403';
 
-const faults: readonly FaultName[] = ['status-500', 'status-429', 'hang', 'reset', 'garbage', 'delay'];
+const faults: readonly FaultName[] = [
+  ...(['status-500', 'status-429', 'hang', 'reset', 'garbage', 'delay'] as const),
+  ...(['foreign-404', 'foreign-200', 'foreign-403'] as const),
+];
+/** To the metadata service's own 404, which says that nothing is announced, a proxy's would be no different. */
+const metadataFaults = faults.filter((fault) => fault !== 'foreign-404');
 const noticeMs = 24_000;
 
 /** The same seed makes the same schedule, on every machine. */
@@ -49,7 +71,12 @@ export function makeSchedule(seed: number): Schedule {
     .filter(({ budget }) => budget === 'opens')
     .map(({ name }) => ({ kind: 'budget-opens', atMs: whole(500, 12_000), pod: name }));
   for (let count = whole(0, 3); count > 0; count--)
-    events.push({ kind: 'metadata-fault', atMs: whole(-500, 10_000), forMs: whole(200, 4000), fault: pick(faults) });
+    events.push({
+      kind: 'metadata-fault',
+      atMs: whole(-500, 10_000),
+      forMs: whole(200, 4000),
+      fault: pick(metadataFaults),
+    });
   for (let count = whole(0, 3); count > 0; count--)
     events.push({ kind: 'api-fault', atMs: whole(-500, 10_000), forMs: whole(200, 4000), fault: pick(faults) });
   for (let count = whole(0, 2); count > 0; count--) events.push({ kind: 'kill-agent', atMs: whole(0, 8000) });
@@ -57,7 +84,12 @@ export function makeSchedule(seed: number): Schedule {
     events.push({ kind: 'pod-appears', atMs: whole(0, 10_000), pod: { ...pod(`late-${count}`), budget: 'none' } });
   if (chance() < 0.3)
     events.push({ kind: 'clock-jumps', atMs: whole(500, 6000), byMs: pick([-3_600_000, -2000, -500, 500, 2000]) });
-  return { seed, noticeMs, pods, events: events.toSorted((a, b) => a.atMs - b.atMs) };
+  if (chance() < 0.3) events.push({ kind: 'dead-connections', atMs: whole(-1500, 8000) });
+  if (chance() < 0.2) events.push({ kind: 'silence', atMs: whole(-500, 8000), forMs: whole(500, 5000) });
+  if (chance() < 0.2) events.push({ kind: 'slow-writes', atMs: whole(-500, 8000), forMs: whole(1000, 6000) });
+  if (chance() < 0.3) events.push({ kind: 'frozen-log', atMs: whole(-1500, 5000), forMs: whole(2000, 20_000) });
+  const skewMs = chance() < 0.25 ? pick([-180_000, -20_000, 20_000, 180_000]) : 0;
+  return { seed, noticeMs, skewMs, pods, events: events.toSorted((a, b) => a.atMs - b.atMs) };
 }
 
 /** mulberry32: small, and good enough to mix a schedule. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 import { compileCache } from '../../../compile-cache.ts';
 import { eventually } from './eventually.ts';
 
@@ -11,6 +11,7 @@ const entry = new URL('../../../../agent/main.ts', import.meta.url).pathname;
 /** An agent as a process of its own, and what it says. */
 export class AgentProcess {
   readonly #child: ChildProcess;
+  readonly #log: Interface;
   /** Every line of its log. */
   readonly lines: LogLine[] = [];
   /** Lines on stderr that are no log. */
@@ -31,7 +32,8 @@ export class AgentProcess {
     process.once('exit', onExit);
     this.#child.once('exit', () => process.off('exit', onExit));
     if (this.#child.stderr === null) throw new Error('The agent has no stderr');
-    createInterface({ input: this.#child.stderr }).on('line', (line) => {
+    this.#log = createInterface({ input: this.#child.stderr });
+    this.#log.on('line', (line) => {
       if (line.startsWith('{')) this.lines.push(JSON.parse(line) as LogLine);
       else this.problems.push(line);
     });
@@ -43,6 +45,13 @@ export class AgentProcess {
 
   get hasExited(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  /** Nobody reads what it says any more, until it is thawed. */
+  freezeLog(isFrozen: boolean): void {
+    if (this.hasExited) return;
+    if (isFrozen) this.#log.pause();
+    else this.#log.resume();
   }
 
   said(msg: string): readonly LogLine[] {

@@ -10,7 +10,11 @@ export interface Hook extends AsyncDisposable {
 }
 
 /** Somebody's webhook, which fails so many times before it takes what it is sent, and thinks so long about each call. */
-export async function startHook(failures: number, delayMs = 0): Promise<Hook> {
+export async function startHook(
+  failures: number,
+  delayMs = 0,
+  onTaken: (body: Readonly<Record<string, unknown>>) => void = () => {},
+): Promise<Hook> {
   const taken: Record<string, unknown>[] = [];
   let calls = 0;
   const server = createServer(async (request, response) => {
@@ -18,7 +22,11 @@ export async function startHook(failures: number, delayMs = 0): Promise<Hook> {
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
     await sleep(delayMs);
     const isTaken = ++calls > failures && !response.destroyed;
-    if (isTaken) taken.push(JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>);
+    if (isTaken) {
+      const body = JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>;
+      taken.push(body);
+      onTaken(body);
+    }
     response.writeHead(isTaken ? 204 : 500).end();
   });
   server.listen(0, '127.0.0.1');
