@@ -101,8 +101,8 @@ export class Agent {
   }
 
   /**
-   * What an agent before us was in the middle of. The node may be seen for the first time long after the start, when the API server comes
-   * back, and a mark that could not be taken off earlier is found again here.
+   * What an agent before us was in the middle of. The node may be seen for the first time long after the start, when
+   * the API server comes back, and a mark that could not be taken off earlier is found again here.
    */
   #remember(): void {
     const { cluster, keeper } = this.#parts;
@@ -115,8 +115,8 @@ export class Agent {
   }
 
   /**
-   * An agent of another version, or somebody's hand, may have left a mark that this one cannot read. It would stay for ever: it is taken off when
-   * nothing is announced that would set a new one.
+   * An agent of another version, or somebody's hand, may have left a mark that this one cannot read. It would stay for
+   * ever: it is taken off when nothing is announced that would set a new one.
    */
   #mendMark({ seen }: Observation): void {
     const { cluster, keeper, log, journal } = this.#parts;

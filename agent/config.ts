@@ -60,7 +60,9 @@ export interface AgentConfig {
 
 const defaultMetricsPort = 9101;
 
-/** Every setting of the agent. The deployment sets them as environment variables; flags are for trying things by hand. */
+/**
+ * Every setting of the agent. The deployment sets them as environment variables; flags are for trying things by hand.
+ */
 export const agentSettings: SettingsFor<AgentConfig> = {
   nodeName: required(
     { flag: 'node-name', env: 'NODE_NAME', placeholder: 'NAME', help: 'the Kubernetes node this agent runs on' },

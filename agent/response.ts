@@ -33,7 +33,9 @@ export interface ResponseParts extends Pick<DrainParts, 'selection' | 'graceOver
   readonly reassertsMark: boolean;
 }
 
-/** With a very short notice the margin gives way: it takes at most this share of what was left when the notice was seen. */
+/**
+ * With a very short notice the margin gives way: it takes at most this share of what was left when the notice was seen.
+ */
 const maxMarginShare = 1 / 4;
 /** How often the end is looked at: the deadline may move, and clocks may step. */
 const watchEndMs = 250;
@@ -41,12 +43,15 @@ const watchEndMs = 250;
 /** How often it is looked for game servers that have become idle. */
 const lookForIdleMs = 1000;
 
-/** A cordon takes one call, a few milliseconds; an API server that cannot take it in this time shall not hold up the drain. */
+/**
+ * A cordon takes one call, a few milliseconds; an API server that cannot take it in this time shall not hold up the
+ * drain.
+ */
 const cordonHeadStartMs = 250;
 
 /**
- * The end is judged so long before the deadline. From the end of a container to the end of its pod a kubelet takes up to 4.5 s, and the
- * report has to leave the instance.
+ * The end is judged so long before the deadline. From the end of a container to the end of its pod a kubelet takes up
+ * to 4.5 s, and the report has to leave the instance.
  */
 const judgeLeadMs = 500;
 
@@ -54,8 +59,8 @@ const judgeLeadMs = 500;
 const markAgainMs = 1000;
 
 /**
- * Everything that is under way because of one interruption. Its parts run beside each other, each with limits of its own, and
- * none waits for another: an API server that is away delays no game's warning.
+ * Everything that is under way because of one interruption. Its parts run beside each other, each with limits of its
+ * own, and none waits for another: an API server that is away delays no game's warning.
  */
 export class Response {
   readonly #parts: ResponseParts;
@@ -187,7 +192,10 @@ export class Response {
       });
   }
 
-  /** Kubernetes takes the pods of such a node for dead: it must be drained, be about to go, and run nothing that was to stay. */
+  /**
+   * Kubernetes takes the pods of such a node for dead: it must be drained, be about to go, and run nothing that was to
+   * stay.
+   */
   #isOutOfService(): boolean {
     const { marksOutOfService, log } = this.#parts;
     const { action, kind } = this.#interruption;
@@ -246,8 +254,8 @@ export class Response {
     this.#drain = { run, scope, abort };
     if (scope === 'idle') void this.#drainIdle(run, signal);
     else {
-      // The watch may have fallen silent before the notice: another one shows the pods that come from now on, a list those that have come
-      // meanwhile. Nobody waits for either.
+      // The watch may have fallen silent before the notice: another one shows the pods that come from now on, a list
+      // those that have come meanwhile. Nobody waits for either.
       cluster.doubt('pods');
       const listed = cluster.listPods(signal).then(
         () => true,
@@ -258,7 +266,10 @@ export class Response {
     }
   }
 
-  /** What is to be drained now; undefined: nothing. Maintenance that is held is days away: its idle servers may still find players. */
+  /**
+   * What is to be drained now; undefined: nothing. Maintenance that is held is days away: its idle servers may still
+   * find players.
+   */
   #scope(): DrainScope | undefined {
     const { response, kind, deadlineMs } = this.#interruption;
     if (response === 'drain' && deadlineMs !== undefined) return 'all';
@@ -295,7 +306,9 @@ export class Response {
     }
   }
 
-  /** The node is called drained only when a list says so that was made after the notice: a watch may have missed pods. */
+  /**
+   * The node is called drained only when a list says so that was made after the notice: a watch may have missed pods.
+   */
   async #prove(run: Drain, proof: Promise<boolean>, signal: AbortSignal): Promise<void> {
     const { log, publishNode, marksOutOfService } = this.#parts;
     this.#isProving = true;
@@ -354,7 +367,10 @@ export class Response {
     }
   }
 
-  /** Says how it ended, from what runs now: a pod whose containers, or whose game, have ended is only listed a little longer. */
+  /**
+   * Says how it ended, from what runs now: a pod whose containers, or whose game, have ended is only listed a little
+   * longer.
+   */
   #judge(run: Drain, isListed: boolean): void {
     const { log, publishNode, cluster } = this.#parts;
     const left = run.left() ?? [];

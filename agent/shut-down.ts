@@ -19,8 +19,8 @@ const maxReportMs = 2000;
 const lookAgainMs = 100;
 
 /**
- * When somebody asks us to end in the midst of a drain, the drain goes on for a while: during a node's shutdown no other agent will come.
- * What is left then stands in the node's annotation, for the next agent to take up.
+ * When somebody asks us to end in the midst of a drain, the drain goes on for a while: during a node's shutdown no
+ * other agent will come. What is left then stands in the node's annotation, for the next agent to take up.
  */
 export async function finishDrain(
   { agent, clock, log, maxMs, isReporting }: FinishDrainParts,

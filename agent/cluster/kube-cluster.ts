@@ -186,14 +186,19 @@ function isDone({ status, body }: KubeAnswer): boolean {
   return status >= 200 && status < 300 && typeof (Object(body) as { kind?: unknown }).kind === 'string';
 }
 
-/** Not found, or the uid precondition failed: the API server names the Pod kind in that conflict, and `pods` in others. */
+/**
+ * Not found, or the uid precondition failed: the API server names the Pod kind in that conflict, and `pods` in others.
+ */
 function isGone(answer: KubeAnswer, { name }: PodView): boolean {
   if (isNotFound(answer, name)) return true;
   const details = statusOf(answer)?.details;
   return answer.status === 409 && details?.kind === 'Pod' && details.name === name;
 }
 
-/** A budget names itself in the causes of its 429; two of them over one pod are a 500 that only its message tells from others. */
+/**
+ * A budget names itself in the causes of its 429; two of them over one pod are a 500 that only its message tells from
+ * others.
+ */
 function isBudget(answer: KubeAnswer): boolean {
   const { details, message } = statusOf(answer) ?? {};
   if (answer.status === 500) return message?.includes('PodDisruptionBudget') === true;

@@ -13,8 +13,8 @@ export interface CordonProgress {
 }
 
 /**
- * Whether evictions wait for the cordon. Evicted before it stands, a pod's replacement may be put on this very node, and has to go a second
- * time. A cordon that cannot be had while other calls are answered holds nothing up.
+ * Whether evictions wait for the cordon. Evicted before it stands, a pod's replacement may be put on this very node,
+ * and has to go a second time. A cordon that cannot be had while other calls are answered holds nothing up.
  */
 export function mustAwaitCordon({ isCordoned, isTrying, headStartMs, silentMs }: CordonProgress): boolean {
   if (isCordoned || !isTrying) return false;

@@ -1,26 +1,38 @@
-/** Calls under way at once: enough for an API server that takes half a second for each, and no flood for a small one. */
+/**
+ * Calls under way at once: enough for an API server that takes half a second for each, and no flood for a small one.
+ */
 const maxCalls = 16;
 const minCalls = 2;
 const defaultPauseMs = 500;
 /** A Retry-After of minutes would spend the notice: the server is asked again sooner, with few calls. */
 const maxPauseMs = 2000;
-/** The server that sheds one pod's calls and nobody else's is not overloaded: two pods within this time are a sign of it. */
+/**
+ * The server that sheds one pod's calls and nobody else's is not overloaded: two pods within this time are a sign of
+ * it.
+ */
 const shedTogetherMs = 5000;
-/** Calls about so many pods in a row without an answer: it is not the pods, the server is away. It is looked for with few calls then. */
+/**
+ * Calls about so many pods in a row without an answer: it is not the pods, the server is away. It is looked for with
+ * few calls then.
+ */
 const minSilent = 3;
 const failurePauseMs = 100;
 const maxFailurePauseMs = 1000;
 
 /**
- * How many calls may be under way: a little more after each that was served, half as many and none for a while after one that the server was
- * too busy for. The pause is for all pods where several were shed; one pod's trouble is that pod's. A server that is away is looked for by two
- * calls at a time, in the end a second apart, and gets all of them again as soon as it answers.
+ * How many calls may be under way: a little more after each that was served, half as many and none for a while after
+ * one that the server was too busy for. The pause is for all pods where several were shed; one pod's trouble is that
+ * pod's. A server that is away is looked for by two calls at a time, in the end a second apart, and gets all of them
+ * again as soon as it answers.
  */
 export class CallLimit {
   #underWay = 0;
   #max = maxCalls;
   #pausedUntilMs = 0;
-  /** Since the last answer: the pods whose calls brought none, and how many calls after it was clear that the server is away. */
+  /**
+   * Since the last answer: the pods whose calls brought none, and how many calls after it was clear that the server is
+   * away.
+   */
   #failures = 0;
   readonly #silent = new Set<string>();
   #lastShed: { readonly uid: string; readonly atMs: number } | undefined;

@@ -236,7 +236,10 @@ export class Drain {
     }
   }
 
-  /** It was asked to go, was heard, and is not going: a fresh list says whether that is so, or the watch has fallen behind. */
+  /**
+   * It was asked to go, was heard, and is not going: a fresh list says whether that is so, or the watch has fallen
+   * behind.
+   */
   async #isStillThere({ uid }: PodView, signal: AbortSignal): Promise<boolean> {
     const { cluster, clock } = this.#parts;
     if (clock.now() - this.#lookedAgainMs > lookAgainMs) {

@@ -27,9 +27,9 @@ export type Step =
   | { readonly kind: 'delete'; readonly pod: PodView; readonly gracePeriodSeconds: number; readonly why: DeleteReason };
 
 /**
- * `finished`: nothing of it runs. `budget`: a budget refuses its eviction, and only its own grace period is left. `refused`: the same where
- * somebody else refuses, such as a webhook. `no-effect`: its eviction was accepted, and it stays. `late`: there is no time to ask first.
- * `outlives`: it is going already, but later than the node.
+ * `finished`: nothing of it runs. `budget`: a budget refuses its eviction, and only its own grace period is left.
+ * `refused`: the same where somebody else refuses, such as a webhook. `no-effect`: its eviction was accepted, and it
+ * stays. `late`: there is no time to ask first. `outlives`: it is going already, but later than the node.
  */
 export type DeleteReason = 'finished' | 'budget' | 'refused' | 'no-effect' | 'late' | 'outlives';
 
@@ -46,19 +46,27 @@ export interface DrainState {
   readonly attempts: ReadonlyMap<string, PodAttempt>;
   /** By pod uid, where it is known. */
   readonly occupancies: ReadonlyMap<string, Occupancy>;
-  /** By when every pod has ended: the deadline less the safety margin, epoch milliseconds; infinite where nobody has to go yet. */
+  /**
+   * By when every pod has ended: the deadline less the safety margin, epoch milliseconds; infinite where nobody has to
+   * go yet.
+   */
   readonly endByMs: number;
   readonly nowMs: number;
   /** Whether we have the right to delete. Without it budgets are asked to the very end. */
   readonly mayDelete: boolean;
-  /** Whether the node can still be given new pods, which evicted pods' replacements would be: then nobody is evicted. */
+  /**
+   * Whether the node can still be given new pods, which evicted pods' replacements would be: then nobody is evicted.
+   */
   readonly isAwaitingCordon?: boolean;
 }
 
 /** The API server takes a grace period of 0 as "forget the pod", while its processes may live on: at least 1. */
 const minGraceSeconds = 1;
 
-/** What the rounding of a grace (see `allSeconds`) and the API server's clock may add: a pod no more than this over the end is not worth a call. */
+/**
+ * What the rounding of a grace (see `allSeconds`) and the API server's clock may add: a pod no more than this over the
+ * end is not worth a call.
+ */
 const outlivesByMs = 2000;
 
 /** With less time than this there is none left to ask a budget first. */
@@ -73,7 +81,10 @@ const minShed = 3;
 /** Evict last-tier pods no later than this, even if their grace is shorter, so that budgets still get a say. */
 const lateTierMs = 5000;
 
-/** Occupied game servers are left alone to the end, so their calls come all at once: each gets so long, as a slow API server needs it. */
+/**
+ * Occupied game servers are left alone to the end, so their calls come all at once: each gets so long, as a slow API
+ * server needs it.
+ */
 const occupiedCallMs = 250;
 
 /** Longer pauses than any that a drain asks for are the work of a clock that was set back: nobody waits for them. */
@@ -83,8 +94,9 @@ const maxWaitMs = 15_000;
 const maxPauseMs = 1000;
 
 /**
- * Decides the next steps from nothing but the present state, so that a moved deadline, a pod that came or went and a restarted
- * agent need no special case. A pod is evicted while a budget may still agree, and deleted once only its own grace is left.
+ * Decides the next steps from nothing but the present state, so that a moved deadline, a pod that came or went and a
+ * restarted agent need no special case. A pod is evicted while a budget may still agree, and deleted once only its own
+ * grace is left.
  */
 export function planDrain(state: DrainState): DrainPlan {
   const { pods, attempts, occupancies, nowMs, mayDelete, isAwaitingCordon = false } = state;
@@ -162,8 +174,9 @@ function nextStep(pod: PodView, attempt: PodAttempt, endByMs: number, nowMs: num
 }
 
 /**
- * A wrapper kills its game a second before the end, to publish how it went. The kubelet counts whole seconds: rounded down, its own kill
- * could come in the same moment. The part of a second that it then comes late is the safety margin's.
+ * A wrapper kills its game a second before the end, to publish how it went. The kubelet counts whole seconds: rounded
+ * down, its own kill could come in the same moment. The part of a second that it then comes late is the safety
+ * margin's.
  */
 function allSeconds(leftMs: number): number {
   return Math.ceil(leftMs / 1000);
@@ -198,9 +211,10 @@ function whenDue(
 }
 
 /**
- * On a slow API server the calls are the scarce thing: what cannot wait goes first. Deletions cannot, except of finished pods, which always can.
- * Then pods that were never asked, those on which somebody plays last, by how long they may wait before they lose some of their grace.
- * Asking a budget again comes after them: twenty budgets that say no would otherwise keep ninety willing pods waiting.
+ * On a slow API server the calls are the scarce thing: what cannot wait goes first. Deletions cannot, except of
+ * finished pods, which always can. Then pods that were never asked, those on which somebody plays last, by how long
+ * they may wait before they lose some of their grace. Asking a budget again comes after them: twenty budgets that say
+ * no would otherwise keep ninety willing pods waiting.
  */
 function urgency({ pod, ...step }: Step, { attempts, occupancies }: DrainState): number {
   if (step.kind === 'delete') return step.why === 'finished' ? 4 : 0;

@@ -15,8 +15,8 @@ export const everyPod: DrainSelection = () => true;
 type PodFilter = (pod: PodView) => Spared | undefined;
 
 /**
- * The pods that a drain leaves alone. A DaemonSet's pod would be put back at once on the same node; what owns it is read from
- * the pod itself, because one request a DaemonSet is what makes other drains slow.
+ * The pods that a drain leaves alone. A DaemonSet's pod would be put back at once on the same node; what owns it is
+ * read from the pod itself, because one request a DaemonSet is what makes other drains slow.
  */
 export function podFilters(agentUid: string | undefined, selection: DrainSelection = everyPod): readonly PodFilter[] {
   return [
@@ -44,8 +44,8 @@ export function isGameServer({ labels }: PodView): boolean {
 const minCriticalPriority = 2_000_000_000;
 
 /**
- * Pods of a later tier wait until none of an earlier one is left, or only their own grace: critical pods, such as the cluster's DNS, because
- * the others need them to end well; then those that carry the others' traffic.
+ * Pods of a later tier wait until none of an earlier one is left, or only their own grace: critical pods, such as the
+ * cluster's DNS, because the others need them to end well; then those that carry the others' traffic.
  */
 export function tierOf({ labels, priority }: PodView): number {
   if (labels[drainLabel] === 'last') return 2;

@@ -27,7 +27,9 @@ export interface PodView {
 /** Kubernetes' default where a pod does not say. */
 const defaultGracePeriodSeconds = 30;
 
-/** Reads what the API server sent (JSON, so instants are text); undefined where it is no pod that could be addressed. */
+/**
+ * Reads what the API server sent (JSON, so instants are text); undefined where it is no pod that could be addressed.
+ */
 export function readPod(object: V1Pod): PodView | undefined {
   const { namespace, name, uid, labels, annotations, ownerReferences, deletionTimestamp } = object.metadata ?? {};
   if (namespace === undefined || name === undefined || uid === undefined) return undefined;

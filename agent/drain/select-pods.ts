@@ -17,7 +17,10 @@ export function isLabelSelector(text: string): boolean {
   }
 }
 
-/** Which pods are drained, by namespace and label selector; undefined: all. Throws a SyntaxError for a selector that does not parse. */
+/**
+ * Which pods are drained, by namespace and label selector; undefined: all. Throws a SyntaxError for a selector that
+ * does not parse.
+ */
 export function selectPods(namespaces: string | undefined, selector: string | undefined): DrainSelection {
   const hasLabels = parseLabelSelector(selector ?? '');
   const isExcluding = namespaces?.startsWith('!') === true;

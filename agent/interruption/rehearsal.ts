@@ -14,9 +14,10 @@ export interface Rehearsed {
 }
 
 /**
- * Adds the rehearsal that somebody asked for with an annotation on the node (`spotable.dev/rehearse=90s`) to what was seen. It is announced
- * until its deadline or until the annotation goes, and only while nothing real is pending. `spent`: the request that was rehearsed already, and
- * still stands on the node: a dry run takes nothing off it, and an API server may be slow to.
+ * Adds the rehearsal that somebody asked for with an annotation on the node (`spotable.dev/rehearse=90s`) to what was
+ * seen. It is announced until its deadline or until the annotation goes, and only while nothing real is pending.
+ * `spent`: the request that was rehearsed already, and still stands on the node: a dry run takes nothing off it, and an
+ * API server may be slow to.
  */
 export function withRehearsal(
   observation: Observation,

@@ -31,7 +31,9 @@ export type DesiredNodeState =
   /** As it is, but without a request for a rehearsal. */
   | { readonly kind: 'no-request' };
 
-/** `done`: the node looks as desired. `replaced`: something else was desired meanwhile. `gone`: there is no such node. */
+/**
+ * `done`: the node looks as desired. `replaced`: something else was desired meanwhile. `gone`: there is no such node.
+ */
 export type NodeStateOutcome = 'done' | 'replaced' | 'gone';
 
 interface Request {
@@ -45,8 +47,8 @@ const maxConflictPauseMs = 50;
 const maxQuickConflicts = 5;
 
 /**
- * Makes the node look as the latest request says, and tries until it does: one writer, so that a cordon and its undoing cannot overtake each
- * other. It acts on wishes only: what others do to the node afterwards is theirs to do.
+ * Makes the node look as the latest request says, and tries until it does: one writer, so that a cordon and its undoing
+ * cannot overtake each other. It acts on wishes only: what others do to the node afterwards is theirs to do.
  */
 export class NodeKeeper {
   readonly #parts: NodeKeeperParts;
@@ -97,8 +99,8 @@ export class NodeKeeper {
   }
 
   /**
-   * The first try uses the node as the watch has it, without a request. Where somebody wrote in between, the patch is made anew
-   * from the node as it is now: taints that a full update would lose are kept.
+   * The first try uses the node as the watch has it, without a request. Where somebody wrote in between, the patch is
+   * made anew from the node as it is now: taints that a full update would lose are kept.
    */
   async #apply(request: Request, signal: AbortSignal): Promise<NodeStateOutcome | undefined> {
     const { cluster, clock, log, random = Math.random } = this.#parts;

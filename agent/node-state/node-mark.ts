@@ -71,9 +71,9 @@ export function readNode(object: V1Node): NodeView | undefined {
 }
 
 /**
- * The strategic merge patch that marks the node as interrupted, or undefined where it is marked so already. Cordon, taint and
- * annotation go in one patch: no crash can leave a cordon that nobody remembers. Taints have no merge key, the list is
- * replaced as a whole: apply it only to the resourceVersion it was made from.
+ * The strategic merge patch that marks the node as interrupted, or undefined where it is marked so already. Cordon,
+ * taint and annotation go in one patch: no crash can leave a cordon that nobody remembers. Taints have no merge key,
+ * the list is replaced as a whole: apply it only to the resourceVersion it was made from.
  */
 export function markPatch(
   node: NodeView,
@@ -185,7 +185,9 @@ export function readMark(node: NodeView): NodeMark | undefined {
   return { interruption: { ...interruption, response }, ...ownership };
 }
 
-/** An agent of another version may name kinds that this one does not know: whose the cordon is can be read all the same. */
+/**
+ * An agent of another version may name kinds that this one does not know: whose the cordon is can be read all the same.
+ */
 function readOwnership(node: NodeView): MarkOwnership | undefined {
   const fields = readFields(node);
   if (typeof fields?.['cordon_is_ours'] !== 'boolean') return undefined;

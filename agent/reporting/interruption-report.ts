@@ -33,12 +33,15 @@ export interface InterruptionRecord {
 }
 
 /**
- * `under-way`: it has only begun. `drained`: nothing of a pod that had to go ran any more. `incomplete`: some did when the time was up.
- * `unknown`: no list of the node's pods could be had that says so. `cancelled`: the notice was withdrawn or ran out.
+ * `under-way`: it has only begun. `drained`: nothing of a pod that had to go ran any more. `incomplete`: some did when
+ * the time was up. `unknown`: no list of the node's pods could be had that says so. `cancelled`: the notice was
+ * withdrawn or ran out.
  */
 export type InterruptionOutcome = 'under-way' | 'drained' | 'incomplete' | 'unknown' | 'cancelled';
 
-/** One interruption, told from its end. Names are snake_case as in every document of ours; `_ms` counts from the notice. */
+/**
+ * One interruption, told from its end. Names are snake_case as in every document of ours; `_ms` counts from the notice.
+ */
 export interface InterruptionReport {
   readonly interruption_id: string;
   readonly kind: string;

@@ -37,7 +37,10 @@ const backoff: Backoff = { firstMs: 200, maxMs: 2000 };
 const lookAgainMs = 100;
 const maxMessageChars = 1024;
 
-/** Writes Kubernetes events, one at a time: those about pods when there is nothing better to do. An agent without the right to do so says it once. */
+/**
+ * Writes Kubernetes events, one at a time: those about pods when there is nothing better to do. An agent without the
+ * right to do so says it once.
+ */
 export class KubeEvents implements EventSink {
   readonly #options: KubeEventsOptions;
   readonly #waiting: Waiting[] = [];

@@ -27,8 +27,8 @@ const callBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const eventLoopPrecisionMs = 1000;
 
 /**
- * The agent's figures for Prometheus. Every label has a handful of values known beforehand: ids, names of nodes and pods, and texts of
- * errors go to the log, because each new value would be a new series for ever.
+ * The agent's figures for Prometheus. Every label has a handful of values known beforehand: ids, names of nodes and
+ * pods, and texts of errors go to the log, because each new value would be a new series for ever.
  */
 export class AgentMetrics {
   readonly registry: Registry = new Registry();

@@ -22,7 +22,10 @@ const setRequirement = /^([^\s!=(),]+)\s+(in|notin)\s*\(([^()]*)\)$/;
 const equality = /^([^\s!=(),]+)\s*(=|==|!=)\s*([^\s!=(),]*)$/;
 const existence = /^(!?)\s*([^\s!=(),]+)$/;
 
-/** A label selector as kubectl takes it: `a=b,c!=d,e in (f,g),h,!i`. Throws a SyntaxError with the API server's words for one that does not parse. */
+/**
+ * A label selector as kubectl takes it: `a=b,c!=d,e in (f,g),h,!i`. Throws a SyntaxError with the API server's words
+ * for one that does not parse.
+ */
 export function parseLabelSelector(text: string): LabelsPredicate {
   const requirements = splitOutsideParentheses(text).map(parseRequirement);
   return (labels) => requirements.every((requirement) => requirement(labels));

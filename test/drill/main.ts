@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util';
 import { type DrillResult, runDrill } from './run-drill.ts';
 import { makeSchedule } from './schedule.ts';
 
-// `npm run drill -- --seeds 100 [--first 1] [--parallel N]`: plays fault schedules against the agent and prints a table. A seed that failed is
-// played again with `--first SEED --seeds 1`.
+// `npm run drill -- --seeds 100 [--first 1] [--parallel N]`: plays fault schedules against the agent and prints a
+// table. A seed that failed is played again with `--first SEED --seeds 1`.
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '100' },

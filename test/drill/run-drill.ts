@@ -132,13 +132,16 @@ class Drill {
     return {
       seed,
       pods: pods.length,
-      happenings: [...(skewMs === 0 ? [] : [`skew ${skewMs / 1000} s`]), ...events.map(({ kind }) => kind)].join(' '),
+      demoEvents: [...(skewMs === 0 ? [] : [`skew ${skewMs / 1000} s`]), ...events.map(({ kind }) => kind)].join(' '),
       drainedMs: scene.pods.length === 0 ? last - this.#noticeMs : undefined,
       problems,
     };
   }
 
-  /** A pod that can end within its grace gets it: as long as it was there in time, and an agent was there to ask in time. */
+  /**
+   * A pod that can end within its grace gets it: as long as it was there in time, and an agent was there to ask in
+   * time.
+   */
   #wronglyKilled(): string[] {
     const all = [
       ...this.#schedule.pods,

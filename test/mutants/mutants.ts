@@ -1,3 +1,4 @@
+import { drainMutants } from './claims/drain.ts';
 import { eventMutants } from './claims/events.ts';
 import { fanoutMutants } from './claims/fanout.ts';
 import { inventoryMutants } from './claims/inventory.ts';
@@ -8,6 +9,7 @@ import { wrapperMutants } from './claims/wrapper.ts';
 import type { Mutant } from './mutant.ts';
 
 export const mutants: readonly Mutant[] = [
+  ...drainMutants,
   ...eventMutants,
   ...fanoutMutants,
   ...inventoryMutants,

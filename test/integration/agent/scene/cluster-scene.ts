@@ -49,7 +49,9 @@ const maxStartMs = 60_000;
 const queueName = 'inventory.fifo';
 let scenes = 0;
 
-/** One node of a cluster, its instance's metadata service and a queue, in this process; agents beside it as processes. */
+/**
+ * One node of a cluster, its instance's metadata service and a queue, in this process; agents beside it as processes.
+ */
 export class ClusterScene implements AsyncDisposable {
   readonly nodeName = 'n-1';
   readonly api: ApiServer;

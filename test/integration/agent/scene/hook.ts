@@ -9,7 +9,9 @@ export interface Hook extends AsyncDisposable {
   readonly taken: readonly Readonly<Record<string, unknown>>[];
 }
 
-/** Somebody's webhook, which fails so many times before it takes what it is sent, and thinks so long about each call. */
+/**
+ * Somebody's webhook, which fails so many times before it takes what it is sent, and thinks so long about each call.
+ */
 export async function startHook(
   failures: number,
   delayMs = 0,

@@ -57,8 +57,8 @@ export async function residentMib({ pid }: AgentProcess): Promise<number> {
 }
 
 /**
- * The API server is cut off, the notice comes, and the network returns so long afterwards: the agent must be back at once, with what it wants then and
- * with nothing of the time in between.
+ * The API server is cut off, the notice comes, and the network returns so long afterwards: the agent must be back at
+ * once, with what it wants then and with nothing of the time in between.
  */
 export async function surviveOutage(network: NetworkScene, outageMs: number): Promise<void> {
   const { scene, proxy, agent, podNames } = network;

@@ -19,7 +19,10 @@ interface Life {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** Ends pods as a kubelet does, without processes: SIGTERM when the deletion is seen, SIGKILL when the grace, also a shortened one, is over. */
+/**
+ * Ends pods as a kubelet does, without processes: SIGTERM when the deletion is seen, SIGKILL when the grace, also a
+ * shortened one, is over.
+ */
 export class PaperKubelet {
   readonly endings: PodEnding[] = [];
   readonly #api: ApiServer;
@@ -34,7 +37,10 @@ export class PaperKubelet {
     });
   }
 
-  /** Runs a pod that needs so long to end once it is told to, and is listed for `lagMs` more; the pod is ready from now on. */
+  /**
+   * Runs a pod that needs so long to end once it is told to, and is listed for `lagMs` more; the pod is ready from now
+   * on.
+   */
   run({ metadata }: Pod, stopMs: number, lagMs = 0): void {
     this.#lives.set(metadata.uid, {
       stopMs,

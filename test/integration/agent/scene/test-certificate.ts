@@ -1,4 +1,5 @@
-// For 127.0.0.1, signed by itself, valid for a hundred years and worth nothing: an API server inside a test shows it to its client.
+// For 127.0.0.1, signed by itself, valid for a hundred years and worth nothing: an API server inside a test shows it to
+// its client.
 
 export const testCertificate: string = `-----BEGIN CERTIFICATE-----
 MIIBlzCCAT6gAwIBAgIURDST4ofaWWYILnDu+MVOqL9Yf2AwCgYIKoZIzj0EAwIw
