@@ -4,7 +4,7 @@ import type { PatchOutcome } from '../../../agent/cluster/cluster.ts';
 import { type DesiredNodeState, NodeKeeper, type NodeKeeperParts } from '../../../agent/node-state/node-keeper.ts';
 import { interruptionTaint, type NodeView } from '../../../agent/node-state/node-mark.ts';
 import type { Clock } from '../../../shared/clock.ts';
-import { type Log, silentLog } from '../../../shared/log.ts';
+import { silentLog } from '../../../shared/log.ts';
 import { node, planned, rebalance, spot } from './agent-values.ts';
 
 /** Sleeps that are over at once. */
