@@ -119,16 +119,6 @@ describe('a metadata service', { concurrency: 2 }, () => {
     for (const { source } of await scene.events()) assert.equal(source, '/eu-west-1/i-0123456789abcdef0');
   });
 
-  test('that announces the end before the agent starts is quoted with its instance from the first event on', async () => {
-    await using scene = await ClusterScene.start();
-    answer(scene, 'ipv6', 'network/');
-    scene.announceSpot(100_000);
-    const agent = await scene.startReadyAgent();
-    await agent.says('Node drained');
-    await eventually('its events are there', async () => (await scene.events()).length >= 2);
-    for (const { source } of await scene.events()) assert.equal(source, '/eu-west-1/i-0123456789abcdef0');
-  });
-
   test('that takes 1.5 s to answer is heard, and so are its facts', async () => {
     await using scene = await ClusterScene.start();
     scene.addPod('a');
