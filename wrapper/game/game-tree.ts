@@ -3,7 +3,13 @@ import type { LeasedPort } from '../ports/port-lease.ts';
 import { forwardedSignals, signalNumbers } from '../signal-numbers.ts';
 import { addresseesOf, type SignalScope } from './addressees.ts';
 import { isHelper, PortHolders } from './port-holders.ts';
-import { findGameProcesses, type GameProcessList, type ProcessEntry, reactionOf } from './process-table.ts';
+import {
+  findGameProcesses,
+  type GameProcessList,
+  isChildless,
+  type ProcessEntry,
+  reactionOf,
+} from './process-table.ts';
 import { type BoundSocket, readBoundSockets } from './socket-table.ts';
 
 export interface GameTreeOptions {
@@ -42,8 +48,10 @@ export class GameTree {
   /** Sends a stop signal to whom it concerns, and wakes the game. Returns whom it has reached. */
   stop(signal: NodeJS.Signals, scope: SignalScope): readonly number[] {
     const { root } = this.#options;
-    // The usual game is one process that holds its ports: no need to look through all of /proc while many games end at once.
-    if (this.holders.known.has(root) && (scope === 'auto' || scope === 'first')) {
+    // The usual game is one process: no need to look through all of /proc while many games end at once.
+    const { known } = this.holders;
+    const isUsual = known.has(root) || (known.size === 0 && isChildless(root));
+    if (isUsual && (scope === 'auto' || scope === 'first')) {
       const reached = reachAll([root], signal);
       if (reached.length > 0) wake(reached);
       return reached;

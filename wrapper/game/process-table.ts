@@ -161,6 +161,12 @@ export function reactionOf(pid: number, number: number): 'caught' | 'ignored' | 
   return isIn('SigIgn') ? 'ignored' : 'default';
 }
 
+/** Whether a living process has no children; false where the kernel does not say. Each thread has its own. */
+export function isChildless(pid: number): boolean {
+  const threads = listDirectory(`/proc/${pid}/task`);
+  return threads.length > 0 && threads.every((thread) => readText(`/proc/${pid}/task/${thread}/children`) === '');
+}
+
 export function readProcess(pid: number): ProcessEntry | undefined {
   const stat = readText(`/proc/${pid}/stat`);
   return stat === undefined ? undefined : parseProcessStat(stat);

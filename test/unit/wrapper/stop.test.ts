@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import { addresseesOf, type SignalScope, type SignalView } from '../../../wrapper/game/addressees.ts';
-import { reactionOf } from '../../../wrapper/game/process-table.ts';
+import { isChildless, reactionOf } from '../../../wrapper/game/process-table.ts';
 import { shareMs } from '../../../wrapper/game/run-actions.ts';
 import type { Action } from '../../../wrapper/settings/parse-setting.ts';
 
@@ -54,6 +56,15 @@ test('What a process does with a signal is read as it is', () => {
   // Node ignores it, so that a closed pipe is an error and no end.
   assert.equal(reactionOf(process.pid, 13), 'ignored');
   assert.equal(reactionOf(2 ** 22 + 1, 15), undefined);
+});
+
+test('A process is childless as long as none of its threads has a child', async (t) => {
+  const child = spawn('sleep', ['1000']);
+  t.after(() => child.kill());
+  await once(child, 'spawn');
+  assert.ok(isChildless(child.pid ?? 0));
+  assert.ok(!isChildless(process.pid));
+  assert.ok(!isChildless(2 ** 22 + 1));
 });
 
 suite('The time that is left is shared by the actions:', () => {
