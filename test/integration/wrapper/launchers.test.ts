@@ -70,7 +70,7 @@ suite('A game that its launcher has put into the background', parallel, () => {
   });
 
   test('plays on until --stop-at says so', async (t) => {
-    const wrapper = await started(t, ['--grace-period', '5s', '--stop-at', '3s'], launchers.daemon());
+    const wrapper = await started(t, ['--grace-period', '17s', '--stop-at', '15s'], launchers.daemon());
     wrapper.signal('SIGTERM');
     assert.equal(await wrapper.status(), 0);
     assert.deepEqual(heard(wrapper), ['heard SIGTERM', 'saved']);
@@ -79,7 +79,7 @@ suite('A game that its launcher has put into the background', parallel, () => {
   });
 
   test('gets what is passed on without a meaning of its own, and is warned by a signal', async (t) => {
-    const flags = ['--warn', 'signal:SIGHUP', '--grace-period', '4s', '--stop-at', '3s'];
+    const flags = ['--warn', 'signal:SIGHUP', '--grace-period', '17s', '--stop-at', '14s'];
     const wrapper = await started(t, flags, launchers.daemon());
     wrapper.signal('SIGUSR1');
     await wrapper.printed(/^heard SIGUSR1$/);
@@ -144,7 +144,7 @@ suite('A game hears of its end once, and saves, behind a launcher that', paralle
   });
 
   test('keeps it to itself: the game is told while there is time', async (t) => {
-    const wrapper = await started(t, ['--grace-period', '9s'], launchers.deaf);
+    const wrapper = await started(t, ['--grace-period', '24s'], launchers.deaf);
     wrapper.signal('SIGTERM');
     assert.equal(await wrapper.status(), 0);
     assert.deepEqual(heard(wrapper), ['heard SIGTERM', 'saved']);
@@ -161,11 +161,12 @@ suite('With --signal-scope', parallel, () => {
     assert.ok(!wrapper.output.includes('stopping'));
   });
 
-  test('group, the whole group hears it', async (t) => {
-    const wrapper = await started(t, ['--signal-scope', 'group', '--grace-period', '1h'], launchers.forwarding);
+  test('group, a launcher that keeps the signal to itself and its game both hear it', async (t) => {
+    const wrapper = await started(t, ['--signal-scope', 'group', '--grace-period', '1h'], launchers.deaf);
     wrapper.signal('SIGTERM');
-    await wrapper.status();
-    assert.deepEqual(heard(wrapper), ['heard SIGTERM', 'heard SIGTERM', 'quits unsaved']);
+    assert.equal(await wrapper.status(), 0);
+    assert.deepEqual(heard(wrapper), ['heard SIGTERM', 'saved']);
+    assert.ok(wrapper.output.includes('stopping'));
   });
 
   test('first, nobody but the first process does, to the kill', async (t) => {
@@ -205,16 +206,16 @@ suite('A game that somebody has paused', parallel, () => {
 suite('An action that hangs', parallel, () => {
   for (const action of ['exec:echo hangs; sleep 1000 & wait', 'wait:1h'])
     test(`(${action.slice(0, 4)}) leaves the next one enough of the time`, async (t) => {
-      const flags = ['--grace-period', '8s', '--stop', action, '--stop', 'signal:SIGTERM'];
-      const wrapper = await started(t, flags, `exec ${game('--save-ms', '500')}`);
+      const flags = ['--ready', 'delay:0s', '--grace-period', '12s', '--stop', action, '--stop', 'signal:SIGTERM'];
+      // The kernel ends it at the signal, however busy the machine is.
+      const wrapper = new WrapperProcess(t, flags, ['sleep', '1000']);
+      await wrapper.said('Game ready');
       wrapper.signal('SIGTERM');
-      assert.equal(await wrapper.status(), 0);
-      assert.deepEqual(heard(wrapper), ['heard SIGTERM', 'saved']);
+      assert.equal(await wrapper.status(), 143);
       if (action.startsWith('exec'))
         assert.match(
           String((await wrapper.said('Action failed'))['err']),
           /no end after \d+ ms, its share of the time/,
         );
-      assert.ok(!wrapper.hasSaid('Game killed'));
     });
 });
