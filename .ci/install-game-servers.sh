@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs Debian's game servers for test/integration/wrapper/real-games.long.ts, which names them; without them its tests are skipped.
-# Needs root, apt-get and the network. Only a missing network is forgiven, and said aloud.
+# Installs Debian's game servers for test/integration/wrapper/real-games.long.ts, which names them; without them its
+# tests are skipped. Needs root, apt-get and the network. Only a missing network is forgiven, and said aloud.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -27,7 +27,9 @@ const whileOnlyNonsense: Backoff = { firstMs: 500, maxMs: 60_000 };
 /** A notice does not wait for its name any longer. */
 const maxIdentityMs = 500;
 
-/** What is known of the EC2 instance: what its node says at first, everything once the metadata service has answered. */
+/**
+ * What is known of the EC2 instance: what its node says at first, everything once the metadata service has answered.
+ */
 export class InstanceFacts {
   readonly #parts: InstanceFactsParts;
   #learned: Partial<Instance> = {};
@@ -44,8 +46,8 @@ export class InstanceFacts {
   }
 
   /**
-   * What stands for this instance in the identity of its notices. `fallback` is what else names it, while the metadata service cannot say
-   * it: it is asked only once here, because a notice that is there must not wait for its name.
+   * What stands for this instance in the identity of its notices. `fallback` is what else names it, while the metadata
+   * service cannot say it: it is asked only once here, because a notice that is there must not wait for its name.
    */
   async identity(fallback: () => string, signal: AbortSignal): Promise<string> {
     const { clock } = this.#parts;

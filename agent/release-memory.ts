@@ -7,8 +7,8 @@ const afterStartMs = 15_000;
 const everyMs = 120_000;
 
 /**
- * Gives back what starting up took, and from then on what polling leaves behind. An idle agent makes so little garbage that V8 never sees a
- * reason to.
+ * Gives back what starting up took, and from then on what polling leaves behind. An idle agent makes so little garbage
+ * that V8 never sees a reason to.
  */
 export async function releaseMemory(clock: Clock, signal: AbortSignal): Promise<void> {
   for (let pauseMs = afterStartMs; ; pauseMs = everyMs) {

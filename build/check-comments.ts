@@ -35,8 +35,8 @@ function* sourceFiles(folder: string, root: string): Iterable<string> {
 }
 
 /**
- * Usage: node build/check-comments.ts [--fix] [FOLDER]. Prints each comment line that is too wide and exits with 1 if there is
- * one. With --fix it wraps whole-line comments first.
+ * Usage: node build/check-comments.ts [--fix] [FOLDER]. Prints each comment line that is too wide and exits with 1 if
+ * there is one. With --fix it wraps whole-line comments first.
  */
 function main(isFixing: boolean, root: string): number {
   const files = [...sourceFiles(root, root)];

@@ -12,7 +12,10 @@ interface Block {
 
 const listItem = /^(\s{2,}|[-*|] |\d+\. )/;
 
-/** Wraps each whole-line comment that goes past column 120, paragraph by paragraph. Lists and indented lines stay as they are. */
+/**
+ * Wraps each whole-line comment that goes past column 120, paragraph by paragraph. Lists and indented lines stay as
+ * they are.
+ */
 export function wrapComments(text: string, marker: '//' | '#'): string {
   const lines = text.split('\n');
   for (const block of commentBlocks(lines, marker).toReversed()) {

@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import { exitStatus } from '../shared/exit-status.ts';
 import { errorText } from '../shared/log.ts';
 
-/** What a service's command line asks for. `exitsWithParent`: end when standard input ends, as it does with the parent. */
+/**
+ * What a service's command line asks for. `exitsWithParent`: end when standard input ends, as it does with the parent.
+ */
 type ServiceFlags =
   | { readonly kind: 'help' }
   | { readonly kind: 'problem'; readonly message: string }
@@ -15,7 +17,9 @@ export interface RunningService {
   close(): Promise<void>;
 }
 
-/** The life of a sandbox service as a process: prints help or a problem, or runs until a signal or its parent ends it. */
+/**
+ * The life of a sandbox service as a process: prints help or a problem, or runs until a signal or its parent ends it.
+ */
 export async function runService<Flags extends ServiceFlags>(
   flags: Flags,
   help: string,

@@ -82,8 +82,8 @@ export function playersOf({ sdk, status }: Pick<Facts, 'sdk' | 'status'>): numbe
 }
 
 /**
- * Whether anybody plays; undefined where that cannot be known. Only of a game that says when it is allocated, be it with false, does it
- * follow from its silence that it is idle.
+ * Whether anybody plays; undefined where that cannot be known. Only of a game that says when it is allocated, be it
+ * with false, does it follow from its silence that it is idle.
  */
 export function occupancyOf({
   sdk,

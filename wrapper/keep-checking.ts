@@ -12,7 +12,10 @@ export interface CheckTimes {
 
 const firstPollMs = 10;
 const maxPollMs = 250;
-/** Checks take at most one part in so many of the time: walking the kernel's socket tables costs milliseconds on a large machine. */
+/**
+ * Checks take at most one part in so many of the time: walking the kernel's socket tables costs milliseconds on a large
+ * machine.
+ */
 const idleShare = 20;
 /** Where the machine is so busy that a check takes long for other reasons, it is not checked less than this. */
 const maxRestMs = 500;

@@ -70,7 +70,10 @@ async function run(config: WrapperConfig, command: readonly string[]): Promise<n
 
 const reapLimitMs = 1000;
 
-/** The same process becomes a new game server: whoever started us sees one that goes on. Returns where somebody wants it to end. */
+/**
+ * The same process becomes a new game server: whoever started us sees one that goes on. Returns where somebody wants it
+ * to end.
+ */
 async function startAgain(left: () => Promise<void>): Promise<void> {
   // A new program in this process would not know of them, and never reap them.
   await Promise.race([left(), systemClock.sleep(reapLimitMs)]);

@@ -9,8 +9,8 @@ import { MetadataClient } from '../shared/metadata/metadata-client.ts';
 import { NewCauses } from '../shared/new-causes.ts';
 
 /*
- * The wrapper's own look at the metadata service, for where no agent tells it. Loaded by a dynamic import after the game has started: a
- * wrapper that an agent has welcomed never needs it, nor node:http.
+ * The wrapper's own look at the metadata service, for where no agent tells it. Loaded by a dynamic import after the
+ * game has started: a wrapper that an agent has welcomed never needs it, nor node:http.
  */
 
 /** AWS advises five seconds; an agent would be faster, and asks once for the whole node. */

@@ -5,7 +5,10 @@ import { advertisedAddress, type Placement } from './publishing/event-writer.ts'
 import type { WrapperConfig } from './settings/config.ts';
 import type { WrapperContext } from './wrapper-context.ts';
 
-/** Learns where this game server is, and whether it has to go, from the agent where there is one and the metadata service elsewhere. */
+/**
+ * Learns where this game server is, and whether it has to go, from the agent where there is one and the metadata
+ * service elsewhere.
+ */
 export class PlacementResolver {
   readonly #config: WrapperConfig;
   readonly #agent: AgentSide;

@@ -21,10 +21,10 @@ export type ForwardedSignal =
   | 'SIGPWR';
 
 /**
- * The ordinary signals of Linux (x86-64 and arm64 agree) that a process can catch and pass on. Left out: SIGKILL and SIGSTOP, which nobody
- * can catch; SIGCHLD and SIGPIPE, which tell us
- * of our own children and pipes; and those that report a fault of the process itself (SIGSEGV, SIGILL, SIGBUS,
- * SIGFPE, SIGTRAP, SIGSYS, SIGABRT), as tini and dumb-init do.
+ * The ordinary signals of Linux (x86-64 and arm64 agree) that a process can catch and pass on. Left out: SIGKILL and
+ * SIGSTOP, which nobody can catch; SIGCHLD and SIGPIPE, which tell us of our own children and pipes; and those that
+ * report a fault of the process itself (SIGSEGV, SIGILL, SIGBUS, SIGFPE, SIGTRAP, SIGSYS, SIGABRT), as tini and
+ * dumb-init do.
  */
 export const forwardedSignals: Readonly<Record<ForwardedSignal, number>> = {
   SIGHUP: 1,

@@ -19,9 +19,10 @@ export interface GameServerEnd {
 }
 
 /**
- * The agent is on the same machine: where there is none the connection is refused at once, and one that is there answers in a millisecond
- * or two. On a node whose cores are all busy it takes longer, and there a game that starts in vain hurts most: after an interruption whose
- * pods could not be deleted the kubelet starts all of a node's containers again at the same time. Only an agent that hangs costs all of it.
+ * The agent is on the same machine: where there is none the connection is refused at once, and one that is there
+ * answers in a millisecond or two. On a node whose cores are all busy it takes longer, and there a game that starts in
+ * vain hurts most: after an interruption whose pods could not be deleted the kubelet starts all of a node's containers
+ * again at the same time. Only an agent that hangs costs all of it.
  */
 const welcomeLimitMs = 5000;
 

@@ -6,7 +6,10 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import type { Ec2Place } from '../interruption/ec2/ec2-place.ts';
 
-/** The lifecycle action of one instance that waits for one hook. Each call rejects where it is not granted, or nothing waits. */
+/**
+ * The lifecycle action of one instance that waits for one hook. Each call rejects where it is not granted, or nothing
+ * waits.
+ */
 export interface LifecycleAction {
   /** The hook's time-out begins anew. */
   heartbeat(signal: AbortSignal): Promise<void>;
@@ -17,7 +20,10 @@ export interface LifecycleAction {
 
 const callMs = 5000;
 
-/** Finds the group of an instance. Loaded only when the group wants the instance back: the SDK's client costs the agent some 20 MiB. */
+/**
+ * Finds the group of an instance. Loaded only when the group wants the instance back: the SDK's client costs the agent
+ * some 20 MiB.
+ */
 export async function openLifecycleAction(
   { region, instanceId }: Ec2Place,
   hookName: string,

@@ -5,7 +5,10 @@ import { NewCauses } from '../../shared/new-causes.ts';
 import type { Ec2Place } from '../interruption/ec2/ec2-place.ts';
 import type { LifecycleAction } from './auto-scaling-client.ts';
 
-/** What the node is to its Auto Scaling group. `leaving`: pods are still to go. `done`: nothing keeps the instance any more. */
+/**
+ * What the node is to its Auto Scaling group. `leaving`: pods are still to go. `done`: nothing keeps the instance any
+ * more.
+ */
 export type Departure = 'staying' | 'leaving' | 'done';
 
 export interface LifecycleHookOptions {
@@ -30,8 +33,8 @@ const maxReportingMs = 10_000;
 const backoff: Backoff = { firstMs: 500, maxMs: 15_000 };
 
 /**
- * Keeps an instance that its Auto Scaling group wants to terminate, by heartbeats, until its pods have gone, and then lets it go at once:
- * without this the group waits for the hook's time-out, an hour by default.
+ * Keeps an instance that its Auto Scaling group wants to terminate, by heartbeats, until its pods have gone, and then
+ * lets it go at once: without this the group waits for the hook's time-out, an hour by default.
  */
 export class LifecycleHook {
   readonly #options: LifecycleHookOptions;

@@ -3,12 +3,18 @@ import type { KubeConnection } from '../../shared/kubernetes/kube-connection.ts'
 import { Turns } from '../../shared/turns.ts';
 import type { TokenVerdict } from '../link/verify-hello.ts';
 
-/** What a pod's projected token has to be made for: one that is stolen here opens nothing else, and others open nothing here. */
+/**
+ * What a pod's projected token has to be made for: one that is stolen here opens nothing else, and others open nothing
+ * here.
+ */
 export const tokenAudience = 'spotable';
 
 const path = '/apis/authentication.k8s.io/v1/tokenreviews';
 const attribute = 'authentication.kubernetes.io';
-/** Wrappers that all come back after a restart must not keep the API server from the drain. No node has more than 1024 of them. */
+/**
+ * Wrappers that all come back after a restart must not keep the API server from the drain. No node has more than 1024
+ * of them.
+ */
 const reviewLimits = { max: 4, maxWaiting: 1024 };
 
 interface ReviewStatus {

@@ -19,15 +19,18 @@ export interface HealthInputs {
 /** Why the agent is not well; empty where it is. */
 export type HealthProblems = readonly string[];
 
-/** A look takes some seconds at most, however the metadata service behaves: long silence means that the loop has stopped. */
+/**
+ * A look takes some seconds at most, however the metadata service behaves: long silence means that the loop has
+ * stopped.
+ */
 const maxSilenceMs = 30_000;
 
 /** A call without an answer is tried again after some seconds: two of them in a row are an outage. */
 const maxApiSilentMs = 10_000;
 
 /**
- * Whether restarting would help. A metadata service or API server that is away is no reason: the next agent would be as blind, and what this
- * one has under way would be lost.
+ * Whether restarting would help. A metadata service or API server that is away is no reason: the next agent would be as
+ * blind, and what this one has under way would be lost.
  */
 export function livenessProblems({
   pollIntervalMs,

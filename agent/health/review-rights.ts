@@ -44,7 +44,10 @@ export const notReviewed: RightsReview = { isComplete: false, missing: [], missi
 
 const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
 const afterFailure: Backoff = { firstMs: 500, maxMs: 15_000 };
-/** Somebody who repairs the role should not have to restart the agents. A doubt is looked into no sooner after the last review. */
+/**
+ * Somebody who repairs the role should not have to restart the agents. A doubt is looked into no sooner after the last
+ * review.
+ */
 const whileMissingMs = 15_000;
 /** Rights seldom change; ten small calls a node every ten minutes do not show on an API server. */
 const whileCompleteMs = 600_000;
@@ -73,8 +76,8 @@ export class RightsReviewer {
   }
 
   /**
-   * A call was refused (403), or had no answer: what we may do is to be asked anew, also in the midst of a drain. Nothing but a review would
-   * notice that the API server is back where no other call is due.
+   * A call was refused (403), or had no answer: what we may do is to be asked anew, also in the midst of a drain.
+   * Nothing but a review would notice that the API server is back where no other call is due.
    */
   doubt(): void {
     this.#doubted.abort();

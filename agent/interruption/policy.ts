@@ -2,8 +2,8 @@ import type { Interruption, InterruptionKind, Notice } from '../../shared/interr
 import { spotDeadline } from '../../shared/interruption/spot-deadline.ts';
 
 /**
- * What the agent does about an interruption. `drain`: tell the games, cordon, move every pod. `hold`: tell them of the risk and
- * cordon, nobody has to go yet. `cordon`: only take no new pods. `ignore`: nothing but a log line.
+ * What the agent does about an interruption. `drain`: tell the games, cordon, move every pod. `hold`: tell them of the
+ * risk and cordon, nobody has to go yet. `cordon`: only take no new pods. `ignore`: nothing but a log line.
  */
 export type ResponseKind = 'drain' | 'hold' | 'cordon' | 'ignore';
 
@@ -25,7 +25,10 @@ export interface PlannedInterruption extends Interruption {
 /** From the mildest to the strictest: of two notices at once the stricter one is answered. */
 const strictness: Readonly<Record<ResponseKind, number>> = { ignore: 0, cordon: 1, hold: 2, drain: 3 };
 
-/** What a notice means under a policy; `firstSeenMs` is when this interruption was first seen, by us or an agent before us. */
+/**
+ * What a notice means under a policy; `firstSeenMs` is when this interruption was first seen, by us or an agent before
+ * us.
+ */
 export function planInterruption(
   notice: Notice,
   firstSeenMs: number,
@@ -51,7 +54,8 @@ function deadlineOf(
   // Hibernation begins with its notice: the two minutes that the notice names are not there.
   if (action === 'hibernate') return firstSeenMs;
   if (kind === 'spot-termination') return spotDeadline(deadlineMs, firstSeenMs, assumedNoticeMs);
-  // The instance has outlived the start of a maintenance that was past when it was first seen: its pods get time to end.
+  // The instance has outlived the start of a maintenance that was past when it was first seen: its pods get time to
+  // end.
   const isUsable = deadlineMs !== undefined && (kind !== 'maintenance' || deadlineMs > firstSeenMs);
   return isUsable || response !== 'drain' ? deadlineMs : firstSeenMs + assumedNoticeMs;
 }

@@ -26,8 +26,9 @@ export interface PollNoticesOptions {
 const afterFailure: Backoff = { firstMs: 200, maxMs: 2000 };
 
 /**
- * Reads every source for ever, each at its own pace, until the signal aborts: a source that is slow or hangs keeps no notice of another one
- * waiting. Yields what is announced after each reading. No failure ends it; changes of health are logged once a source.
+ * Reads every source for ever, each at its own pace, until the signal aborts: a source that is slow or hangs keeps no
+ * notice of another one waiting. Yields what is announced after each reading. No failure ends it; changes of health are
+ * logged once a source.
  */
 export async function* pollNotices(
   options: PollNoticesOptions,

@@ -32,7 +32,9 @@ export type Change =
   | { readonly kind: 'none' }
   /** `isResumed`: an agent before us began it. */
   | { readonly kind: 'begun'; readonly interruption: PlannedInterruption; readonly isResumed: boolean }
-  /** Another deadline, action or response, or an interruption that outranks it in its place: the work under way goes on. */
+  /**
+   * Another deadline, action or response, or an interruption that outranks it in its place: the work under way goes on.
+   */
   | { readonly kind: 'changed'; readonly interruption: PlannedInterruption; readonly before: PlannedInterruption }
   | { readonly kind: 'cancelled'; readonly interruption: PlannedInterruption };
 
@@ -82,7 +84,10 @@ function planAll(
   return planned.filter(({ response }) => response !== 'ignore');
 }
 
-/** The mark of an interruption that ended so long ago may still stand on the node: an instance that was stopped can be started, and taken again. */
+/**
+ * The mark of an interruption that ended so long ago may still stand on the node: an instance that was stopped can be
+ * started, and taken again.
+ */
 const maxOverMs = 600_000;
 
 function isAnother(notice: Notice, { deadlineMs: knownMs }: PlannedInterruption, nowMs: number): boolean {
@@ -90,7 +95,10 @@ function isAnother(notice: Notice, { deadlineMs: knownMs }: PlannedInterruption,
   return notice.kind === 'spot-termination' && isOver && (notice.deadlineMs ?? 0) > nowMs;
 }
 
-/** EC2 never gives a spot instance more time than it first said: while that time runs, a later instant is somebody's mistake. */
+/**
+ * EC2 never gives a spot instance more time than it first said: while that time runs, a later instant is somebody's
+ * mistake.
+ */
 function withKnown(notice: Notice, { id, deadlineMs: knownMs }: PlannedInterruption, nowMs: number): Notice {
   const isReprieve =
     notice.kind === 'spot-termination' &&
@@ -101,8 +109,8 @@ function withKnown(notice: Notice, { id, deadlineMs: knownMs }: PlannedInterrupt
 }
 
 /**
- * An instance is taken only once, so these kinds need no more than their kind. Their ids differ where the metadata service could tell the
- * instance's name to one agent and not to the next.
+ * An instance is taken only once, so these kinds need no more than their kind. Their ids differ where the metadata
+ * service could tell the instance's name to one agent and not to the next.
  */
 const oncePerInstance: ReadonlySet<InterruptionKind> = new Set(['spot-termination', 'rebalance', 'asg-termination']);
 

@@ -12,12 +12,15 @@ import { hasCode } from '../../shared/system-error.ts';
 const retry: Backoff = { firstMs: 100, maxMs: 1000 };
 /** An agent on its way out is no trouble yet. */
 const maxQuietMs = 10_000;
-/** A Unix socket whose queue is full refuses a connect at once: all wrappers of a node come together when an agent starts. */
+/**
+ * A Unix socket whose queue is full refuses a connect at once: all wrappers of a node come together when an agent
+ * starts.
+ */
 const backlog = 1024;
 
 /**
- * Listens on the link's address, as soon as it can be had. Without the link an agent still cordons and drains, so whoever holds the address
- * must not end it: the games then learn of the end by their SIGTERM, or by themselves.
+ * Listens on the link's address, as soon as it can be had. Without the link an agent still cordons and drains, so
+ * whoever holds the address must not end it: the games then learn of the end by their SIGTERM, or by themselves.
  */
 export async function bindLink(
   server: Server,
@@ -42,7 +45,8 @@ export async function bindLink(
 
 /** Why it did not work. */
 async function bind(server: Server, address: string): Promise<unknown> {
-  // Games run as users of their own: who may reach a socket file is said by its directory, and who may publish by a token.
+  // Games run as users of their own: who may reach a socket file is said by its directory, and who may publish by a
+  // token.
   const isForAll = !address.startsWith('@');
   const options = { path: linkPath(address), backlog, ...(isForAll && { readableAll: true, writableAll: true }) };
   return listen(server, options).then(

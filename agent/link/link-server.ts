@@ -104,7 +104,10 @@ export class LinkServer {
     return this.#ofWrappers().length;
   }
 
-  /** Of the pods on whose game servers it is known whether anybody plays, by pod uid. Only what a pod has proved to say itself counts. */
+  /**
+   * Of the pods on whose game servers it is known whether anybody plays, by pod uid. Only what a pod has proved to say
+   * itself counts.
+   */
   occupancies(): ReadonlyMap<string, Occupancy> {
     const known = new Map<string, Occupancy>();
     for (const { hello, isVerified, occupancy } of this.#peers)
@@ -223,7 +226,10 @@ export class LinkServer {
     return [...this.#peers].filter(({ isWrapper }) => isWrapper);
   }
 
-  /** Where all places are taken, who has shown least loses its own, the oldest first. False: all have proved to be pods of this node. */
+  /**
+   * Where all places are taken, who has shown least loses its own, the oldest first. False: all have proved to be pods
+   * of this node.
+   */
   #makeRoom(): boolean {
     if (this.#peers.size < maxConnections) return true;
     const peers = [...this.#peers];

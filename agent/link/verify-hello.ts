@@ -2,8 +2,8 @@ import type { HelloMessage } from '../../shared/link/link-message.ts';
 import type { PodView } from '../drain/pod.ts';
 
 /**
- * Whether a wrapper is the pod that it says it is. `unproven`: it names a pod of this node and brings no proof, as one that cannot tell us
- * from a stranger. `unknown`: it cannot be told now, and may be asked again.
+ * Whether a wrapper is the pod that it says it is. `unproven`: it names a pod of this node and brings no proof, as one
+ * that cannot tell us from a stranger. `unknown`: it cannot be told now, and may be asked again.
  */
 export type Verdict =
   | { readonly kind: 'own-pod' }
@@ -24,8 +24,8 @@ export interface VerifyParts {
 }
 
 /**
- * The pod must be one of this node's, which costs no call, and its service-account token must be bound to it, which costs one.
- * Strangers are found out before any call is made for them.
+ * The pod must be one of this node's, which costs no call, and its service-account token must be bound to it, which
+ * costs one. Strangers are found out before any call is made for them.
  */
 export async function verifyHello(
   { pods, reviewToken }: VerifyParts,

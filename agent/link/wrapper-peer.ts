@@ -22,8 +22,9 @@ export interface PeerListener {
 }
 
 /**
- * `silent`: it has not said hello. `stranger`: it was found out. `unknown`: it may be a pod that is not seen yet. `pod`: it names a pod of
- * this node. `verified`: it has proved to be that pod, and publishes through us. The first ones make room for the last ones.
+ * `silent`: it has not said hello. `stranger`: it was found out. `unknown`: it may be a pod that is not seen yet.
+ * `pod`: it names a pod of this node. `verified`: it has proved to be that pod, and publishes through us. The first
+ * ones make room for the last ones.
  */
 export const standings = ['silent', 'stranger', 'unknown', 'pod', 'verified'] as const;
 export type Standing = (typeof standings)[number];

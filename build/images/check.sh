@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds both images twice from a local base and runs them: sizes, equal layers, a run without privileges, and the layers
-# that a changed asset moves. Needs root, buildah and debootstrap (which downloads Debian packages); otherwise prints the
-# reason for skipping. Takes eight minutes of CPU time on up to four cores. Usage: build/images/check.sh
+# Builds both images twice from a local base and runs them: sizes, equal layers, a run without privileges, and the
+# layers that a changed asset moves. Needs root, buildah and debootstrap (which downloads Debian packages); otherwise
+# prints the reason for skipping. Takes eight minutes of CPU time on up to four cores. Usage: build/images/check.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH="$PWD/node_modules/.bin:$PATH" BUILDAH_ISOLATION=chroot

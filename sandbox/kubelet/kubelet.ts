@@ -20,7 +20,9 @@ export interface KubeletOptions {
   /** Where the API server is, and who the kubelet is to it. */
   credentials: KubeCredentials;
   node: string;
-  /** Where pods' directories (`pods/UID`) and logs (`logs/NAMESPACE_POD_UID/CONTAINER.log`) go. One kubelet at a time. */
+  /**
+   * Where pods' directories (`pods/UID`) and logs (`logs/NAMESPACE_POD_UID/CONTAINER.log`) go. One kubelet at a time.
+   */
   root: string;
   /** Of the node and of its pods, which all use the host's network. Default 127.0.0.1. */
   address?: string;
@@ -30,15 +32,18 @@ export interface KubeletOptions {
   imageEnvironment: Readonly<Record<string, string>>;
   /** Working directory of containers that name none. */
   imageDirectory: string;
-  /** By the image's name without registry and tag; any other cannot be pulled. Without them every image is there, and empty. */
+  /**
+   * By the image's name without registry and tag; any other cannot be pulled. Without them every image is there, and
+   * empty.
+   */
   images?: Readonly<Record<string, Image>>;
   /** As if the image had to be fetched first. Default 0. */
   startDelayMs?: number;
   /** Before the second restart of a container, doubled each time. Default 10 s, at most 5 min. */
   restartBackoffMs?: number;
   /**
-   * From the end of a pod's last container until the pod's end is reported: at least and at most. Real kubelets took 1.5 to 4.5 s.
-   * Default 0.
+   * From the end of a pod's last container until the pod's end is reported: at least and at most. Real kubelets took
+   * 1.5 to 4.5 s. Default 0.
    */
   podEndDelayMs?: DelayRange;
   tell: TellEvent;

@@ -4,7 +4,10 @@ export interface KubeconfigOptions {
   readonly ca?: string | undefined;
 }
 
-/** A kubeconfig for the double, or for a proxy before it. JSON is YAML, so any client reads it. Without a token calls carry no credentials. */
+/**
+ * A kubeconfig for the double, or for a proxy before it. JSON is YAML, so any client reads it. Without a token calls
+ * carry no credentials.
+ */
 export function kubeconfigOf(server: string, { token, ca }: KubeconfigOptions = {}): string {
   // Plain http is refused by client libraries unless verification is off.
   const trust =

@@ -2,8 +2,8 @@ import type { InventoryEvent } from './event.ts';
 import { envelopeRules, eventRules, type Fields, isFields, type Rule } from './event-rules.ts';
 
 /**
- * Why a text was refused. `too-long` and `not-json` say that it was not examined. `newer-version` and `unknown-type` may come
- * from a newer sender that is right. `wrong-shape` is a mistake of the sender.
+ * Why a text was refused. `too-long` and `not-json` say that it was not examined. `newer-version` and `unknown-type`
+ * may come from a newer sender that is right. `wrong-shape` is a mistake of the sender.
  */
 export const refusalCodes = ['too-long', 'not-json', 'unknown-type', 'newer-version', 'wrong-shape'] as const;
 export type RefusalCode = (typeof refusalCodes)[number];
@@ -17,12 +17,15 @@ export interface RefusedText {
 export type ParsedEvent = { readonly event: InventoryEvent } | RefusedText;
 
 /**
- * Our events have 1 to 4 KiB. The limit is far below the queue's 1 MiB, so that a hostile sender cannot make every consumer hold
- * megabytes, and equal to the maximum line length of the link.
+ * Our events have 1 to 4 KiB. The limit is far below the queue's 1 MiB, so that a hostile sender cannot make every
+ * consumer hold megabytes, and equal to the maximum line length of the link.
  */
 export const maxEventCharacters = 65_536;
 
-/** Parses the body of one message. Accepts exactly what `event-schema.json` accepts, which is generated from the same rules. */
+/**
+ * Parses the body of one message. Accepts exactly what `event-schema.json` accepts, which is generated from the same
+ * rules.
+ */
 export function parseInventoryEvent(text: string): ParsedEvent {
   if (text.length > maxEventCharacters)
     return refuse('too-long', `event: ${text.length} characters, expected at most ${maxEventCharacters}`);

@@ -10,7 +10,10 @@ export type TlsIdentity = Pick<
   'ca' | 'cert' | 'key' | 'pfx' | 'passphrase' | 'servername' | 'rejectUnauthorized'
 >;
 
-/** A connection that was dead for so long is not found out by the request that matters: nothing is kept longer than that. */
+/**
+ * A connection that was dead for so long is not found out by the request that matters: nothing is kept longer than
+ * that.
+ */
 const idleMs = 4000;
 
 /** The TCP connection under a TLS one: only it can be reset. */
@@ -18,7 +21,10 @@ const underTls = new WeakMap<Duplex, Socket>();
 
 /** `node:https` never offers HTTP/2. */
 class TlsConnections extends HttpsAgent {
-  /** Made once: each one holds the parsed authorities in native memory, which the many attempts of an outage would pile up. */
+  /**
+   * Made once: each one holds the parsed authorities in native memory, which the many attempts of an outage would pile
+   * up.
+   */
   readonly #secureContext: SecureContext;
 
   constructor({ servername, rejectUnauthorized, ...identity }: TlsIdentity, options: AgentOptions) {
@@ -51,8 +57,9 @@ export function keptConnections(protocol: string, tls: TlsIdentity): HttpAgent {
 }
 
 /**
- * Ends a request together with its connection, so that nothing of it is sent any more. A connection that is only closed still sends what the
- * kernel has of it, and goes on trying for minutes: an eviction would arrive when nobody wants it any more.
+ * Ends a request together with its connection, so that nothing of it is sent any more. A connection that is only closed
+ * still sends what the kernel has of it, and goes on trying for minutes: an eviction would arrive when nobody wants it
+ * any more.
  */
 export function abandon(request: ClientRequest, reason: Error): void {
   // Over already: its connection may be another request's.

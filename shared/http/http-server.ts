@@ -8,7 +8,10 @@ export interface HttpServerOptions {
   readonly requestMs: number;
   /** A connection that waits for its next request is closed after this long. */
   readonly idleMs?: number;
-  /** Which offers to upgrade are taken, by a listener for `upgrade`. All others are answered as if they had not been made (RFC 9110, 7.8). */
+  /**
+   * Which offers to upgrade are taken, by a listener for `upgrade`. All others are answered as if they had not been
+   * made (RFC 9110, 7.8).
+   */
   readonly takesUpgrade?: NonNullable<ServerOptions['shouldUpgradeCallback']>;
   /** Hears what the handler throws; the request is answered with 500, or its connection is closed. */
   readonly onError: (error: unknown) => void;
@@ -19,7 +22,10 @@ export type HttpHandler = (request: IncomingMessage, response: ServerResponse) =
 /** Node looks only every 30 s by default, whatever the limits say. */
 const checkEveryMs = 1000;
 
-/** A server that nobody can keep from answering: neither by connections that say nothing, nor by requests that do not end. Not listening yet. */
+/**
+ * A server that nobody can keep from answering: neither by connections that say nothing, nor by requests that do not
+ * end. Not listening yet.
+ */
 export function createHttpServer(handle: HttpHandler, options: HttpServerOptions): Server {
   const { maxConnections, requestMs, idleMs = requestMs, takesUpgrade = () => false, onError } = options;
   const server = createServer(
@@ -44,7 +50,10 @@ export function createHttpServer(handle: HttpHandler, options: HttpServerOptions
   return server;
 }
 
-/** Past the limit the connection goes that has waited longest for its request. Node's own limit would refuse the newest: the one that has one. */
+/**
+ * Past the limit the connection goes that has waited longest for its request. Node's own limit would refuse the newest:
+ * the one that has one.
+ */
 function boundConnections(server: Server, maxConnections: number): void {
   const waiting = new Set<Socket>();
   let open = 0;

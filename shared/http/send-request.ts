@@ -13,7 +13,10 @@ export interface OutgoingRequest {
   readonly onRequest?: (outgoing: ClientRequest, giveUp: (reason: Error) => void) => void;
 }
 
-/** Resolves at the answer's headers. The signal ends the request together with its connection, and later the reading of its body. */
+/**
+ * Resolves at the answer's headers. The signal ends the request together with its connection, and later the reading of
+ * its body.
+ */
 export function sendRequest(
   { url, method = 'GET', headers = {}, body, agent, onRequest }: OutgoingRequest,
   signal: AbortSignal,

@@ -8,8 +8,9 @@ export const spotNoticeMs = 120_000;
 const maxLateMs = 60_000;
 
 /**
- * When a spot instance is taken: as announced, but at most two minutes after its notice was first seen. An announced time that the instance has
- * outlived, or that could not be read, leaves `assumedNoticeMs` from then. All times are epoch milliseconds.
+ * When a spot instance is taken: as announced, but at most two minutes after its notice was first seen. An announced
+ * time that the instance has outlived, or that could not be read, leaves `assumedNoticeMs` from then. All times are
+ * epoch milliseconds.
  */
 export function spotDeadline(announcedMs: number | undefined, firstSeenMs: number, assumedNoticeMs: number): number {
   const isUsable = announcedMs !== undefined && announcedMs >= firstSeenMs - maxLateMs;

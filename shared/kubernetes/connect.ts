@@ -3,7 +3,9 @@ import { errorText } from '../log.ts';
 import { findCredentials, type KubeEnvironment } from './find-credentials.ts';
 import { type ConnectionListeners, KubeConnection } from './kube-connection.ts';
 
-/** A connection with the credentials that the environment names. Rejects with a FatalError where it names no cluster. */
+/**
+ * A connection with the credentials that the environment names. Rejects with a FatalError where it names no cluster.
+ */
 export async function connectToKubernetes(
   environment: KubeEnvironment,
   listeners: ConnectionListeners = {},

@@ -14,8 +14,8 @@ export interface KubeEnvironment {
 }
 
 /**
- * A kubeconfig that is named, else the service account of our pod, else the kubeconfig of our user. Rejects where there is none: the client
- * library would take `localhost:8080` for the cluster.
+ * A kubeconfig that is named, else the service account of our pod, else the kubeconfig of our user. Rejects where there
+ * is none: the client library would take `localhost:8080` for the cluster.
  */
 export async function findCredentials(environment: KubeEnvironment): Promise<KubeCredentials> {
   const directory = environment.SERVICE_ACCOUNT_DIR ?? serviceAccountDirectory;

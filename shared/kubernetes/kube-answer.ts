@@ -1,6 +1,7 @@
 /**
- * Whose trouble a failed call shows. `server`: nobody answered, or somebody who speaks for more than this object: all calls may slow down.
- * `object`: the API server refused this one (a webhook, a policy, a missing right, a conflict), which says nothing about others.
+ * Whose trouble a failed call shows. `server`: nobody answered, or somebody who speaks for more than this object: all
+ * calls may slow down. `object`: the API server refused this one (a webhook, a policy, a missing right, a conflict),
+ * which says nothing about others.
  */
 export type Trouble = 'server' | 'object';
 
@@ -47,21 +48,28 @@ export interface KubeStatus {
   };
 }
 
-/** Every refusal of an API server is a `Status`; proxies, load balancers and an overloaded API server answer with texts of their own. */
+/**
+ * Every refusal of an API server is a `Status`; proxies, load balancers and an overloaded API server answer with texts
+ * of their own.
+ */
 export function statusOf({ body }: Pick<KubeAnswer, 'body'>): KubeStatus | undefined {
   const { kind } = Object(body) as { kind?: unknown };
   return kind === 'Status' ? (body as KubeStatus) : undefined;
 }
 
-/** Whether the API server itself says that there is no object of that name. A 404 of anything between us and it says nothing. */
+/**
+ * Whether the API server itself says that there is no object of that name. A 404 of anything between us and it says
+ * nothing.
+ */
 export function isNotFound(answer: KubeAnswer, name: string): boolean {
   const status = statusOf(answer);
   return answer.status === 404 && status?.reason === 'NotFound' && status.details?.name === name;
 }
 
 /**
- * Whether the server, or something before it, has no time for any call of ours now. Priority and fairness, and the limit on calls in flight, refuse
- * by a 429 that is no Status. A Status with 429 is about one object: a budget, or a webhook of somebody else's.
+ * Whether the server, or something before it, has no time for any call of ours now. Priority and fairness, and the
+ * limit on calls in flight, refuse by a 429 that is no Status. A Status with 429 is about one object: a budget, or a
+ * webhook of somebody else's.
  */
 export function isOverloaded(answer: KubeAnswer): boolean {
   if (answer.status === 429) return statusOf(answer) === undefined || statusOf(answer)?.message === reinitializing;
@@ -82,7 +90,10 @@ export function refusal(act: string, answer: KubeAnswer): KubeError {
   return new KubeError(describeRefusal(act, status, body), { status, retryAfterMs, trouble: troubleOf(answer) });
 }
 
-/** A webhook that fails is a 500, and concerns what that webhook looks at; other 5xx and everything that is no Status concern all calls. */
+/**
+ * A webhook that fails is a 500, and concerns what that webhook looks at; other 5xx and everything that is no Status
+ * concern all calls.
+ */
 export function troubleOf(answer: KubeAnswer): Trouble {
   const status = statusOf(answer);
   if (status === undefined) return 'server';

@@ -18,7 +18,10 @@ export interface KubeRequest {
   readonly contentType?: string;
   /** In place of the limit that adapts to the server. */
   readonly timeoutMs?: number;
-  /** Whether a second call does no harm, and says the same, where the first was carried out without an answer. Reading always is repeatable. */
+  /**
+   * Whether a second call does no harm, and says the same, where the first was carried out without an answer. Reading
+   * always is repeatable.
+   */
   readonly isRepeatable?: boolean;
   readonly signal: AbortSignal;
 }
@@ -41,21 +44,25 @@ const answerRange = { min: 5000, max: 30_000 };
 /** The kernel asks again after 1 s and 3 s; an attempt of ours that begins anew asks sooner. */
 const connectRange = { min: 2000, max: 10_000 };
 /**
- * For the answer on a connection that was kept. Without one a call that may be repeated is made again on a new connection: every kept one may be dead,
- * where NAT has forgotten them or one API server of several is gone.
+ * For the answer on a connection that was kept. Without one a call that may be repeated is made again on a new
+ * connection: every kept one may be dead, where NAT has forgotten them or one API server of several is gone.
  */
 const keptRange = { min: 500, max: 30_000 };
 const watchBeginMs = 5000;
 /** An API server sends a bookmark every minute to each watch that asks for them. */
 const watchSilenceMs = 75_000;
 
-/** What node:tls says of a certificate that the authority we know did not sign, or of a handshake that the server broke off. */
+/**
+ * What node:tls says of a certificate that the authority we know did not sign, or of a handshake that the server broke
+ * off.
+ */
 const tlsTrouble = /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_|ERR_SSL_)/;
 
 /**
- * HTTP/1.1 calls to the API server over connections that are kept for some seconds. A call that is given up takes its connection with it, so a dead
- * connection costs one call, and nothing that nobody waits for is ever sent. The generated API classes of the client library are left out: they open a
- * connection for each request, have no time limits and double the agent's memory.
+ * HTTP/1.1 calls to the API server over connections that are kept for some seconds. A call that is given up takes its
+ * connection with it, so a dead connection costs one call, and nothing that nobody waits for is ever sent. The
+ * generated API classes of the client library are left out: they open a connection for each request, have no time
+ * limits and double the agent's memory.
  */
 export class KubeConnection {
   readonly #credentials: KubeCredentials;
@@ -104,8 +111,9 @@ export class KubeConnection {
   }
 
   /**
-   * The lines of a watch, as they come, until the server ends it. Throws a {@link KubeError} when nothing is heard for longer than a bookmark may
-   * take: a connection that died without a word looks like a cluster in which nothing happens.
+   * The lines of a watch, as they come, until the server ends it. Throws a {@link KubeError} when nothing is heard for
+   * longer than a bookmark may take: a connection that died without a word looks like a cluster in which nothing
+   * happens.
    */
   async *lines(path: string, signal: AbortSignal): AsyncGenerator<string, void> {
     using until = new Until(signal, watchBeginMs);
@@ -140,7 +148,10 @@ export class KubeConnection {
     this.#kept = undefined;
   }
 
-  /** What was refused for its credentials, or met an unknown certificate, is tried once more where the files say something new. */
+  /**
+   * What was refused for its credentials, or met an unknown certificate, is tried once more where the files say
+   * something new.
+   */
   async #answer(request: KubeRequest, signal: AbortSignal): Promise<KubeAnswer> {
     try {
       const answer = await this.#ask(request, signal);
@@ -215,7 +226,10 @@ export class KubeConnection {
     });
   }
 
-  /** Only a server that did something else meanwhile gets more time. The others' connections are as doubtful as the one of this call. */
+  /**
+   * Only a server that did something else meanwhile gets more time. The others' connections are as doubtful as the one
+   * of this call.
+   */
   #noteExpiry(limit: TimeLimit, limitMs: number, startMs: number): void {
     if (this.#lastSignOfLifeMs > startMs) limit.exceeded(limitMs);
     if (this.#kept !== undefined) dropIdle(this.#kept.agent);
@@ -285,7 +299,10 @@ class Until implements Disposable {
   }
 }
 
-/** Whether other credentials may help: the server did not accept ours, or showed a certificate that they do not vouch for. */
+/**
+ * Whether other credentials may help: the server did not accept ours, or showed a certificate that they do not vouch
+ * for.
+ */
 function needsReload(error: unknown): boolean {
   if (error instanceof KubeError) return error.status === 401;
   return tlsTrouble.test((error as NodeJS.ErrnoException).code ?? '');

@@ -16,6 +16,9 @@ export interface KubeCredentials {
   readonly server: string;
   /** Asked for at every call, because tokens are renewed. */
   authorize(): Promise<Authorization>;
-  /** The server refused what it was shown, or showed a certificate of another authority. Resolves with whether anything has changed since. */
+  /**
+   * The server refused what it was shown, or showed a certificate of another authority. Resolves with whether anything
+   * has changed since.
+   */
   reload(): Promise<boolean>;
 }

@@ -4,7 +4,9 @@ import { KubeConfig } from '@kubernetes/client-node';
 import type { TlsIdentity } from '../http/connections.ts';
 import type { Authorization, KubeCredentials } from './kube-credentials.ts';
 
-/** The credentials of a kubeconfig file, with client certificates, tokens and exec plugins as the library knows them. */
+/**
+ * The credentials of a kubeconfig file, with client certificates, tokens and exec plugins as the library knows them.
+ */
 export class KubeconfigCredentials implements KubeCredentials {
   readonly server: string;
   readonly #load: () => KubeConfig;
@@ -12,7 +14,10 @@ export class KubeconfigCredentials implements KubeCredentials {
   #tls: TlsIdentity = {};
   #headers: Readonly<Record<string, string>> = {};
 
-  /** `load` reads the file, or whatever the library finds by itself. Throws an Error where there is no usable kubeconfig. */
+  /**
+   * `load` reads the file, or whatever the library finds by itself. Throws an Error where there is no usable
+   * kubeconfig.
+   */
   constructor(load: () => KubeConfig) {
     this.#load = load;
     this.#config = load();

@@ -15,8 +15,8 @@ interface Loaded extends Authorization {
 }
 
 /**
- * The credentials of the pod that we run in. Read here and not by the Kubernetes client library, which a kubeconfig needs and which would
- * cost every node some 15 MiB.
+ * The credentials of the pod that we run in. Read here and not by the Kubernetes client library, which a kubeconfig
+ * needs and which would cost every node some 15 MiB.
  */
 export class ServiceAccount implements KubeCredentials {
   readonly server: string;

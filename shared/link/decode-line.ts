@@ -12,7 +12,9 @@ import type {
   WrapperMessage,
 } from './link-message.ts';
 
-/** `unknown`: a well-formed message of a type this side does not know, from a newer peer. `garbage`: no message at all. */
+/**
+ * `unknown`: a well-formed message of a type this side does not know, from a newer peer. `garbage`: no message at all.
+ */
 export type DecodedLine<Message> =
   | { readonly kind: 'message'; readonly message: Message }
   | { readonly kind: 'unknown'; readonly type: string }
@@ -103,8 +105,8 @@ function readInterruption(fields: Fields): InterruptionMessage | string {
 }
 
 /**
- * Wrappers are built into game images and outlive many agents: a kind or an action that only a newer agent knows must not make
- * one deaf to a deadline, which matters more than its name.
+ * Wrappers are built into game images and outlive many agents: a kind or an action that only a newer agent knows must
+ * not make one deaf to a deadline, which matters more than its name.
  */
 function nearestKnown(
   kind: string,

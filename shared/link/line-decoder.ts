@@ -11,8 +11,8 @@ export class LineTooLongError extends Error {
 const nothing = Buffer.alloc(0);
 
 /**
- * Cuts a byte stream into lines. Holds at most one unfinished line, in one buffer whatever the size of its pieces; throws a
- * {@link LineTooLongError} past its bound, after which the stream cannot be read on.
+ * Cuts a byte stream into lines. Holds at most one unfinished line, in one buffer whatever the size of its pieces;
+ * throws a {@link LineTooLongError} past its bound, after which the stream cannot be read on.
  */
 export class LineDecoder {
   readonly #limitBytes: number;

@@ -7,9 +7,9 @@ const impossibleBytes = 2 ** 50;
 const thorough = ['stress-flush-code', 'compact-on-every-full-gc'];
 
 /**
- * Collects all garbage and the compiled code of idle functions, such as the whole start. An idle process allocates too little
- * for V8 to do so by itself. With MALLOC_TRIM_THRESHOLD_ set, as in the image, the pages go back to the system. Takes about
- * 20 ms.
+ * Collects all garbage and the compiled code of idle functions, such as the whole start. An idle process allocates too
+ * little for V8 to do so by itself. With MALLOC_TRIM_THRESHOLD_ set, as in the image, the pages go back to the system.
+ * Takes about 20 ms.
  *
  * The function that `--expose-gc` adds would also do, but it needs a context of its own, which costs 0.3 MiB.
  */

@@ -14,9 +14,9 @@ const instance = { ...unknownInstance, instanceId: 'i-0', publicHostname: 'node.
 const welcome = encodeLine({ type: 'welcome', version: 1, node: 'node', publishes: false, instance });
 
 /**
- * Runs the bundled wrapper as if linked to an agent, until it starts its game, and writes the bytecode of every function called
- * so far to `code`. Later functions are not worth keeping: the wrapper discards all bytecode once its game is ready. Resolves with
- * the size in bytes; rejects with the wrapper's output if it fails.
+ * Runs the bundled wrapper as if linked to an agent, until it starts its game, and writes the bytecode of every
+ * function called so far to `code`. Later functions are not worth keeping: the wrapper discards all bytecode once its
+ * game is ready. Resolves with the size in bytes; rejects with the wrapper's output if it fails.
  */
 export async function keepCode(program: string, code: string): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'spotable-keep-code-'));

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { moduleScript, runModule } from './module-script.ts';
 
 /*
- * Starts the bundled wrapper with the bytecode that the build has kept, so that a game does not wait until V8 has compiled a
- * hundred kilobytes. From source, wrapper/main.ts runs without it.
+ * Starts the bundled wrapper with the bytecode that the build has kept, so that a game does not wait until V8 has
+ * compiled a hundred kilobytes. From source, wrapper/main.ts runs without it.
  */
 
 const folder = import.meta.dirname;

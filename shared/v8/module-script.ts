@@ -14,8 +14,9 @@ type ModuleFunction = (
 ) => void;
 
 /**
- * The CommonJS module in `file`, which the build has wrapped in {@link moduleHead} and {@link moduleFoot}: wrapping it here would
- * copy it. `code` is bytecode that `createCachedData()` made of the same text. V8 ignores it if its own version or flags differ.
+ * The CommonJS module in `file`, which the build has wrapped in {@link moduleHead} and {@link moduleFoot}: wrapping it
+ * here would copy it. `code` is bytecode that `createCachedData()` made of the same text. V8 ignores it if its own
+ * version or flags differ.
  */
 export function moduleScript(file: string, code?: Buffer): Script {
   const text = readFileSync(file, 'utf8');

@@ -5,7 +5,8 @@ import { dirname } from 'node:path';
 import v8 from 'node:v8';
 import { moduleScript, runModule } from './module-script.ts';
 
-// Usage: run-and-keep-code.ts PROGRAM CODE ARGS... Runs PROGRAM until it starts a game, then writes its bytecode to CODE.
+// Usage: run-and-keep-code.ts PROGRAM CODE ARGS... Runs PROGRAM until it starts a game, then writes its bytecode to
+// CODE.
 const [program = '', code = ''] = process.argv.splice(2, 2);
 const { setFlagsFromString } = v8;
 // Timing decides which functions these compilers optimize, which would make builds differ.

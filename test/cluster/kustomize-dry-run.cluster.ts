@@ -17,7 +17,10 @@ const folders = [...filesBelow('manifests', 'kustomization.yaml'), ...filesBelow
   .filter((file) => /^kind: Kustomization$/m.test(readProjectFile(file)))
   .map((file) => dirname(file));
 
-/** Of the Prometheus operator, which is not here: that the API server knows the kinds; their fields have a test of their own. */
+/**
+ * Of the Prometheus operator, which is not here: that the API server knows the kinds; their fields have a test of their
+ * own.
+ */
 const operatorKinds = { PodMonitor: 'podmonitors', PrometheusRule: 'prometheusrules' };
 
 async function dryRun(folder: string): Promise<string> {

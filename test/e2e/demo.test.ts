@@ -11,7 +11,8 @@ test('a spot notice ends every game in time, and replacements come up elsewhere'
   assert.equal(summary.games_told, 4);
   assert.equal(summary.games_exited_cleanly, 3);
   assert.equal(summary.games_killed, 1);
-  // The one behind the budget, unless its game was gone before the budget's status knew: then it may be evicted as well.
+  // The one behind the budget, unless its game was gone before the budget's status knew: then it may be evicted as
+  // well.
   assert.ok(Number(summary.pods_deleted) <= 1);
   assert.equal(Number(summary.pods_deleted) + Number(summary.pods_evicted), 4);
   assert.equal(summary.pods_left_at_deadline, 0);

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * As a container runtime would: a root that nobody can write to, /tmp, /proc and a few devices, uid 1000, no capabilities and no
- * way to new ones. The network stays the host's, as in hostNetwork pods.
+ * As a container runtime would: a root that nobody can write to, /tmp, /proc and a few devices, uid 1000, no
+ * capabilities and no way to new ones. The network stays the host's, as in hostNetwork pods.
  */
 const enter = `
 set -e

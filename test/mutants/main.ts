@@ -4,8 +4,8 @@ import type { Mutant } from './mutant.ts';
 import { mutants } from './mutants.ts';
 import { ScratchCopy } from './scratch-copy.ts';
 
-// `npm run mutants [-- --only TEXT] [--parallel N]`: changes one line at a time in a scratch copy and runs the test that must notice. Prints a table
-// and, as its last line, one JSON object. Exits with 1 where a mutant survives.
+// `npm run mutants [-- --only TEXT] [--parallel N]`: changes one line at a time in a scratch copy and runs the test
+// that must notice. Prints a table and, as its last line, one JSON object. Exits with 1 where a mutant survives.
 const { values } = parseArgs({ options: { only: { type: 'string' }, parallel: { type: 'string', default: '2' } } });
 const parallel = Number(values.parallel);
 const { only } = values;

@@ -21,7 +21,9 @@ export interface FaultProxyOptions {
   readonly targetTls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
   /** What clients are shown; `plain` for clients that speak http. */
   readonly certificate?: TestCertificate | 'plain';
-  /** Whether HTTP/2 is offered to clients, as a real API server does. The server behind is always spoken to in HTTP/1.1. */
+  /**
+   * Whether HTTP/2 is offered to clients, as a real API server does. The server behind is always spoken to in HTTP/1.1.
+   */
   readonly offersHttp2?: boolean;
 }
 
@@ -48,8 +50,8 @@ const hopByHop = new Set([
 ]);
 
 /**
- * Stands between a client and an HTTP server (either Kubernetes API server, the metadata service, SQS) and fails on demand: `network`
- * fails connections, `faults` single requests by method and path.
+ * Stands between a client and an HTTP server (either Kubernetes API server, the metadata service, SQS) and fails on
+ * demand: `network` fails connections, `faults` single requests by method and path.
  *
  *     client ──TCP──▶ FaultyNetwork ──TCP──▶ HTTP(S) server of the proxy: faults, records ──HTTP/1.1──▶ target
  */
@@ -60,7 +62,10 @@ export interface FaultProxy extends AsyncDisposable {
   readonly faults: Faults;
   /** The last 20,000, oldest first. */
   readonly requests: readonly ProxiedRequest[];
-  /** Watches that are open, and new ones, say nothing any more while their connections stay. `false`: they say what was held back. */
+  /**
+   * Watches that are open, and new ones, say nothing any more while their connections stay. `false`: they say what was
+   * held back.
+   */
   silenceWatches(isSilent?: boolean): void;
 }
 

@@ -5,7 +5,10 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export type NetworkFault =
   /** Everything passes. */
   | { readonly kind: 'none' }
-  /** Nothing passes and nobody is told: bytes and ends are held until the fault is over, as packets that are sent again and again would be. */
+  /**
+   * Nothing passes and nobody is told: bytes and ends are held until the fault is over, as packets that are sent again
+   * and again would be.
+   */
   | { readonly kind: 'silent' }
   /** Everything passes later. */
   | { readonly kind: 'delay'; readonly delayMs: number };
@@ -163,7 +166,10 @@ export class FaultyNetwork implements AsyncDisposable {
     this.#apply({ kind: 'silent' });
   }
 
-  /** The connections there are go dead without a word; new ones work: a conntrack table was emptied, one server of several is gone. */
+  /**
+   * The connections there are go dead without a word; new ones work: a conntrack table was emptied, one server of
+   * several is gone.
+   */
   killExisting(): void {
     for (const connection of this.#connections) connection.fault = { kind: 'silent' };
   }
@@ -173,8 +179,8 @@ export class FaultyNetwork implements AsyncDisposable {
   }
 
   /**
-   * Resets every connection, and each new one as soon as it is accepted. The port stays bound, because another process could take it
-   * meanwhile.
+   * Resets every connection, and each new one as soon as it is accepted. The port stays bound, because another process
+   * could take it meanwhile.
    */
   refuse(): void {
     this.#isRefusing = true;
@@ -219,7 +225,10 @@ export class FaultyNetwork implements AsyncDisposable {
   }
 }
 
-/** While an end is under way libuv refuses to reset, and Node then keeps the handle for ever: its exit would spin (Node 24.21). */
+/**
+ * While an end is under way libuv refuses to reset, and Node then keeps the handle for ever: its exit would spin (Node
+ * 24.21).
+ */
 function reset(socket: Socket): void {
   if (socket.writableEnded) socket.destroy();
   else socket.resetAndDestroy();

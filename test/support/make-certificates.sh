@@ -1,6 +1,7 @@
 #!/bin/sh
-# Writes test-certificates.ts anew: two certificates for 127.0.0.1, each its own authority, valid from 2020 to 2120 and worth nothing outside
-# a test. Node can use certificates, but not make them. `openssl ca`, because `openssl req` knows no start of validity before version 3.4.
+# Writes test-certificates.ts anew: two certificates for 127.0.0.1, each its own authority, valid from 2020 to 2120 and
+# worth nothing outside a test. Node can use certificates, but not make them. `openssl ca`, because `openssl req` knows
+# no start of validity before version 3.4.
 set -eu
 cd "$(dirname "$0")"
 directory=$(mktemp -d)

@@ -9,8 +9,8 @@ const maxAttempts = 10;
 const shared = { exclusive: true, backlog: 1024 };
 
 /**
- * Listens on one free port of both loopback addresses: clients ask for `localhost`, and either may be first. Returns the port. Throws an
- * Error where there is none.
+ * Listens on one free port of both loopback addresses: clients ask for `localhost`, and either may be first. Returns
+ * the port. Throws an Error where there is none.
  */
 export async function listenOnLoopback(ipv4: Server, ipv6: Server): Promise<number> {
   for (let attempt = 1; ; attempt++) {

@@ -12,7 +12,9 @@ export const codes = {
 
 export type SdkCode = (typeof codes)[keyof typeof codes];
 
-/** What a call is answered with in place of its reply. The texts are Agones' own where it has some: games compare them. */
+/**
+ * What a call is answered with in place of its reply. The texts are Agones' own where it has some: games compare them.
+ */
 export interface SdkError {
   readonly code: SdkCode;
   readonly message: string;

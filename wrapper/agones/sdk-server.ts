@@ -195,7 +195,10 @@ class SdkCore implements SdkEndpoint {
     return this.#snapshot;
   }
 
-  /** Sleeps until something is due; a Health() a second need not cost a timer each, because one that rings too early does no harm. */
+  /**
+   * Sleeps until something is due; a Health() a second need not cost a timer each, because one that rings too early
+   * does no harm.
+   */
   #setAlarm(): void {
     const { clock, identity, log } = this.#options;
     const momentMs = nextMoveMs(this.#model, identity.health);

@@ -45,8 +45,8 @@ export const maxWatchers = 1024;
 const maxStallMs = 10_000;
 
 /**
- * Sends every watcher the newest version. A slow one skips versions: what is waiting for it is never more than one, however fast
- * the game changes and however slowly it reads.
+ * Sends every watcher the newest version. A slow one skips versions: what is waiting for it is never more than one,
+ * however fast the game changes and however slowly it reads.
  */
 export class Watchers {
   readonly #watchers = new Set<Watcher>();

@@ -1,6 +1,7 @@
 /**
- * Who gets a signal that is meant for the game. `auto`: see {@link addresseesOf}. `first`: the process that the wrapper has started, as a
- * container's runtime does. `game`: the processes that hold a leased port. `group`: everybody in the process group, as a terminal does.
+ * Who gets a signal that is meant for the game. `auto`: see {@link addresseesOf}. `first`: the process that the wrapper
+ * has started, as a container's runtime does. `game`: the processes that hold a leased port. `group`: everybody in the
+ * process group, as a terminal does.
  */
 export type SignalScope = 'auto' | 'first' | 'game' | 'group';
 

@@ -2,8 +2,9 @@ import type { Writable } from 'node:stream';
 import type { Clock } from '../../shared/clock.ts';
 
 /**
- * Between two lines. Games that wait for their console with select() and then read it through a buffer (OpenTTD does) see only the first
- * of two lines that come together, and the second one when a third comes: each line has to find them waiting again.
+ * Between two lines. Games that wait for their console with select() and then read it through a buffer (OpenTTD does)
+ * see only the first of two lines that come together, and the second one when a third comes: each line has to find them
+ * waiting again.
  */
 const pauseMs = 100;
 

@@ -1,4 +1,6 @@
-/** A longer line is matched by its beginning only, so that a game without line ends costs a bounded amount of memory. */
+/**
+ * A longer line is matched by its beginning only, so that a game without line ends costs a bounded amount of memory.
+ */
 const maxLineBytes = 16_384;
 
 /** Colours and other orders to a terminal: CSI, OSC, and the short ones (ECMA-48). */

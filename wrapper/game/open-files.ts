@@ -15,9 +15,10 @@ export function parseOpenFiles(limits: string): Limit | undefined {
 }
 
 /**
- * The soft limit on open files that this process was started with; undefined: it is the present one, or nothing is known of it. Node raises
- * its own to the hard limit before any of our code runs, and a child would inherit that. Whoever started us (tini, a shell) still has what
- * it gave us, unless it changed both in between, which the hard limit shows.
+ * The soft limit on open files that this process was started with; undefined: it is the present one, or nothing is
+ * known of it. Node raises its own to the hard limit before any of our code runs, and a child would inherit that.
+ * Whoever started us (tini, a shell) still has what it gave us, unless it changed both in between, which the hard limit
+ * shows.
  */
 export function givenOpenFiles(ppid: number): number | undefined {
   const [own, parent] = [readLimit('self'), readLimit(String(ppid))];
@@ -36,8 +37,8 @@ function readLimit(process: string): Limit | undefined {
 const shell = '/bin/sh';
 
 /**
- * The same command with a soft limit of its own: a shell sets it and becomes the program. A program that cannot be found or run, or an
- * image without a shell, is left as it is, so that starting it fails or succeeds as it would.
+ * The same command with a soft limit of its own: a shell sets it and becomes the program. A program that cannot be
+ * found or run, or an image without a shell, is left as it is, so that starting it fails or succeeds as it would.
  */
 export function withOpenFiles(
   command: string,

@@ -14,8 +14,9 @@ import { basename, dirname, join } from 'node:path';
 import { hasCode } from '../../shared/system-error.ts';
 
 /**
- * Gives a file new content in one step: a full disk or a kill leaves the old one. Where the folder does not allow that (it may not be
- * written to, or the file is a mount of its own), the file is written over. Keeps mode, owner and symbolic links. Throws Node's error.
+ * Gives a file new content in one step: a full disk or a kill leaves the old one. Where the folder does not allow that
+ * (it may not be written to, or the file is a mount of its own), the file is written over. Keeps mode, owner and
+ * symbolic links. Throws Node's error.
  */
 export function overwriteFile(path: string, content: Buffer): void {
   const target = realpathIfThere(path);

@@ -1,7 +1,9 @@
 /** Names and what stands for them: leased ports, SPOTABLE_* facts. */
 export type Placeholders = Readonly<Record<string, string>>;
 
-/** Puts the values in place of `{NAME}`. Braces around anything else stay as they are: config formats are full of them. */
+/**
+ * Puts the values in place of `{NAME}`. Braces around anything else stay as they are: config formats are full of them.
+ */
 export function fillIn(text: string, placeholders: Placeholders): string {
   return text.replace(/\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (whole, name: string) =>
     Object.hasOwn(placeholders, name) ? (placeholders[name] ?? whole) : whole,
@@ -12,8 +14,8 @@ export function fillIn(text: string, placeholders: Placeholders): string {
 const byteOrderMark = /^(?:\ufeff|\xef\xbb\xbf)/;
 
 /**
- * Sets a key of a `key=value` file, wherever it stands, and leaves all other lines, comments included, as they are; adds it where it is
- * missing.
+ * Sets a key of a `key=value` file, wherever it stands, and leaves all other lines, comments included, as they are;
+ * adds it where it is missing.
  */
 export function setProperty(content: string, key: string, value: string): string {
   const line = `${key}=${value}`;

@@ -1,7 +1,10 @@
 import { type GameProcessList, hidesProcesses, type ProcessEntry, socketInodes } from './process-table.ts';
 import type { BoundSocket } from './socket-table.ts';
 
-/** Wine's server process has every socket of the programs it serves open as well. It is no game: it outlives them, and takes them with it. */
+/**
+ * Wine's server process has every socket of the programs it serves open as well. It is no game: it outlives them, and
+ * takes them with it.
+ */
 const wineServer = /^wineserver/;
 
 export function isHelper({ name }: ProcessEntry): boolean {
@@ -29,8 +32,8 @@ export class PortHolders {
   }
 
   /**
-   * Whether one of the sockets is the game's; undefined where that cannot be told, and the lease alone says whose the port is. Whoever had
-   * it last is asked first: looking through all of /proc costs milliseconds.
+   * Whether one of the sockets is the game's; undefined where that cannot be told, and the lease alone says whose the
+   * port is. Whoever had it last is asked first: looking through all of /proc costs milliseconds.
    */
   isOwn(sockets: readonly BoundSocket[]): boolean | undefined {
     for (const pid of this.#known) if (hasOneOf(pid, sockets) === true) return true;
@@ -40,7 +43,10 @@ export class PortHolders {
     return hidden.length > 0 || !isComplete || hidesProcesses() ? undefined : false;
   }
 
-  /** Looks anew who of these processes holds one of the sockets; where nobody can be seen to, those that we may not look into. */
+  /**
+   * Looks anew who of these processes holds one of the sockets; where nobody can be seen to, those that we may not look
+   * into.
+   */
   among(entries: readonly ProcessEntry[], sockets: readonly BoundSocket[]): readonly number[] {
     const { holding, hidden } = this.#sort(
       entries.filter((entry) => !isHelper(entry)),

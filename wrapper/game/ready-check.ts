@@ -45,8 +45,8 @@ export function readyCheck(rule: ReadyRule, options: ReadyCheckOptions): ReadyCh
 }
 
 /**
- * Some rules hold for good once they do. A game that has had its port then, or since, has to keep it: a server that has closed it takes no
- * players, whatever else lives on in its process.
+ * Some rules hold for good once they do. A game that has had its port then, or since, has to keep it: a server that has
+ * closed it takes no players, whatever else lives on in its process.
  */
 function keepingPort(check: () => string | undefined, boundCheck: ReadyCheck): ReadyCheck {
   let hasBeenBound = false;

@@ -21,7 +21,10 @@ export interface ActionContext {
   readonly onDone: (how: string, pids?: readonly number[]) => void;
 }
 
-/** Runs the actions one after the other, until the signal aborts. What fails is said in the log, and the next one follows. */
+/**
+ * Runs the actions one after the other, until the signal aborts. What fails is said in the log, and the next one
+ * follows.
+ */
 export async function runActions(
   actions: readonly Action[],
   context: ActionContext,
@@ -41,8 +44,8 @@ export async function runActions(
 const minRestMs = 5000;
 
 /**
- * How long an action may take, so that one that hangs does not keep the next ones from the game: what is left, less the waits to come,
- * in equal parts for it and each that follows. The last one has all that is left.
+ * How long an action may take, so that one that hangs does not keep the next ones from the game: what is left, less the
+ * waits to come, in equal parts for it and each that follows. The last one has all that is left.
  */
 export function shareMs(action: Action, following: readonly Action[], leftMs: number): number {
   const others = following.filter(({ kind }) => kind !== 'wait').length;

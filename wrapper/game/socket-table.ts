@@ -12,8 +12,9 @@ export interface BoundSocket {
 const listening = '0A';
 
 /**
- * Reads a table of /proc/net (`udp`, `udp6`, `tcp`, `tcp6`) and keeps the sockets that are bound to one of the ports; of TCP those that
- * listen. A line: `sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode ...`.
+ * Reads a table of /proc/net (`udp`, `udp6`, `tcp`, `tcp6`) and keeps the sockets that are bound to one of the ports;
+ * of TCP those that listen. A line: `sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout
+ * inode ...`.
  */
 export function parseSocketTable(
   table: string,
@@ -39,8 +40,8 @@ export function readBoundSockets(protocol: 'udp' | 'tcp', ports: ReadonlySet<num
 }
 
 /**
- * The addresses that something listens on with this TCP port, in our network namespace. The tables write an address as 32-bit words of the
- * machine's own byte order, in hexadecimal.
+ * The addresses that something listens on with this TCP port, in our network namespace. The tables write an address as
+ * 32-bit words of the machine's own byte order, in hexadecimal.
  */
 export function readListeningHosts(port: number): readonly string[] {
   return ['', '6'].flatMap((version) => parseListeningHosts(readTable(`/proc/net/tcp${version}`), port));
@@ -66,8 +67,8 @@ function hostOf(hexWords: string): string {
 const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /**
- * Whether an end (`ADDRESS:PORT`) is in 127.0.0.0/8, ::1 or IPv4 in IPv6, as the kernel writes them: words of 32 bits in the machine's byte
- * order, which is little-endian.
+ * Whether an end (`ADDRESS:PORT`) is in 127.0.0.0/8, ::1 or IPv4 in IPv6, as the kernel writes them: words of 32 bits
+ * in the machine's byte order, which is little-endian.
  */
 export function isLoopback(end: string): boolean {
   const address = end.slice(0, end.indexOf(':'));

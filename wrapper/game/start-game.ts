@@ -100,7 +100,10 @@ function exitOf(child: ChildProcess): Promise<GameExit> {
 /** Device number of /dev/null, what a container without `stdin: true` has as its input. */
 const nullDevice = 0x103;
 
-/** Passes our own input on, and keeps the game's open after its end: many games take a closed console for an order to stop. */
+/**
+ * Passes our own input on, and keeps the game's open after its end: many games take a closed console for an order to
+ * stop.
+ */
 function connectInput(input: Writable): void {
   // A game that closes its console is no error.
   input.on('error', () => {});
@@ -191,8 +194,8 @@ function matchLines(stream: Readable, matcher: LineMatcher, onMatch: () => void)
 }
 
 /**
- * Node writes to a terminal while everything else waits: a person who stops it with Ctrl-S would stop our clock. Node knows no other way to
- * change that than its handle.
+ * Node writes to a terminal while everything else waits: a person who stops it with Ctrl-S would stop our clock. Node
+ * knows no other way to change that than its handle.
  */
 function leaveTerminal(to: Writable & { readonly _handle?: { setBlocking?(isBlocking: boolean): void } }): void {
   if ('isTTY' in to && to.isTTY === true) to._handle?.setBlocking?.(false);

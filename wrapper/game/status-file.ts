@@ -17,7 +17,10 @@ export const unsaidStatus: GameStatus = { players: null, isAllocated: undefined,
 const maxFileBytes = 16_384;
 const maxLabels = 32;
 
-/** Reads `{"players": 3, "allocated": true, "labels": {"map": "dm6"}}`; every name may be left out. A text says what is wrong. */
+/**
+ * Reads `{"players": 3, "allocated": true, "labels": {"map": "dm6"}}`; every name may be left out. A text says what is
+ * wrong.
+ */
 export function parseStatusFile(content: string): GameStatus | string {
   let document: unknown;
   try {

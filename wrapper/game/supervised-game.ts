@@ -178,7 +178,10 @@ export class SupervisedGame {
     return reached;
   }
 
-  /** A launcher that catches the signal and passes nothing on would leave its game to the kill: it is told itself while there is time. */
+  /**
+   * A launcher that catches the signal and passes nothing on would leave its game to the kill: it is told itself while
+   * there is time.
+   */
   async #tellOthersLater(signal: NodeJS.Signals): Promise<void> {
     const { context, signal: over } = this.#options;
     const lateMs = this.#leftMs() / lateShare;

@@ -1,6 +1,6 @@
 /**
- * How a file stores text: as UTF-16 (what Windows programs, and servers under Wine, write), or as `bytes`: UTF-8 or any other encoding
- * that holds ASCII as it is.
+ * How a file stores text: as UTF-16 (what Windows programs, and servers under Wine, write), or as `bytes`: UTF-8 or any
+ * other encoding that holds ASCII as it is.
  */
 export type TextForm = 'bytes' | 'utf-16le' | 'utf-16be';
 

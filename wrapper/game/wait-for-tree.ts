@@ -24,9 +24,10 @@ const leftoverGraceMs = 5000;
 const killedLimitMs = 2000;
 
 /**
- * The first process has ended; waits for the rest of the game. A launcher that exits 0 may have put the game into the background: then its
- * descendants are the game as long as they hold a port, or until it is ready. Others are leftovers and go. While the end is under way the
- * game may take until the kill: it has heard the stop itself, or from its launcher.
+ * The first process has ended; waits for the rest of the game. A launcher that exits 0 may have put the game into the
+ * background: then its descendants are the game as long as they hold a port, or until it is ready. Others are leftovers
+ * and go. While the end is under way the game may take until the kill: it has heard the stop itself, or from its
+ * launcher.
  */
 export async function waitForTree(
   first: GameExit,

@@ -11,8 +11,9 @@ export interface Watchdog {
 }
 
 /**
- * `read` returns when the pipe closes, and only we hold its other end: that happens at our death, SIGKILL included. A parent-death signal
- * (`setpriv --pdeathsig`) would reach the game's first process alone, not what a launcher script has started.
+ * `read` returns when the pipe closes, and only we hold its other end: that happens at our death, SIGKILL included. A
+ * parent-death signal (`setpriv --pdeathsig`) would reach the game's first process alone, not what a launcher script
+ * has started.
  */
 const script = 'read -r dismissed || kill -s KILL -- "-$1"';
 

@@ -43,7 +43,9 @@ export function withCause(causes: readonly EndCause[], cause: EndCause): readonl
   return [...causes.filter(({ id }) => id !== cause.id), cause];
 }
 
-/** An interruption says more than the signal that follows from it, and a signal more than what we found out ourselves. */
+/**
+ * An interruption says more than the signal that follows from it, and a signal more than what we found out ourselves.
+ */
 export function mainReason(causes: readonly EndCause[]): EndReason {
   const interruption = causes.find((cause) => cause.deadlineMs !== undefined);
   const signal = causes.find(({ via }) => via === 'signal');
@@ -67,8 +69,9 @@ export function stopAtMs(plan: EndPlan, stopLeadMs: number | undefined): number 
 }
 
 /**
- * The last safe moment: a reserve before the end. Where the notice came so late that the safety margin would swallow the game's whole
- * stop, the margin gives way, up to the deadline itself; a deadline that has passed already (hibernation) says nothing about the moment.
+ * The last safe moment: a reserve before the end. Where the notice came so late that the safety margin would swallow
+ * the game's whole stop, the margin gives way, up to the deadline itself; a deadline that has passed already
+ * (hibernation) says nothing about the moment.
  */
 export function killAtMs(plan: EndPlan): number {
   const { learnedAtMs, hurriedToMs = Infinity } = plan;

@@ -364,8 +364,8 @@ function dropCause(life: EndingLife, id: string, rules: LifeRules, nowMs: number
 }
 
 /**
- * The kubelet sends SIGTERM for a drain that we know of already, and again whenever a pod's grace is shortened: where an interruption
- * gives the end, it presses nobody. SIGINT comes from a person who waits.
+ * The kubelet sends SIGTERM for a drain that we know of already, and again whenever a pod's grace is shortened: where
+ * an interruption gives the end, it presses nobody. SIGINT comes from a person who waits.
  */
 function signalAgain(life: EndingLife, reason: 'sigterm' | 'sigint', rules: LifeRules, nowMs: number): Step {
   const signals = life.signals + 1;

@@ -94,8 +94,9 @@ export class AgentLink {
   }
 
   /**
-   * Says who we are as soon as there is a connection, and on each later one. `hello` is called anew each time: what it proves itself with
-   * may have been renewed, and is for the agent's eyes only. An agent speaks first, and the game's start waits for it: what has come by then is read before this is said.
+   * Says who we are as soon as there is a connection, and on each later one. `hello` is called anew each time: what it
+   * proves itself with may have been renewed, and is for the agent's eyes only. An agent speaks first, and the game's
+   * start waits for it: what has come by then is read before this is said.
    */
   introduce(hello: (isTrusted: boolean) => HelloMessage): void {
     this.#hello = hello;
@@ -235,8 +236,8 @@ export class AgentLink {
   }
 
   /**
-   * Whoever took the address may say what they like: no word of theirs ends a game, places it or takes its events. That there may be an end
-   * to come is worth a question to the metadata service, which is asked as where there is no agent.
+   * Whoever took the address may say what they like: no word of theirs ends a game, places it or takes its events. That
+   * there may be an end to come is worth a question to the metadata service, which is asked as where there is no agent.
    */
   #takeHint(message: AgentMessage): void {
     const { listener, log, address } = this.#options;
@@ -249,7 +250,9 @@ export class AgentLink {
     log.warn({ link: address }, 'Agent not believed: any process on the node may have taken the address of the link');
   }
 
-  /** An agent that hangs keeps its connections, and answers nothing: the next one is not welcome, and we are on our own. */
+  /**
+   * An agent that hangs keeps its connections, and answers nothing: the next one is not welcome, and we are on our own.
+   */
   #expectLife(withinMs: number): void {
     const socket = this.#socket;
     clearTimeout(this.#silence);

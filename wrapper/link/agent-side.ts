@@ -87,8 +87,9 @@ export class AgentSide {
   }
 
   /**
-   * Resolves when the agent has said that it publishes for us, or is unlikely to. It asks the API server about our token, which takes some
-   * milliseconds more than its first welcome: loading the AWS SDK meanwhile would cost memory for the rest of our life.
+   * Resolves when the agent has said that it publishes for us, or is unlikely to. It asks the API server about our
+   * token, which takes some milliseconds more than its first welcome: loading the AWS SDK meanwhile would cost memory
+   * for the rest of our life.
    */
   decided(): Promise<void> {
     if (this.#link?.welcome === undefined) return Promise.resolve();
@@ -102,8 +103,8 @@ export class AgentSide {
   }
 
   /**
-   * Connects, and connects again, until the signal aborts. Resolves once the first attempt is decided, which takes no time; the agent hears
-   * nothing before {@link join}.
+   * Connects, and connects again, until the signal aborts. Resolves once the first attempt is decided, which takes no
+   * time; the agent hears nothing before {@link join}.
    */
   async connect(signal: AbortSignal): Promise<void> {
     void this.#link?.run(signal);
@@ -184,7 +185,9 @@ function helloOf(
   };
 }
 
-/** The kubelet renews the token in its file; outside Kubernetes there is none, and the agent decides what that is worth. */
+/**
+ * The kubelet renews the token in its file; outside Kubernetes there is none, and the agent decides what that is worth.
+ */
 function tokenOf({ linkTokenFile }: WrapperConfig): { readonly token?: string } {
   try {
     return { token: readFileSync(linkTokenFile, 'utf8').trim() };

@@ -4,8 +4,8 @@ import { hasCode } from '../../shared/system-error.ts';
 import type { PortLease, PortLeases } from './port-lease.ts';
 
 /**
- * Leases as abstract Unix sockets. Their names belong to the network namespace, just as ports do: every hostNetwork pod of a node sees the
- * same ones, and the kernel frees them with their process, even after SIGKILL.
+ * Leases as abstract Unix sockets. Their names belong to the network namespace, just as ports do: every hostNetwork pod
+ * of a node sees the same ones, and the kernel frees them with their process, even after SIGKILL.
  */
 export const abstractLeases: PortLeases = {
   async take(port) {

@@ -8,11 +8,13 @@ import { hasCode } from '../../shared/system-error.ts';
 import type { PortLease, PortLeases } from './port-lease.ts';
 
 /**
- * Leases as socket files in a directory that all wrappers of a node share, for runtimes without abstract sockets. A file outlives its
- * process, but nobody answers on it then; a PID in a lock file would say nothing, because pods have PID namespaces of their own.
+ * Leases as socket files in a directory that all wrappers of a node share, for runtimes without abstract sockets. A
+ * file outlives its process, but nobody answers on it then; a PID in a lock file would say nothing, because pods have
+ * PID namespaces of their own.
  *
- * Everyone first listens on a file of a name that is nobody else's, then looks who else has one for the port. Of two who do so at the same
- * time at least one sees the other and steps back, so no port is ever leased twice, and files are removed by name without a race.
+ * Everyone first listens on a file of a name that is nobody else's, then looks who else has one for the port. Of two
+ * who do so at the same time at least one sees the other and steps back, so no port is ever leased twice, and files are
+ * removed by name without a race.
  */
 export function leaseDirectory(directory: string, random: () => number): PortLeases {
   return {

@@ -20,7 +20,8 @@ export interface LeasedPorts {
 /**
  * Leases every port that is asked for. Throws a FatalError that names the port or the range; nothing stays leased then.
  *
- * The lease comes first: whoever holds it is the only wrapper that probes the port, and a game may bind it as late as it likes.
+ * The lease comes first: whoever holds it is the only wrapper that probes the port, and a game may bind it as late as
+ * it likes.
  */
 export async function leasePorts(options: LeasePortsOptions): Promise<LeasedPorts> {
   const held = new Map<number, PortLease>();

@@ -8,8 +8,8 @@ export type Probe = (port: number, protocol: PortProtocol) => Promise<PortProbe>
 export type PortProbe = 'free' | 'busy' | 'forbidden';
 
 /**
- * Binds the port and lets it go again: on the IPv6 wildcard, which in a dual-stack socket stands in the way of every address of both
- * families. Each protocol needs its own look: TCP binds happily on a port that UDP has taken.
+ * Binds the port and lets it go again: on the IPv6 wildcard, which in a dual-stack socket stands in the way of every
+ * address of both families. Each protocol needs its own look: TCP binds happily on a port that UDP has taken.
  */
 export const probePort: Probe = async (port, protocol) => {
   const results = await Promise.all([

@@ -40,8 +40,8 @@ export interface EventWriterOptions {
 type Draft = (placement: Placement) => GameServerEvent;
 
 /**
- * Turns reports into events, in sequence. Until the placement is known the events wait: consumers rely on `source` staying the same for a
- * game server's whole life.
+ * Turns reports into events, in sequence. Until the placement is known the events wait: consumers rely on `source`
+ * staying the same for a game server's whole life.
  */
 export class EventWriter {
   readonly #options: EventWriterOptions;

@@ -13,7 +13,10 @@ export interface ReporterOptions {
   readonly log: Log;
 }
 
-/** A wrapper has few events under way; an hour without the queue leaves only its transitions, because heartbeats replace each other. */
+/**
+ * A wrapper has few events under way; an hour without the queue leaves only its transitions, because heartbeats replace
+ * each other.
+ */
 const outboxCapacity = 200;
 
 /** Tells the inventory about this game server, in order, without ever keeping the game waiting. */
@@ -41,7 +44,9 @@ export class Reporter {
     return this.#outbox.run(signal);
   }
 
-  /** Sends what is left, until the signal aborts. Resolves with the number of events that the queue has not confirmed. */
+  /**
+   * Sends what is left, until the signal aborts. Resolves with the number of events that the queue has not confirmed.
+   */
   async finish(signal: AbortSignal): Promise<number> {
     const { inventory, log } = this.#options;
     this.#writer.place({ instance: unknownInstance, node: undefined, publicHostname: undefined });

@@ -51,8 +51,8 @@ const queueUrl: Parse<string> = (value) => {
 const address = matching(/^[\w.:-]{1,253}$/, 'a host name or an address');
 
 /**
- * Every flag of the wrapper. The game shares our environment and has names of its own there (TYPE, PORTS, ...): hence the prefix, but for
- * names that the whole project or AWS has fixed.
+ * Every flag of the wrapper. The game shares our environment and has names of its own there (TYPE, PORTS, ...): hence
+ * the prefix, but for names that the whole project or AWS has fixed.
  */
 export const wrapperSettings: WrapperSettings = {
   ports: repeated(

@@ -11,7 +11,10 @@ export interface Ec2Answers {
 
 const callMs = 5000;
 
-/** Asks EC2 about one instance; rejects where neither call is answered. Loaded only when it is needed: the SDK's EC2 client costs the agent about 50 MiB. */
+/**
+ * Asks EC2 about one instance; rejects where neither call is answered. Loaded only when it is needed: the SDK's EC2
+ * client costs the agent about 50 MiB.
+ */
 export async function askEc2(region: string, instanceId: string, signal: AbortSignal): Promise<Ec2Answers> {
   const client = new EC2Client({
     region,

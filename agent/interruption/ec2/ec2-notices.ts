@@ -16,13 +16,18 @@ export interface ScheduledEventView {
   readonly NotBefore?: Date | undefined;
 }
 
-/** `marked-for-termination`, `marked-for-stop`, `marked-for-stop-by-experiment`; one that is new counts as termination. */
+/**
+ * `marked-for-termination`, `marked-for-stop`, `marked-for-stop-by-experiment`; one that is new counts as termination.
+ */
 function spotAction(code: string): InterruptionAction | undefined {
   if (!code.startsWith('marked-for-')) return undefined;
   return code.startsWith('marked-for-stop') ? 'stop' : 'terminate';
 }
 
-/** The same notice as the metadata service would show, under the same identity, so that both together are one interruption. */
+/**
+ * The same notice as the metadata service would show, under the same identity, so that both together are one
+ * interruption.
+ */
 export function spotNotices(requests: readonly SpotRequestView[], identity: string): Sighting {
   const notices: Notice[] = [];
   const remarks: string[] = [];

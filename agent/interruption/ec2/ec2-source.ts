@@ -28,8 +28,8 @@ const backoff: Backoff = { firstMs: 15_000, maxMs: 300_000 };
 const nothingFound: Sighting = { notices: [], remarks: [] };
 
 /**
- * EC2's API as the second source of notices, asked only while the metadata service has been silent for long. It announces, and never proves
- * that something was withdrawn.
+ * EC2's API as the second source of notices, asked only while the metadata service has been silent for long. It
+ * announces, and never proves that something was withdrawn.
  */
 export class Ec2Source {
   readonly #options: Ec2SourceOptions;

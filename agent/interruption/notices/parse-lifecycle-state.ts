@@ -20,9 +20,9 @@ const actionOfState: ReadonlyMap<string, InterruptionAction | undefined> = new M
 const maxState = 64;
 
 /**
- * Reads the lifecycle state that an Auto Scaling group wants its instance in. It names no instant: how long the group's lifecycle hooks
- * leave is not known here. Hibernation into a warm pool is an ordinary stop for the pods, announced ahead unlike spot's. A state that is
- * new announces nothing, unless its name speaks of termination.
+ * Reads the lifecycle state that an Auto Scaling group wants its instance in. It names no instant: how long the group's
+ * lifecycle hooks leave is not known here. Hibernation into a warm pool is an ordinary stop for the pods, announced
+ * ahead unlike spot's. A state that is new announces nothing, unless its name speaks of termination.
  */
 export function parseLifecycleState(body: string, instanceId: string): ParsedNotices {
   const state = body.trim();

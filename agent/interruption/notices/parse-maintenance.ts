@@ -21,9 +21,9 @@ export function maintenanceAction(code: unknown): InterruptionAction | undefined
 }
 
 /**
- * Reads the scheduled events of an instance that booted at `bootedAtMs`, each by itself: one that makes no sense is left out with a remark and
- * hides no other. Completed and cancelled ones are none any more, and neither is a reboot that lies before the boot: EC2 lists it as active for
- * a while after it was done.
+ * Reads the scheduled events of an instance that booted at `bootedAtMs`, each by itself: one that makes no sense is
+ * left out with a remark and hides no other. Completed and cancelled ones are none any more, and neither is a reboot
+ * that lies before the boot: EC2 lists it as active for a while after it was done.
  */
 export function parseMaintenance(body: string, bootedAtMs: number): ParsedNotices {
   const document = parseArray(body);

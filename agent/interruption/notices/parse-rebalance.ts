@@ -18,8 +18,8 @@ export interface RebalanceContext {
 const maxAheadMs = 60_000;
 
 /**
- * Reads `{"noticeTime":"2026-07-16T19:18:24Z"}`. A recommendation counts for `ttlMs` from the time that it names, which is the same
- * for a restarted agent: a node must not stay cordoned for ever because of a risk that came to nothing.
+ * Reads `{"noticeTime":"2026-07-16T19:18:24Z"}`. A recommendation counts for `ttlMs` from the time that it names, which
+ * is the same for a restarted agent: a node must not stay cordoned for ever because of a risk that came to nothing.
  */
 export function parseRebalance(body: string, context: RebalanceContext): ParsedNotices {
   const { instanceId, ttlMs, nowMs, firstSeenMs } = context;

@@ -1,7 +1,9 @@
-// An AWS Lambda function with the queue as its event source (ReportBatchItemFailures on), which tells a matchmaker what it may use.
-// A conditional write replaces the table: the highest sequence wins, whatever order the batches come in.
+// An AWS Lambda function with the queue as its event source (ReportBatchItemFailures on), which tells a matchmaker what
+// it may use. A conditional write replaces the table: the highest sequence wins, whatever order the batches come in.
 
-/** `put(row)` must store the row only where it has none of this id, or one of a lower sequence that is not terminated. */
+/**
+ * `put(row)` must store the row only where it has none of this id, or one of a lower sequence that is not terminated.
+ */
 export function makeHandler(put) {
   return async ({ Records }) => {
     const batchItemFailures = [];

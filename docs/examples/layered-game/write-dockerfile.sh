@@ -1,7 +1,7 @@
 #!/bin/sh
-# Usage: write-dockerfile.sh CONTEXT > CONTEXT/Dockerfile
-# One layer for each folder in CONTEXT/assets, in the order of their names. An image has at most 127 layers, so at most 110
-# packs: put small ones together, and those that change together as well.
+# Usage: write-dockerfile.sh CONTEXT > CONTEXT/Dockerfile One layer for each folder in CONTEXT/assets, in the order of
+# their names. An image has at most 127 layers, so at most 110 packs: put small ones together, and those that change
+# together as well.
 set -eu
 context=$1
 cat "$(dirname "$0")/Dockerfile"

@@ -27,7 +27,9 @@ export async function keepNode(
   }
 }
 
-/** A node of the name that exists keeps its cordon, taints and annotations: a kubelet's restart changes none of them. */
+/**
+ * A node of the name that exists keeps its cordon, taints and annotations: a kubelet's restart changes none of them.
+ */
 async function registerNode(kube: KubeClient, facts: NodeFacts, signal: AbortSignal): Promise<void> {
   const path = `/api/v1/nodes/${facts.name}`;
   try {

@@ -9,7 +9,9 @@ export interface ProbeCount {
 
 export const unprobed: ProbeCount = { ready: false, streak: 0, lastOk: undefined };
 
-/** A container becomes ready after `successThreshold` successes in a row, and unready after `failureThreshold` failures. */
+/**
+ * A container becomes ready after `successThreshold` successes in a row, and unready after `failureThreshold` failures.
+ */
 export function countProbe(count: ProbeCount, ok: boolean, probe: Probe): ProbeCount {
   const streak = count.lastOk === ok ? count.streak + 1 : 1;
   const needed = ok ? (probe.successThreshold ?? 1) : (probe.failureThreshold ?? 3);

@@ -5,9 +5,9 @@ export interface MountedPath {
 }
 
 /**
- * Nothing can be mounted without root, so what a container is told (arguments, environment, working directory) names the
- * directory itself. A path counts where it stands alone, after `=`, `:` or `,` (`--template SRC:DST`, `file:PATH`), and
- * ends there, at a `/`, or at one of those separators.
+ * Nothing can be mounted without root, so what a container is told (arguments, environment, working directory) names
+ * the directory itself. A path counts where it stands alone, after `=`, `:` or `,` (`--template SRC:DST`, `file:PATH`),
+ * and ends there, at a `/`, or at one of those separators.
  */
 export function rewritePaths(text: string, mounts: readonly MountedPath[]): string {
   if (mounts.length === 0) return text;

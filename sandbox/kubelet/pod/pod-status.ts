@@ -166,8 +166,8 @@ export function formatTime(ms: number): string {
 }
 
 /**
- * A strategic merge patch of `/status`. Conditions merge by type there, so those that others wrote stay, and a reason or
- * message that is no longer said has to be taken away by null.
+ * A strategic merge patch of `/status`. Conditions merge by type there, so those that others wrote stay, and a reason
+ * or message that is no longer said has to be taken away by null.
  */
 export function patchStatus(uid: string, wanted: PodStatus, known: readonly Condition[]): object {
   const conditions = wanted.conditions?.map((condition) => {

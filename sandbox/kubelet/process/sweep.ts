@@ -26,9 +26,9 @@ interface Sweep {
 }
 
 /**
- * Kills with SIGKILL and looks again until nothing is found: a process may fork while it is looked for. This is what the
- * kernel does when the first process of a PID namespace ends. Reading all of /proc takes some ms, so sweeps that are
- * asked for at the same time share it.
+ * Kills with SIGKILL and looks again until nothing is found: a process may fork while it is looked for. This is what
+ * the kernel does when the first process of a PID namespace ends. Reading all of /proc takes some ms, so sweeps that
+ * are asked for at the same time share it.
  */
 export class Sweeper {
   readonly #sweeps: Set<Sweep> = new Set();
@@ -78,8 +78,8 @@ function listProcesses(withSessions: boolean): FoundProcess[] {
 }
 
 /**
- * By its marker; or, as a process in the middle of an exec has no environment to read and one may have emptied it, by the
- * session of the main process. That one is over: where its number has a process again, the session is another one.
+ * By its marker; or, as a process in the middle of an exec has no environment to read and one may have emptied it, by
+ * the session of the main process. That one is over: where its number has a process again, the session is another one.
  */
 function isTargeted({ marker, session }: FoundProcess, target: SweepTarget, alive: ReadonlySet<number>): boolean {
   if (marker !== undefined && target.isMarker(marker)) return true;

@@ -17,7 +17,10 @@ import { reconcileOnChange, type Stop } from './reconcile.ts';
 const revision = 'deployment.kubernetes.io/revision';
 const templateHash = 'pod-template-hash';
 
-/** Keeps one ReplicaSet per version of a Deployment's template, and moves the replicas to the newest as its strategy says. */
+/**
+ * Keeps one ReplicaSet per version of a Deployment's template, and moves the replicas to the newest as its strategy
+ * says.
+ */
 export function rollOutDeployments(registry: Registry): Stop {
   return reconcileOnChange(registry, [deployments, replicaSets], () => {
     for (const deployment of registry.store.list(deployments)) {

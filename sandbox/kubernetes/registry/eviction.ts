@@ -13,7 +13,10 @@ import { type DeleteOptions, refuseUnmetPreconditions } from './deletion.ts';
 import type { Registry, WriteOptions } from './registry.ts';
 import { budgets, pods } from './table.ts';
 
-/** Seconds until a budget that its controller has not seen yet is worth asking again (registry/core/pod/storage/eviction.go). */
+/**
+ * Seconds until a budget that its controller has not seen yet is worth asking again
+ * (registry/core/pod/storage/eviction.go).
+ */
 const unobservedRetrySeconds = 10;
 
 /**

@@ -26,8 +26,8 @@ async function writeScript(file: string, command: string): Promise<void> {
 }
 
 /**
- * In place of the images that the guide builds and pushes: `/spotable` with node, tini and the programs, and a game that brought
- * it along.
+ * In place of the images that the guide builds and pushes: `/spotable` with node, tini and the programs, and a game
+ * that brought it along.
  */
 async function makeImages(folder: string): Promise<Readonly<Record<string, Image>>> {
   const spotable = join(folder, 'spotable');

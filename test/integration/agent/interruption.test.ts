@@ -253,7 +253,8 @@ describe('the agent as a process', { concurrency: 2 }, () => {
     scene.announceSpot(-3000);
     const agent = await scene.startAgent();
     assert.ok(Number((await agent.says('Interruption noticed'))['leftMs']) < 0);
-    // Half a minute after the deadline a pod gets its own grace again, and a busy machine may need as long to start an agent.
+    // Half a minute after the deadline a pod gets its own grace again, and a busy machine may need as long to start an
+    // agent.
     await agent.says('Node drained', undefined, 90_000);
     assert.equal(scene.isCordoned, true);
   });

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { after, before, test } from 'node:test';
 
-// Biome runs once over a tree of small files, each with one import that the project's own biome.json must allow or refuse.
+// Biome runs once over a tree of small files, each with one import that the project's own biome.json must allow or
+// refuse.
 
 const root = join(import.meta.dirname, '../../..');
 const folders = [

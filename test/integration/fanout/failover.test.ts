@@ -96,7 +96,8 @@ for (const transport of transports)
       await until(() => players.every((player) => numbersOf(player).at(-1) === sent - 1), 'the last is answered');
       for (const player of players) {
         assertNoRepeatAndInOrder(player);
-        // At the rate of these players a refusal costs what was under way: one or two datagrams, more only on a busy machine.
+        // At the rate of these players a refusal costs what was under way: one or two datagrams, more only on a busy
+        // machine.
         assert.ok(sent - player.answers.length <= 10, `${sent - player.answers.length} of ${sent} lost`);
         player.close();
       }

@@ -92,7 +92,8 @@ for (const transport of transports)
       const [primary, spare] = [await replica('a', '127.0.0.1', echo), await replica('b', '::1', echo)];
       const { port } = await proxy(transport, [primary.upstream, spare.upstream]);
       const players = [await player(port), await player(port)];
-      // Alike, shorter ones behind, longer ones behind, empty ones, and about the length up to which a kernel is given several at once.
+      // Alike, shorter ones behind, longer ones behind, empty ones, and about the length up to which a kernel is given
+      // several at once.
       const lengths = [
         ...times(70, 40),
         39,

@@ -36,8 +36,9 @@ async function kill({ child }: Server): Promise<void> {
 }
 
 /**
- * A client of the game's own protocol (0.7), as far as being connected goes: asks for a token, connects with it, keeps the
- * connection alive. It says no more, so a server lets it go after ten seconds: each step of the test is shorter. Control packets are 7 bytes of header (flags, acknowledgement, chunks, the receiver's token) and a message.
+ * A client of the game's own protocol (0.7), as far as being connected goes: asks for a token, connects with it, keeps
+ * the connection alive. It says no more, so a server lets it go after ten seconds: each step of the test is shorter.
+ * Control packets are 7 bytes of header (flags, acknowledgement, chunks, the receiver's token) and a message.
  */
 class Client {
   readonly #socket: Socket = createSocket('udp4');
@@ -55,7 +56,10 @@ class Client {
     this.#timer = setInterval(() => this.#send(), 30);
   }
 
-  /** Forgets the server and begins anew, as the game does when the connection is lost: from the same port to the same address. */
+  /**
+   * Forgets the server and begins anew, as the game does when the connection is lost: from the same port to the same
+   * address.
+   */
   reconnect(): void {
     this.#serverToken = undefined;
     this.isAccepted = false;

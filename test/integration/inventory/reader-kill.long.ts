@@ -26,7 +26,8 @@ test(`a reader that is killed ${kills} times under load loses nothing, counts no
     for (let kill = 0; kill < kills; kill++) {
       const reader = spawnReader(args);
       const closed = once(reader, 'close');
-      // From the first thing it does on, the moment is left to chance: between receiving, folding, storing and deleting.
+      // From the first thing it does on, the moment is left to chance: between receiving, folding, storing and
+      // deleting.
       const hasSpoken = once(reader.stdout ?? reader, 'data', { signal: AbortSignal.timeout(10_000) });
       await hasSpoken.then(() => wrote++);
       await sleep(Math.random() * 60);

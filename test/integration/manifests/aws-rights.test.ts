@@ -28,7 +28,9 @@ function allowedBy(file: string): readonly string[] {
 /** One right covers a call and its batch. */
 const rightOf = (service: string, call: string) => `${service}:${call.replace(/Batch$/, '')}`;
 
-/** Passes requests on to `target` and keeps which calls they were; without a target it answers nothing in particular. */
+/**
+ * Passes requests on to `target` and keeps which calls they were; without a target it answers nothing in particular.
+ */
 async function startRecorder(target?: string) {
   const calls = new Set<string>();
   const server = createServer(async (request, response) => {

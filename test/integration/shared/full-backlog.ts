@@ -16,8 +16,8 @@ export interface FullBacklog {
 }
 
 /**
- * A listener that is stopped (SIGSTOP), so that it accepts nothing, with a backlog that is filled: Linux then drops the SYN of
- * each further connect, and the client waits as it does for an address that nobody answers.
+ * A listener that is stopped (SIGSTOP), so that it accepts nothing, with a backlog that is filled: Linux then drops the
+ * SYN of each further connect, and the client waits as it does for an address that nobody answers.
  */
 export async function fillBacklog(): Promise<FullBacklog> {
   const listener = spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'inherit'] });

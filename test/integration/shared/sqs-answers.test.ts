@@ -8,8 +8,8 @@ import { errorText } from '../../../shared/log.ts';
 import { event } from '../../unit/shared/scripted-inventory.ts';
 
 /*
- * What SQS answers and the sandbox does not: nock stands in for AWS's own hosts here. It patches Node's sockets for the whole
- * process, so this file holds no other tests.
+ * What SQS answers and the sandbox does not: nock stands in for AWS's own hosts here. It patches Node's sockets for the
+ * whole process, so this file holds no other tests.
  */
 
 before(() => {

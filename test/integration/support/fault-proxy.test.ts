@@ -9,7 +9,10 @@ import { type FaultProxy, type FaultProxyOptions, startFaultProxy } from '../../
 import { testCertificates } from '../../support/test-certificates.ts';
 import { eventually } from '../agent/scene/eventually.ts';
 
-/** A server that answers with method, path and body, or streams a line for each call of `say`; a proxy before it; a client of its own. */
+/**
+ * A server that answers with method, path and body, or streams a line for each call of `say`; a proxy before it; a
+ * client of its own.
+ */
 async function scene(options: Partial<FaultProxyOptions> = {}) {
   const seen: string[] = [];
   const streams = new Set<(line: string) => void>();

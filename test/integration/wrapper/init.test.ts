@@ -7,7 +7,9 @@ import { eventually, fixture, patienceMs, WrapperProcess } from './wrapper-proce
 
 const parallel = { concurrency: 4 };
 
-/** A PID namespace of its own, with its own /proc, as a container has; without being root, where the kernel allows it. */
+/**
+ * A PID namespace of its own, with its own /proc, as a container has; without being root, where the kernel allows it.
+ */
 const container = ['unshare', '--user', '--map-root-user', '--pid', '--fork', '--mount-proc', '--kill-child'];
 
 function whyNot(command: string, ...args: string[]): string | false {
@@ -46,7 +48,8 @@ suite('Signals', parallel, () => {
   test('of every kind that can be passed on reach the whole process group, and only SIGTERM and SIGINT end it', async (t) => {
     const script = fixture('print-signals.sh')[0] ?? '';
     const all = Object.keys(forwardedSignals).map((name) => name.slice(3));
-    // Two children of a launcher that lives through everything. In a pipe, because what a shell starts with & ignores SIGINT and SIGQUIT.
+    // Two children of a launcher that lives through everything. In a pipe, because what a shell starts with & ignores
+    // SIGINT and SIGQUIT.
     const launcher = `trap : ${Object.values(forwardedSignals).join(' ')}; "${script}" >&2 | "${script}"`;
     // By default the two that stop a game go to a launcher that catches them, and not past it.
     const flags = ['--grace-period', '1h', '--signal-scope', 'group'];

@@ -10,7 +10,9 @@ import { leasePorts } from '../../../wrapper/ports/lease-ports.ts';
 import { probePort } from '../../../wrapper/ports/probe-port.ts';
 import { type Afterwards, eventually, fixture, temporaryFolder, WrapperProcess } from './wrapper-process.ts';
 
-/** Below the ports that the kernel gives to connections, and below our own default range: other tests do not come here. */
+/**
+ * Below the ports that the kernel gives to connections, and below our own default range: other tests do not come here.
+ */
 async function someFreePort(): Promise<number> {
   for (;;) {
     const port = 12_000 + Math.floor(Math.random() * 7000);

@@ -54,8 +54,8 @@ suite('A game that listens on loopback alone is told of once', parallel, () => {
 });
 
 /**
- * A game that its wrapper may not look into, as where an image starts as root and drops to a user of its own. Root needs a capability for
- * it that Docker does not give; for other users a program does that they may run and not read.
+ * A game that its wrapper may not look into, as where an image starts as root and drops to a user of its own. Root
+ * needs a capability for it that Docker does not give; for other users a program does that they may run and not read.
  */
 function hiddenGame(t: Afterwards, ...args: string[]): { readonly before: string[]; readonly game: string[] } {
   const [node = '', ...script] = fixture('udp-game.ts', ...args);

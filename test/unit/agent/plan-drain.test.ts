@@ -396,7 +396,8 @@ describe('in any cluster', () => {
         for (const { model, goneMs } of traces) {
           // Long past the deadline the instance is not taken then, and nobody has to go by it.
           if (noon + model.bornMs > modelEndByMs + 30_000) continue;
-          // A pod that appears in the last moments gets the shortest grace there is; half a second is the plan's own granularity.
+          // A pod that appears in the last moments gets the shortest grace there is; half a second is the plan's own
+          // granularity.
           const latestMs = Math.max(modelEndByMs, noon + model.bornMs + 1000, noon + 1000) + 2000;
           assert.ok(
             goneMs !== undefined && goneMs <= latestMs,

@@ -258,9 +258,9 @@ interface Due {
 const unasked = -1;
 
 /**
- * A player who sends every `everyMs`, three replicas that answer each datagram in order after their own delays, and changes of
- * the primary at given times. Returns the answers in the order in which the player gets them. The first primary says something
- * unasked at `saysAtMs`.
+ * A player who sends every `everyMs`, three replicas that answer each datagram in order after their own delays, and
+ * changes of the primary at given times. Returns the answers in the order in which the player gets them. The first
+ * primary says something unasked at `saysAtMs`.
  */
 function simulate(
   everyMs: number,

@@ -72,7 +72,9 @@ function nodeSaid(
   );
 }
 
-/** Folds the events; each is heard when it is said, unless a pair says otherwise. Then the lease time is `at` seconds. */
+/**
+ * Folds the events; each is heard when it is said, unless a pair says otherwise. Then the lease time is `at` seconds.
+ */
 function table(
   events: readonly (InventoryEvent | readonly [InventoryEvent, heardAt: number])[],
   at = 0,

@@ -58,7 +58,9 @@ interface World {
   readonly endMs: number;
 }
 
-/** One to three machines with up to three game servers each, whose lives, deaths, interruptions and messages are random. */
+/**
+ * One to three machines with up to three game servers each, whose lives, deaths, interruptions and messages are random.
+ */
 export function simulateHistory(seed: number): History {
   const random = randomOf(seed);
   const world: World = { random, deliveries: [], truth: new Map(), endMs: startMs + 60_000 + random() * 240_000 };

@@ -13,7 +13,10 @@ export function parseManifests(text: string): readonly Manifest[] {
   });
 }
 
-/** Paths of files below a folder of the project, relative to the project. The Helm chart's are templates; what a link leads to stands elsewhere. */
+/**
+ * Paths of files below a folder of the project, relative to the project. The Helm chart's are templates; what a link
+ * leads to stands elsewhere.
+ */
 export function filesBelow(folder: string, ends: string): readonly string[] {
   return readdirSync(join(projectRoot, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(ends))

@@ -11,7 +11,9 @@ export type Manifest = Readonly<Record<string, unknown>> & {
   };
 };
 
-/** The kinds that the manifests may use: their model, and since which minor version of Kubernetes that API is stable. */
+/**
+ * The kinds that the manifests may use: their model, and since which minor version of Kubernetes that API is stable.
+ */
 const models: Readonly<Record<string, { readonly model: string; readonly since: number }>> = {
   'v1/Namespace': { model: 'V1Namespace', since: 0 },
   'v1/ServiceAccount': { model: 'V1ServiceAccount', since: 0 },
@@ -87,7 +89,9 @@ const operatorKinds: Readonly<Record<string, object>> = {
 };
 const ajv = new Ajv({ allErrors: true });
 
-/** What is wrong with an object by the published types: unknown kinds and fields, wrong types. Empty where nothing is. */
+/**
+ * What is wrong with an object by the published types: unknown kinds and fields, wrong types. Empty where nothing is.
+ */
 export function manifestProblems(object: Manifest): readonly string[] {
   const gvk = `${object.apiVersion}/${object.kind}`;
   const operatorKind = operatorKinds[gvk];

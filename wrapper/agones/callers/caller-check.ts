@@ -22,9 +22,10 @@ const searchGapMs = 250;
 const warnGapMs = 10_000;
 
 /**
- * Tells the game's connections from those of other pods: with the host's network everybody on the node reaches our loopback ports.
- * The peer's port leads to its socket in the kernel's table, and the socket to a process of the game. Connections that arrive together are
- * looked up together. Asked once a connection: no other process can come to hold its other end, unless the game hands it over.
+ * Tells the game's connections from those of other pods: with the host's network everybody on the node reaches our
+ * loopback ports. The peer's port leads to its socket in the kernel's table, and the socket to a process of the game.
+ * Connections that arrive together are looked up together. Asked once a connection: no other process can come to hold
+ * its other end, unless the game hands it over.
  */
 export class OwnCallers {
   readonly #clock: Clock;

@@ -20,9 +20,9 @@ const established = '01';
 const maxRow = 200;
 
 /**
- * Finds the peers' own sockets in a table of /proc/net (`tcp`, `tcp6`): the rows whose local end is the peer's port and whose remote end is
- * ours. Adds their inode numbers to `found` by {@link peerKey}. Both ends of a loopback connection stand in the table, each in a row of
- * its own; an IPv6 socket that talks to 127.0.0.1 stands in `tcp6`.
+ * Finds the peers' own sockets in a table of /proc/net (`tcp`, `tcp6`): the rows whose local end is the peer's port and
+ * whose remote end is ours. Adds their inode numbers to `found` by {@link peerKey}. Both ends of a loopback connection
+ * stand in the table, each in a row of its own; an IPv6 socket that talks to 127.0.0.1 stands in `tcp6`.
  */
 export function findPeers(table: string, wanted: ReadonlySet<string>, found: Map<string, number>): void {
   const ports = new Set([...wanted].map((key) => Number.parseInt(key, 10).toString(16).toUpperCase().padStart(4, '0')));
@@ -63,8 +63,9 @@ function tablesFor(peers: readonly Peer[]): readonly string[] {
 const chunkBytes = 65_536;
 
 /**
- * Reads a table beside the event loop: the kernel walks all buckets of its hash table for it, which takes up to 5 ms on a large machine.
- * It hands out a page of whole rows at a time. By callbacks, because a promise for each of a hundred pages costs more than the page.
+ * Reads a table beside the event loop: the kernel walks all buckets of its hash table for it, which takes up to 5 ms on
+ * a large machine. It hands out a page of whole rows at a time. By callbacks, because a promise for each of a hundred
+ * pages costs more than the page.
  */
 function readRows(path: string, isEnough: (rows: string) => boolean): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();

@@ -2,8 +2,8 @@ import { readdirSync } from 'node:fs';
 import { isForbidden, readProcess, socketInode } from '../../game/process-table.ts';
 
 /**
- * Which of the wanted sockets the process has open. Stops as soon as all are found: a game may have thousands of connections of its own.
- * `hidden` where its descriptors may not be looked at.
+ * Which of the wanted sockets the process has open. Stops as soon as all are found: a game may have thousands of
+ * connections of its own. `hidden` where its descriptors may not be looked at.
  */
 export function socketsOf(pid: number, wanted: ReadonlySet<number>): ReadonlySet<number> | 'gone' | 'hidden' {
   const folder = `/proc/${pid}/fd`;

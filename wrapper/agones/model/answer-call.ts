@@ -13,7 +13,10 @@ const maxReservationSeconds = 2_000_000n;
 /** When it was last allocated: an annotation that Agones sets too. */
 const lastAllocated = 'agones.dev/last-allocated';
 
-/** One call in, the new model and the answer out. `get-game-server` is answered by the caller, who has the rest of the document. */
+/**
+ * One call in, the new model and the answer out. `get-game-server` is answered by the caller, who has the rest of the
+ * document.
+ */
 export function answerCall(
   model: SdkModel,
   call: Exclude<SdkCall, { kind: 'get-game-server' }>,

@@ -23,8 +23,8 @@ export function shownState({ state, isUnhealthy }: SdkModel): string {
 }
 
 /**
- * The GameServer message in the protocol's JSON form: names as in its definition, int64 as text, int32 as number, nothing left out.
- * gRPC encodes the same object.
+ * The GameServer message in the protocol's JSON form: names as in its definition, int64 as text, int32 as number,
+ * nothing left out. gRPC encodes the same object.
  */
 export function gameServerDocument(
   model: SdkModel,

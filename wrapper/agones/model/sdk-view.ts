@@ -21,8 +21,8 @@ const maxLabels = 24;
 const maxPlayers = 1_000_000n;
 
 /**
- * Most games exit right after Shutdown(), as Agones' own clients do. There the SIGTERM comes with the pod's deletion, about a second later;
- * one that comes sooner would give them a signal as their exit status.
+ * Most games exit right after Shutdown(), as Agones' own clients do. There the SIGTERM comes with the pod's deletion,
+ * about a second later; one that comes sooner would give them a signal as their exit status.
  */
 const maxOwnExitMs = 1000;
 
@@ -86,7 +86,9 @@ export interface ViewRules {
   readonly stopLeadMs: number | undefined;
 }
 
-/** What has happened to the game server between two views. Missing Health() is told by {@link SdkView.problem} alone. */
+/**
+ * What has happened to the game server between two views. Missing Health() is told by {@link SdkView.problem} alone.
+ */
 export function happeningsBetween(
   before: SdkView,
   view: SdkView,

@@ -4,7 +4,10 @@ export type Message = Readonly<Record<string, unknown>>;
 const minInt64 = -(2n ** 63n);
 const maxInt64 = 2n ** 63n - 1n;
 
-/** Reads a message's fields by the rules of protobuf's JSON: unknown ones are ignored, missing and null ones have their type's default. */
+/**
+ * Reads a message's fields by the rules of protobuf's JSON: unknown ones are ignored, missing and null ones have their
+ * type's default.
+ */
 export class Fields {
   readonly #message: Message;
   #problem: string | undefined;

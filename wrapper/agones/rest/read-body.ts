@@ -4,8 +4,8 @@ import type { Message } from '../protocol/fields.ts';
 /** One annotation may have as much as Kubernetes takes for all of them, and JSON may double it. */
 export const maxBodyBytes = 524_288;
 /**
- * A body that is too long is read on and dropped up to here, because most clients read no answer before they have sent all: closed in the
- * middle, they would see a broken connection and no reason.
+ * A body that is too long is read on and dropped up to here, because most clients read no answer before they have sent
+ * all: closed in the middle, they would see a broken connection and no reason.
  */
 const maxDroppedBytes = 33_554_432;
 /** Of all requests together that are under way. */

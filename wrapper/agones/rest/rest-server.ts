@@ -20,8 +20,8 @@ const requestLimitMs = 10_000;
 /** A client that keeps a connection for its next Health() finds it still there. */
 const idleLimitMs = 75_000;
 /**
- * Requests that wait for their answers on one connection. Node takes a whole chunk of them at once, hundreds, and would keep every answer
- * for a client that does not read.
+ * Requests that wait for their answers on one connection. Node takes a whole chunk of them at once, hundreds, and would
+ * keep every answer for a client that does not read.
  */
 const maxUnanswered = 16;
 /** How often Node looks for connections that are over these limits. */

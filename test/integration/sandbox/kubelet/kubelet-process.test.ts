@@ -50,7 +50,9 @@ function startProcess(...flags: string[]): KubeletProcess {
   };
 }
 
-/** A stubborn main process with a stubborn child in a session of its own, found by an argument that no other test has. */
+/**
+ * A stubborn main process with a stubborn child in a session of its own, found by an argument that no other test has.
+ */
 function stubbornPod(name: string, word: string): object {
   const deaf = `trap "" TERM INT HUP; ${idle}`;
   const script = `setsid sh -c '${deaf}' ${word} & trap "" TERM; echo up; ${idle}`;
