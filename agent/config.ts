@@ -1,3 +1,4 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { Level } from '../shared/log.ts';
 import { ec2MetadataEndpoint } from '../shared/metadata/metadata-client.ts';
 import type { SettingsFor } from '../shared/settings/read-settings.ts';
@@ -51,7 +52,10 @@ export interface AgentConfig {
   readonly linkTrust: 'token' | 'pod';
   /** undefined: lifecycle hooks of the Auto Scaling group are left to their time-out. */
   readonly lifecycleHook: string | undefined;
-  readonly webhookUrl: URL | undefined;
+  /** Each is told of everything. */
+  readonly webhookUrls: readonly URL[];
+  readonly webhookHeaders: Readonly<Record<string, string>>;
+  readonly webhookProxy: URL | undefined;
   readonly webhookFormat: WebhookFormat;
   /** undefined: no metrics and no health. */
   readonly metricsPort: number | undefined;
@@ -220,8 +224,28 @@ export const agentSettings: SettingsFor<AgentConfig> = {
     },
     matching(/^[\w/-]{1,255}$/, 'the name of a lifecycle hook'),
   ),
-  webhookUrl: optional(
-    { flag: 'webhook-url', env: 'WEBHOOK_URL', placeholder: 'URL', help: 'told of each interruption and of its end' },
+  webhookUrls: repeated(
+    {
+      flag: 'webhook-url',
+      env: 'WEBHOOK_URL',
+      placeholder: 'URL',
+      help: 'told of each interruption and of its end (repeatable)',
+    },
+    httpUrl,
+    [],
+  ),
+  webhookHeaders: setting(
+    {
+      flag: 'webhook-headers',
+      env: 'WEBHOOK_HEADERS',
+      placeholder: 'JSON',
+      help: 'sent with each call of the webhook: {"authorization":"Bearer ..."}',
+    },
+    headerFields,
+    {},
+  ),
+  webhookProxy: optional(
+    { flag: 'webhook-proxy', env: 'WEBHOOK_PROXY', placeholder: 'URL', help: 'the HTTP proxy to the webhook' },
     httpUrl,
   ),
   webhookFormat: setting(
@@ -245,6 +269,22 @@ export const agentSettings: SettingsFor<AgentConfig> = {
     'info',
   ),
 };
+
+function headerFields(value: string): ReturnType<Parse<Readonly<Record<string, string>>>> {
+  const expected = 'a JSON object of header names and texts';
+  try {
+    const fields: unknown = JSON.parse(value);
+    if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return { expected };
+    for (const [name, text] of Object.entries(fields)) {
+      validateHeaderName(name);
+      if (typeof text !== 'string') return { expected };
+      validateHeaderValue(name, text);
+    }
+    return { value: fields as Record<string, string> };
+  } catch {
+    return { expected };
+  }
+}
 
 function portOrNone(value: string): ReturnType<Parse<number | undefined>> {
   if (value === 'none') return { value: undefined };

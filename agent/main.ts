@@ -16,6 +16,7 @@ import { type HealthServerOptions, serveHealth } from '../shared/operations/heal
 import { type ProgramText, startUp } from '../shared/settings/start-up.ts';
 import { stderrWriter } from '../shared/stderr-writer.ts';
 import { aborted } from '../shared/until-aborted.ts';
+import { AccountId } from './account-id.ts';
 import { Agent, type AgentParts } from './agent.ts';
 import { type Departure, LifecycleHook } from './auto-scaling/lifecycle-hook.ts';
 import { DryRunCluster } from './cluster/dry-run-cluster.ts';
@@ -43,7 +44,7 @@ import { releaseMemory } from './release-memory.ts';
 import type { EventSink, JournalParts } from './reporting/interruption-journal.ts';
 import { KubeEvents } from './reporting/kube-events.ts';
 import { AgentMetrics } from './reporting/metrics.ts';
-import { Webhook } from './reporting/webhook.ts';
+import { type NodePlace, Webhook } from './reporting/webhook.ts';
 import { finishDrain } from './shut-down.ts';
 
 /** Under the 2 s that a container runtime may leave us at worst. */
@@ -75,9 +76,15 @@ if (start.kind === 'end') {
 
 async function main(config: AgentConfig): Promise<number> {
   const log = pino({ name: 'agent', level: config.logLevel }, { write });
-  const { queueUrl, metadataEndpoint, webhookUrl, ...settings } = config;
-  // The webhook's path is its secret.
-  const urls = { queueUrl: queueUrl?.href, metadataEndpoint: metadataEndpoint.href, webhookHost: webhookUrl?.host };
+  // A webhook's path, its headers and a proxy's password are secrets.
+  const { queueUrl, metadataEndpoint, webhookUrls, webhookHeaders, webhookProxy, ...settings } = config;
+  const urls = {
+    queueUrl: queueUrl?.href,
+    metadataEndpoint: metadataEndpoint.href,
+    webhookHosts: webhookUrls.map(({ host }) => host),
+    webhookHeaders: Object.keys(webhookHeaders),
+    webhookProxy: webhookProxy?.host,
+  };
   log.info({ ...settings, ...urls }, 'Agent starts');
   const stop = new AbortController();
   const asked = new AbortController();
@@ -122,9 +129,11 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
   );
   const events = new KubeEvents({ connection, nodeName, node: () => cluster.node(), clock, log, mustWait });
   const rights: RightsReviewer = new RightsReviewer({ connection, clock, log, mustWait });
-  const { webhookUrl: url, webhookFormat: format } = config;
-  const webhook = url && new Webhook({ url, format, clock, log });
-  const tell: JournalParts['tell'] = (report, deadlineMs) => void webhook?.send(report, deadlineMs, signal);
+  const accountId = new AccountId({ metadata, clock });
+  const webhooks = createWebhooks(config, { log, metrics, nodePlace: () => nodePlace(instance, accountId, cluster) });
+  const tell: JournalParts['tell'] = (report, deadlineMs) => {
+    for (const webhook of webhooks) void webhook.send(report, deadlineMs, signal);
+  };
   const actors = dryRun
     ? dryRunActors(cluster, log)
     : { cluster, link: linkInWallTime(link, clock), publishNode, events, tell };
@@ -146,7 +155,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     deafAddresses: () => link.missingAddresses.length,
   });
   const { lifecycleHook: hookName } = config;
-  const isReporting = () => events.isBusy || webhook?.isBusy === true || (outbox?.size ?? 0) > 0;
+  const isReporting = () => events.isBusy || webhooks.some(({ isBusy }) => isBusy) || (outbox?.size ?? 0) > 0;
   const departure = () => departureOf(agent);
   const place = () => placeOf(instance.known);
   const isHooked = hookName !== undefined && !dryRun;
@@ -158,6 +167,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     cluster.follow(signal),
     link.serve(signal),
     instance.learn(signal),
+    webhooks.length > 0 && accountId.learn(signal),
     releaseMemory(clock, signal),
     metricsPort !== undefined && serveHealth(healthOptions(metricsPort, metrics, healthInputs, log), signal),
     outbox && sendUntilStopped(outbox, log, signal),
@@ -284,6 +294,27 @@ function departureOf(agent: Agent): Departure {
   if (!agent.isAnnounced('asg-termination')) return 'staying';
   if (agent.response?.isOver === true) return 'done';
   return agent.response?.isBusy === true ? 'leaving' : 'staying';
+}
+
+interface WebhookParts extends Pick<NoticeParts, 'log' | 'metrics'> {
+  readonly nodePlace: () => NodePlace;
+}
+
+function createWebhooks(config: AgentConfig, { log, metrics, nodePlace: place }: WebhookParts): readonly Webhook[] {
+  const { webhookUrls, webhookFormat: format, webhookHeaders: headers, webhookProxy: proxy } = config;
+  const onGivenUp = () => metrics.webhookGivenUp();
+  return webhookUrls.map((url) => new Webhook({ url, format, headers, proxy, place, onGivenUp, clock, log }));
+}
+
+function nodePlace({ known }: InstanceFacts, accountId: AccountId, cluster: KubeCluster): NodePlace {
+  return {
+    instance_id: known.instanceId ?? null,
+    instance_type: known.instanceType ?? null,
+    region: known.region ?? null,
+    zone: known.zone ?? null,
+    account_id: accountId.known ?? null,
+    node_labels: cluster.node()?.labels ?? {},
+  };
 }
 
 /** What a dry run has in place of everything that changes something: it says what would be done. */

@@ -27,6 +27,7 @@ export interface NodeView {
   /** How long somebody asks an interruption to be rehearsed. */
   readonly rehearse: string | undefined;
   readonly hasLoadBalancerLabel: boolean;
+  readonly labels: Readonly<Record<string, string>>;
   /** Names of the volumes that are attached to it. */
   readonly volumesAttached: readonly string[];
   /** `aws:///ZONE/INSTANCE-ID`, from the cloud provider. */
@@ -65,6 +66,7 @@ export function readNode(object: V1Node): NodeView | undefined {
     annotation: annotations?.[interruptionAnnotation],
     rehearse: annotations?.[rehearseAnnotation],
     hasLoadBalancerLabel: labels?.[loadBalancerLabel] !== undefined,
+    labels: labels ?? {},
     volumesAttached: object.status?.volumesAttached?.map(({ name: volume }) => volume) ?? [],
     providerId: object.spec?.providerID,
   };

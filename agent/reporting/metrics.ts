@@ -48,6 +48,7 @@ export class AgentMetrics {
   readonly #metadataRequests: Histogram;
   readonly #published: Counter<'outcome'>;
   readonly #lost: Counter;
+  readonly #webhooksGivenUp: Counter;
 
   constructor(version: string) {
     const registers = [this.registry];
@@ -86,6 +87,7 @@ export class AgentMetrics {
     this.#metadataRequests = seconds('metadata_request', 'Requests to the metadata service', [], metadataBuckets);
     this.#published = count('inventory_events', 'Inventory events, by what the queue did with them', ['outcome']);
     this.#lost = count('game_servers_lost', 'Game servers whose wrapper went without a word', []);
+    this.#webhooksGivenUp = count('webhooks_given_up', 'Reports that a webhook did not take in time', []);
     new Gauge({ name: 'spotable_agent_info', help: 'Version', labelNames: ['version'], registers }).set({ version }, 1);
     collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: eventLoopPrecisionMs });
   }
@@ -172,5 +174,9 @@ export class AgentMetrics {
 
   lost(): void {
     this.#lost.inc();
+  }
+
+  webhookGivenUp(): void {
+    this.#webhooksGivenUp.inc();
   }
 }

@@ -1,14 +1,34 @@
+import { Agent } from 'node:http';
+import { Agent as TlsAgent } from 'node:https';
 import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { sendRequest } from '../../shared/http/send-request.ts';
 import { errorText, type Log } from '../../shared/log.ts';
+import { NewCauses } from '../../shared/new-causes.ts';
 import type { InterruptionReport } from './interruption-report.ts';
 
 /** `json`: the report as it is. `slack`: a message for a Slack incoming webhook. */
 export type WebhookFormat = 'json' | 'slack';
 
+/** Where the interrupted node is; null: not known. */
+export interface NodePlace {
+  readonly instance_id: string | null;
+  readonly instance_type: string | null;
+  readonly region: string | null;
+  readonly zone: string | null;
+  readonly account_id: string | null;
+  readonly node_labels: Readonly<Record<string, string>>;
+}
+
 export interface WebhookOptions {
   readonly url: URL;
+  /** Sent with each call; secrets. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The HTTP proxy that calls go through. */
+  readonly proxy: URL | undefined;
+  readonly place: () => NodePlace;
+  /** A report was not taken, and is not sent any more. */
+  readonly onGivenUp: () => void;
   readonly format: WebhookFormat;
   readonly clock: Clock;
   readonly log: Log;
@@ -25,10 +45,13 @@ const maxUnderWay = 10;
 /** Tells somebody outside by HTTP: at the notice and at the end, each until it is taken or the instance is. */
 export class Webhook {
   readonly #options: WebhookOptions;
+  readonly #agent: Agent | undefined;
   #underWay = 0;
 
   constructor(options: WebhookOptions) {
+    const { url, proxy } = options;
     this.#options = options;
+    this.#agent = proxy && agentThrough(proxy, url.protocol);
   }
 
   /** Whether a report is under way. */
@@ -38,54 +61,65 @@ export class Webhook {
 
   /** Never rejects. */
   async send(report: InterruptionReport, deadlineMs: number | undefined, signal: AbortSignal): Promise<void> {
-    const { url, format, clock, log, random = Math.random } = this.#options;
+    const { format, clock, log, place, onGivenUp, random = Math.random } = this.#options;
     const { interruption_id: id, outcome } = report;
     if (this.#underWay >= maxUnderWay) {
       log.warn({ id, outcome }, 'Webhook not called: too many calls are under way');
+      onGivenUp();
       return;
     }
     this.#underWay++;
     const startMs = clock.now();
-    const body = JSON.stringify(format === 'slack' ? slackMessage(report) : report);
+    const body = JSON.stringify(format === 'slack' ? slackMessage(report, place()) : { ...report, ...place() });
+    const causes = new NewCauses();
     // Past the deadline there is nobody left to try; before it each attempt may still be the one.
     const giveUpMs = Math.max(deadlineMs ?? 0, startMs + attemptMs);
     const endMs = deadlineMs === undefined ? startMs + maxTryMs : Math.min(giveUpMs, startMs + maxTryMs);
     for (let failures = 0; !signal.aborted; ) {
-      const failure = await post(url, body, signal);
+      const failure = await this.#post(body, signal);
       if (failure === undefined) break;
       failures++;
       if (signal.aborted) break;
-      if (failures === 1) log.warn({ id, outcome, err: failure }, 'Cannot call webhook');
+      if (causes.isNew(failure)) log.warn({ id, outcome, err: failure }, 'Cannot call webhook');
       const pauseMs = backoffMs(backoff, failures, random);
       if (clock.now() + pauseMs >= endMs) {
         log.error({ id, outcome, failures, err: failure }, 'Webhook given up');
+        onGivenUp();
         break;
       }
       await clock.sleep(pauseMs, signal).catch(() => {});
     }
     this.#underWay--;
   }
-}
 
-/** Why it was not taken; undefined where it was. The URL itself is a secret, and stays out of the text. */
-async function post(url: URL, body: string, signal: AbortSignal): Promise<string | undefined> {
-  try {
-    const headers = { 'content-type': 'application/json' };
-    const until = AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]);
-    const response = await sendRequest({ url, method: 'POST', headers, body }, until);
-    response.destroy();
-    const { statusCode: status = 0 } = response;
-    return status >= 200 && status < 300 ? undefined : `Cannot post to ${url.host}: HTTP ${status}`;
-  } catch (error) {
-    return `Cannot post to ${url.host}: ${errorText(error)}`;
+  /** Why it was not taken; undefined where it was. The URL itself is a secret, and stays out of the text. */
+  async #post(body: string, signal: AbortSignal): Promise<string | undefined> {
+    const { url, headers: own } = this.#options;
+    try {
+      const headers = { 'content-type': 'application/json', ...own };
+      const until = AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]);
+      const agent = this.#agent === undefined ? {} : { agent: this.#agent };
+      const response = await sendRequest({ url, method: 'POST', headers, body, ...agent }, until);
+      response.destroy();
+      const { statusCode: status = 0 } = response;
+      return status >= 200 && status < 300 ? undefined : `Cannot post to ${url.host}: HTTP ${status}`;
+    } catch (error) {
+      return `Cannot post to ${url.host}: ${errorText(error)}`;
+    }
   }
 }
 
+function agentThrough(proxy: URL, protocol: string): Agent {
+  const proxyEnv = { HTTP_PROXY: proxy.href, HTTPS_PROXY: proxy.href };
+  return protocol === 'https:' ? new TlsAgent({ proxyEnv }) : new Agent({ proxyEnv });
+}
+
 /** Slack shows `text` with its own mark-up, in which three characters have a meaning. */
-export function slackMessage(report: InterruptionReport): { readonly text: string } {
+export function slackMessage(report: InterruptionReport, place: NodePlace): { readonly text: string } {
   const { kind, action, node, outcome, deadline, pods, pods_left: left, is_rehearsal: isRehearsal } = report;
   const lines = [
     `*${isRehearsal ? 'Rehearsal: ' : ''}${kind}${action === 'none' ? '' : ` (${action})`}* on node \`${node}\`: ${outcome}`,
+    ...placeLines(place),
     ...(deadline === null ? [] : [`Deadline ${deadline}`]),
     ...podLines(pods.length, left),
   ];
@@ -101,4 +135,9 @@ function podLines(pods: number, left: readonly string[] | null): readonly string
     ...(pods === 0 ? [] : [`${pods - left.length} of ${pods} pods ended`]),
     ...(left.length === 0 ? [] : [`Left: ${names}`]),
   ];
+}
+
+function placeLines({ instance_id, instance_type, zone, account_id }: NodePlace): readonly string[] {
+  const known = [instance_id, instance_type, zone, account_id].filter((fact) => fact !== null);
+  return known.length === 0 ? [] : [known.join(', ')];
 }

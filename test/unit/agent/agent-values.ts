@@ -68,6 +68,7 @@ export function node(changes: Partial<NodeView> = {}): NodeView {
     annotation: undefined,
     rehearse: undefined,
     hasLoadBalancerLabel: false,
+    labels: {},
     volumesAttached: [],
     providerId: undefined,
     ...changes,

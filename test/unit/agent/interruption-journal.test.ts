@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { InterruptionJournal, type JournalParts } from '../../../agent/reporting/interruption-journal.ts';
 import type { InterruptionReport } from '../../../agent/reporting/interruption-report.ts';
 import { AgentMetrics } from '../../../agent/reporting/metrics.ts';
-import { slackMessage } from '../../../agent/reporting/webhook.ts';
+import { type NodePlace, slackMessage } from '../../../agent/reporting/webhook.ts';
 import { silentLog } from '../../../shared/log.ts';
 import { noon, planned, pod, rehearsal, spot } from './agent-values.ts';
 
@@ -178,9 +178,18 @@ test('a Slack message names what happened, and lets nobody write mark-up through
   journal.close('incomplete');
   const [report] = reports;
   assert.ok(report !== undefined);
-  assert.deepEqual(slackMessage(report), {
+  const place: NodePlace = {
+    instance_id: 'i-1',
+    instance_type: 'c6i.large',
+    region: null,
+    zone: 'eu-west-1a',
+    account_id: null,
+    node_labels: {},
+  };
+  assert.deepEqual(slackMessage(report, place), {
     text: [
       '*Rehearsal: rehearsal* on node `n-1`: incomplete',
+      'i-1, c6i.large, eu-west-1a',
       'Deadline 2026-04-24T12:01:30.000Z',
       '0 of 1 pods ended',
       'Left: arena/&lt;!channel&gt;&amp;',

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -7,6 +7,10 @@ export interface Hook extends AsyncDisposable {
   readonly url: string;
   /** Bodies of the calls that were taken. */
   readonly taken: readonly Readonly<Record<string, unknown>>[];
+  /** Of every call. */
+  readonly headers: readonly IncomingHttpHeaders[];
+  /** The targets of every call: a whole address where it came as if to a proxy. */
+  readonly targets: readonly string[];
 }
 
 /**
@@ -18,8 +22,12 @@ export async function startHook(
   onTaken: (body: Readonly<Record<string, unknown>>) => void = () => {},
 ): Promise<Hook> {
   const taken: Record<string, unknown>[] = [];
+  const headers: IncomingHttpHeaders[] = [];
+  const targets: string[] = [];
   let calls = 0;
   const server = createServer(async (request, response) => {
+    headers.push(request.headers);
+    targets.push(request.url ?? '');
     const chunks: Buffer[] = [];
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
     await sleep(delayMs);
@@ -36,6 +44,8 @@ export async function startHook(
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     taken,
+    headers,
+    targets,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       server.close();
