@@ -129,14 +129,10 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
   );
   const events = new KubeEvents({ connection, nodeName, node: () => cluster.node(), clock, log, mustWait });
   const rights: RightsReviewer = new RightsReviewer({ connection, clock, log, mustWait });
-  const accountId = new AccountId({ metadata, clock });
-  const webhooks = createWebhooks(config, { log, metrics, nodePlace: () => nodePlace(instance, accountId, cluster) });
-  const tell: JournalParts['tell'] = (report, deadlineMs) => {
-    for (const webhook of webhooks) void webhook.send(report, deadlineMs, signal);
-  };
+  const webhooks = createWebhooks(config, { log, metrics, metadata, instance, cluster, signal });
   const actors = dryRun
     ? dryRunActors(cluster, log)
-    : { cluster, link: linkInWallTime(link, clock), publishNode, events, tell };
+    : { cluster, link: linkInWallTime(link, clock), publishNode, events, tell: webhooks.tell };
   const keeper = new NodeKeeper({ cluster: actors.cluster, clock, log });
   const agent: Agent = new Agent({
     ...actors,
@@ -152,10 +148,11 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     missingRights: () => rights.latest.missing.length,
     clockSkewSeconds: () => (clock.skewMs ?? 0) / 1000,
     kubernetesSilentSeconds: () => apiMonitor.silentMs / 1000,
+    cordonPendingSeconds: () => (agent.response?.journal.cordonPendingMs ?? 0) / 1000,
     deafAddresses: () => link.missingAddresses.length,
   });
   const { lifecycleHook: hookName } = config;
-  const isReporting = () => events.isBusy || webhooks.some(({ isBusy }) => isBusy) || (outbox?.size ?? 0) > 0;
+  const isReporting = () => events.isBusy || webhooks.areBusy() || (outbox?.size ?? 0) > 0;
   const departure = () => departureOf(agent);
   const place = () => placeOf(instance.known);
   const isHooked = hookName !== undefined && !dryRun;
@@ -167,7 +164,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
     cluster.follow(signal),
     link.serve(signal),
     instance.learn(signal),
-    webhooks.length > 0 && accountId.learn(signal),
+    webhooks.learnAccount(),
     releaseMemory(clock, signal),
     metricsPort !== undefined && serveHealth(healthOptions(metricsPort, metrics, healthInputs, log), signal),
     outbox && sendUntilStopped(outbox, log, signal),
@@ -296,14 +293,26 @@ function departureOf(agent: Agent): Departure {
   return agent.response?.isBusy === true ? 'leaving' : 'staying';
 }
 
-interface WebhookParts extends Pick<NoticeParts, 'log' | 'metrics'> {
-  readonly nodePlace: () => NodePlace;
+interface WebhookParts extends Pick<NoticeParts, 'log' | 'metrics' | 'cluster'> {
+  readonly metadata: MetadataClient;
+  readonly instance: InstanceFacts;
+  readonly signal: AbortSignal;
 }
 
-function createWebhooks(config: AgentConfig, { log, metrics, nodePlace: place }: WebhookParts): readonly Webhook[] {
+function createWebhooks(config: AgentConfig, { log, metrics, metadata, instance, cluster, signal }: WebhookParts) {
   const { webhookUrls, webhookFormat: format, webhookHeaders: headers, webhookProxy: proxy } = config;
+  const accountId = new AccountId({ metadata, clock });
+  const place = () => nodePlace(instance, accountId, cluster);
   const onGivenUp = () => metrics.webhookGivenUp();
-  return webhookUrls.map((url) => new Webhook({ url, format, headers, proxy, place, onGivenUp, clock, log }));
+  const webhooks = webhookUrls.map((url) => new Webhook({ url, format, headers, proxy, place, onGivenUp, clock, log }));
+  const tell: JournalParts['tell'] = (report, deadlineMs) => {
+    for (const webhook of webhooks) void webhook.send(report, deadlineMs, signal);
+  };
+  return {
+    tell,
+    areBusy: () => webhooks.some(({ isBusy }) => isBusy),
+    learnAccount: async () => (webhooks.length > 0 ? accountId.learn(signal) : undefined),
+  };
 }
 
 function nodePlace({ known }: InstanceFacts, accountId: AccountId, cluster: KubeCluster): NodePlace {

@@ -61,6 +61,12 @@ export class InterruptionJournal implements DrainListener {
     return this.#isClosed;
   }
 
+  /** How long the node should bear the cordon and does not. */
+  get cordonPendingMs(): number {
+    const { cordonedMs, seenMs } = this.#record;
+    return cordonedMs === undefined ? Math.max(0, this.#parts.clock.now() - seenMs) : 0;
+  }
+
   begun(isResumed: boolean): void {
     const { metrics, events, tell } = this.#parts;
     const { interruption } = this.#record;
@@ -200,7 +206,8 @@ export class InterruptionJournal implements DrainListener {
   }
 
   #note(pod: PodView, news: Partial<PodRecord>): void {
-    this.onSeen(pod);
+    // The watch may show a pod gone before the answer to its eviction comes: news of it does not bring it back.
+    if (!this.#pods.has(pod.uid)) this.onSeen(pod);
     const record = this.#pods.get(pod.uid);
     if (record !== undefined) this.#pods.set(pod.uid, { ...record, ...news });
   }

@@ -11,6 +11,7 @@ export interface Gauges {
   readonly missingRights: () => number;
   readonly clockSkewSeconds: () => number;
   readonly kubernetesSilentSeconds: () => number;
+  readonly cordonPendingSeconds: () => number;
   readonly deafAddresses: () => number;
 }
 
@@ -113,6 +114,7 @@ export class AgentMetrics {
       'How long calls to the Kubernetes API have had no answer',
       health.kubernetesSilentSeconds,
     );
+    gauge('cordon_pending_seconds', 'How long the node should be cordoned and is not', health.cordonPendingSeconds);
     gauge('link_addresses_missing', 'Addresses of the link that somebody else holds', health.deafAddresses);
   }
 

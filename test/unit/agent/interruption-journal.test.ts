@@ -97,6 +97,15 @@ describe('the journal of an interruption', () => {
     });
   });
 
+  test('keeps a pod as gone whose end was seen before the answer to its eviction', () => {
+    const { journal, reports } = scene();
+    journal.onSeen(pod({ name: 'a' }));
+    journal.onGone(pod({ name: 'a' }));
+    journal.onAsked(pod({ name: 'a' }), 'evicted', 30);
+    journal.close('drained');
+    assert.deepEqual(reports.at(-1)?.pods_left, []);
+  });
+
   test('is closed once, whoever calls last', () => {
     const { journal, reports } = scene();
     journal.close('incomplete');

@@ -199,6 +199,7 @@ describe('reading a node', () => {
     assert.deepEqual(readNode(object), {
       ...node({ uid: 'u', resourceVersion: '5', isCordoned: true, rehearse: '90s' }),
       hasLoadBalancerLabel: true,
+      labels: { [loadBalancerLabel]: '' },
       providerId: 'aws:///eu-west-1a/i-1',
     });
   });

@@ -33,6 +33,7 @@ function agentMetrics(): ReadonlyMap<string, readonly string[]> {
     clockSkewSeconds: zero,
     kubernetesSilentSeconds: zero,
     deafAddresses: zero,
+    cordonPendingSeconds: zero,
   });
   const all = metrics.registry.getMetricsAsArray() as unknown as { name: string; type: string; labelNames: string[] }[];
   return new Map(
