@@ -13,12 +13,11 @@ export interface RemoveOptions extends CallOptions {
   readonly uid?: string;
 }
 
-export type PatchKind = 'strategic' | 'merge' | 'json';
+export type PatchKind = 'strategic' | 'merge';
 
 const patchContentTypes: Record<PatchKind, string> = {
   strategic: 'application/strategic-merge-patch+json',
   merge: 'application/merge-patch+json',
-  json: 'application/json-patch+json',
 };
 
 const never = new AbortController().signal;

@@ -150,10 +150,6 @@ export function invalid(named: { group: string; kind: string }, name: string, ca
   return failure(422, 'Invalid', `${qualified(named.kind, named.group)} "${name}" is invalid: ${list}`, details);
 }
 
-/** A JSON patch that cannot be carried out: a failing test, a missing path and an unknown op look the same. */
-export const unprocessablePatch = (): Status =>
-  failure(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
-
 export function tooManyRequests(message: string, causes: readonly Cause[] = [], retryAfterSeconds?: number): Status {
   return failure(429, 'TooManyRequests', message, {
     ...(causes.length === 0 ? {} : { causes }),

@@ -96,9 +96,7 @@ const builtins: readonly Builtin[] = [
 export function grantsFor(store: Store, user: User, namespace: string | undefined): Grant[] {
   const groups = user.groups ?? [];
   const own = (user.rules ?? []).map((rule): Grant => ({ rule, reason: `rules of user "${user.name}"` }));
-  const master: Grant[] = groups.includes(masters)
-    ? [everything, everyPath].map((rule) => ({ rule, reason: `member of ${masters}` }))
-    : [];
+  const master: Grant[] = groups.includes(masters) ? [everything, everyPath].map((rule) => ({ rule, reason: '' })) : [];
   const built = builtins
     .filter((one) => one.groups.some((group) => groups.includes(group)))
     .flatMap(({ name, rules }) =>

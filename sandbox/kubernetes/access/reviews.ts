@@ -11,13 +11,12 @@ import {
   preconditionFailed,
   Refusal,
 } from '../status-errors.ts';
-import { authorize, grantsFor } from './authorize.ts';
+import { authorize } from './authorize.ts';
 import { apiAudience, type TokenIssuer } from './tokens.ts';
 import type { User } from './user.ts';
 
 interface ReviewBody {
   readonly spec?: {
-    readonly namespace?: string;
     readonly token?: string;
     readonly audiences?: readonly string[];
     readonly resourceAttributes?: {
@@ -41,18 +40,9 @@ export function answerReview(
   body: ReviewBody,
 ): Record<string, unknown> {
   const head = { kind: review.kind, apiVersion: `${review.group}/${review.version}`, metadata: {} };
-  switch (review.plural) {
-    case 'selfsubjectaccessreviews':
-      return { ...head, spec: body.spec ?? {}, status: accessStatus(registry, user, body) };
-    case 'selfsubjectrulesreviews':
-      return { ...head, spec: {}, status: rulesStatus(registry, user, body.spec?.namespace) };
-    case 'selfsubjectreviews': {
-      const metadata = { creationTimestamp: timestamp(registry.now()) };
-      return { ...head, metadata, status: { userInfo: userInfo(user) } };
-    }
-    default:
-      return { ...head, spec: body.spec, status: tokenStatus(issuer, body) };
-  }
+  return review.plural === 'selfsubjectaccessreviews'
+    ? { ...head, spec: body.spec ?? {}, status: accessStatus(registry, user, body) }
+    : { ...head, spec: body.spec, status: tokenStatus(issuer, body) };
 }
 
 function accessStatus(registry: Registry, user: User, { spec = {} }: ReviewBody): Record<string, unknown> {
@@ -74,17 +64,7 @@ function accessStatus(registry: Registry, user: User, { spec = {} }: ReviewBody)
         }
       : { verb: path.verb ?? '', path: path.path ?? '' };
   const grant = authorize(registry.store, user, wanted);
-  return grant === undefined ? { allowed: false } : { allowed: true, reason: grant.reason };
-}
-
-function rulesStatus(registry: Registry, user: User, namespace: string | undefined): Record<string, unknown> {
-  if (!namespace) throw new Refusal(badRequest('no namespace on request'));
-  const rules = grantsFor(registry.store, user, namespace).map(({ rule }) => rule);
-  return {
-    resourceRules: rules.filter((rule) => rule.resources !== undefined),
-    nonResourceRules: rules.filter((rule) => rule.nonResourceURLs !== undefined),
-    incomplete: false,
-  };
+  return grant === undefined ? { allowed: false } : { allowed: true, ...(grant.reason && { reason: grant.reason }) };
 }
 
 function userInfo({ name, uid, groups, extra }: User): Record<string, unknown> {

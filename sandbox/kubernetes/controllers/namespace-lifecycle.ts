@@ -3,7 +3,7 @@ import type { Registry } from '../registry/registry.ts';
 import { namespaces, resources, serviceAccounts } from '../registry/table.ts';
 import { reconcileOnChange, type Stop } from './reconcile.ts';
 
-const namespaced = resources.filter((one) => one.namespaced && one.convert === undefined);
+const namespaced = resources.filter((one) => one.namespaced);
 
 /** Gives each namespace its `default` service account, and empties those that were deleted until they can go. */
 export function tendNamespaces(registry: Registry): Stop {

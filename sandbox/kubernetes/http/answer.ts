@@ -60,8 +60,7 @@ export function presentObject(
   if (representation === 'metadata') {
     return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata };
   }
-  const { apiVersion, kind, ...rest } = object;
-  const fields = of.convert === undefined ? rest : of.convert.fromStored(rest);
+  const { apiVersion, kind, ...fields } = object;
   return { kind: of.kind, ...fields, apiVersion: apiVersionOf(of) };
 }
 

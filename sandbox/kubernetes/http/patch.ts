@@ -1,9 +1,8 @@
 import type { KubeObject } from '../objects.ts';
-import { type JsonPatchOperation, jsonPatch } from '../patch/json-patch.ts';
 import { isMap, type JsonMap, mergePatch } from '../patch/merge-patch.ts';
 import { goPrint, strategicMergePatch } from '../patch/strategic-merge-patch.ts';
 import { apiVersionOf } from '../registry/resource.ts';
-import { badRequest, invalid, invalidValue, Refusal, unprocessablePatch, unsupportedPatch } from '../status-errors.ts';
+import { badRequest, invalid, invalidValue, Refusal, unsupportedPatch } from '../status-errors.ts';
 import { type Answer, presentObject } from './answer.ts';
 import { parseJson } from './body.ts';
 import { type Call, isDryRun, nameOf } from './call.ts';
@@ -11,7 +10,7 @@ import { typed } from './fields.ts';
 
 /**
  * Applies the patch of a call to what the object looks like from outside. Throws 400 for a patch that does not parse,
- * 415 for a type that is none of the three, 422 for one that cannot be applied, 500 for a list item without its key.
+ * 415 for a type that is none of the two, 500 for a list item without its key.
  */
 export function applyPatch(call: Pick<Call, 'body' | 'mediaType'>, model: string, target: JsonMap): JsonMap {
   switch (call.mediaType) {
@@ -19,11 +18,6 @@ export function applyPatch(call: Pick<Call, 'body' | 'mediaType'>, model: string
       return strategicMergePatch(model, target, parseMap(call.body, ''));
     case 'application/merge-patch+json':
       return mergePatch(target, parseMap(call.body, 'error decoding patch: ')) as JsonMap;
-    case 'application/json-patch+json': {
-      const patched = jsonPatch(target, parseOperations(call.body));
-      if (!isMap(patched)) throw new Refusal(unprocessablePatch());
-      return patched;
-    }
     default:
       throw new Refusal(unsupportedPatch());
   }
@@ -43,22 +37,6 @@ function parseMap(text: string, prefix: string): JsonMap {
   throw new Refusal(badRequest(`${prefix}${complaint}`));
 }
 
-/** More than this is refused by the real server too. */
-const maxOperations = 10_000;
-
-function parseOperations(text: string): JsonPatchOperation[] {
-  const value = parse(text, 'error decoding patch: ');
-  if (!Array.isArray(value)) {
-    const complaint = 'json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp';
-    throw new Refusal(badRequest(`error decoding patch: ${complaint}`));
-  }
-  if (value.length > maxOperations) {
-    const message = `The allowed maximum operations in a JSON patch is ${maxOperations}, got ${value.length}`;
-    throw new Refusal(badRequest(message));
-  }
-  return value as JsonPatchOperation[];
-}
-
 export function patch(call: Call, subresource: 'status' | undefined): Answer {
   const { registry, of, at, query } = call;
   const name = nameOf(call);
@@ -68,9 +46,7 @@ export function patch(call: Call, subresource: 'status' | undefined): Answer {
     const result = typed(of.model, patched, query);
     if (result.kind === 'refused') throw refusedFields(call, patched, result.complaint);
     headers = result.headers;
-    const object = (of.convert === undefined
-      ? result.value
-      : of.convert.toStored(result.value)) as unknown as KubeObject;
+    const object = result.value as unknown as KubeObject;
     if (object.metadata?.name !== name) {
       const given = object.metadata?.name ?? '';
       throw new Refusal(badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`));

@@ -135,7 +135,6 @@ async function routeResource(
 const patchTypes: ReadonlySet<string> = new Set([
   'application/strategic-merge-patch+json',
   'application/merge-patch+json',
-  'application/json-patch+json',
 ]);
 
 type Act = (call: Call, routing: Routing) => Answer;

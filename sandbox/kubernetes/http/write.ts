@@ -3,7 +3,7 @@ import type { JsonMap } from '../patch/merge-patch.ts';
 import type { DeleteOptions } from '../registry/deletion.ts';
 import type { Draft } from '../registry/registry.ts';
 import { apiVersionOf } from '../registry/resource.ts';
-import { badRequest, invalid, invalidValue, Refusal, success, unsupportedValue } from '../status-errors.ts';
+import { badRequest, invalid, Refusal, success, unsupportedValue } from '../status-errors.ts';
 import { type Answer, presentItem, presentObject } from './answer.ts';
 import { parseObject } from './body.ts';
 import { type Call, isDryRun, nameOf } from './call.ts';
@@ -26,7 +26,7 @@ function receive(call: Call): Received {
       badRequest(`${of.kind} in version "${of.version}" cannot be handled as a ${of.kind}: ${result.complaint}`),
     );
   }
-  const fields = of.convert === undefined ? result.value : of.convert.toStored(result.value);
+  const fields = result.value;
   const metadata = (fields['metadata'] ?? {}) as Partial<KubeObject['metadata']>;
   if (metadata.namespace !== undefined && of.namespaced && metadata.namespace !== at.namespace) {
     throw new Refusal(
@@ -73,10 +73,6 @@ export function update(call: Call, subresource: 'status' | undefined): Answer {
     throw new Refusal(badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`));
   }
   registry.get(of, at.namespace, name);
-  if (of.needsVersion && (object.metadata.resourceVersion ?? '') === '') {
-    const cause = invalidValue('metadata.resourceVersion', '0', 'must be specified for an update');
-    throw new Refusal(invalid({ group: of.group, kind: of.plural }, name, [cause]));
-  }
   const options = { dryRun: isDryRun(query), ...(subresource === undefined ? {} : { subresource }) };
   const updated = registry.update(of, at.namespace, name, () => object, options);
   return { status: 200, body: presentObject(of, updated, call.representation), headers };

@@ -151,9 +151,7 @@ export class Registry {
 
   #refuseInvalid(of: Resource<KubeObject>, name: string, causes: readonly Cause[]): void {
     if (causes.length === 0) return;
-    // An object with two views is validated as what it is stored as, whose group is the core's.
-    const group = of.convert === undefined ? of.group : '';
-    throw new Refusal(invalid({ group, kind: of.kind }, name, causes));
+    throw new Refusal(invalid({ group: of.group, kind: of.kind }, name, causes));
   }
 }
 

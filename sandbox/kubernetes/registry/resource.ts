@@ -1,5 +1,4 @@
 import type { KubeObject } from '../objects.ts';
-import type { JsonMap } from '../patch/merge-patch.ts';
 import type { Cause, Named } from '../status-errors.ts';
 import type { Collection } from '../storage/store.ts';
 
@@ -31,18 +30,14 @@ export interface Resource<T extends KubeObject = KubeObject> extends Collection<
   readonly selectable: readonly string[];
   /** Objects count the changes of their spec in metadata.generation. */
   readonly hasGeneration: boolean;
-  /** A PUT must carry a resourceVersion. */
-  readonly needsVersion: boolean;
   /** DELETE answers the object where others answer a Status. */
   readonly deleteAnswersObject: boolean;
   readonly strategy: Strategy<T>;
-  /** Where the stored form is that of another API version of the same object (Events). */
-  readonly convert?: { readonly toStored: (json: JsonMap) => JsonMap; readonly fromStored: (json: JsonMap) => JsonMap };
 }
 
 export type Subresource = 'status' | 'scale' | 'eviction' | 'binding' | 'token';
 
-type Optional = 'storage' | 'shortNames' | 'subresources' | 'selectable' | 'hasGeneration' | 'needsVersion';
+type Optional = 'storage' | 'shortNames' | 'subresources' | 'selectable' | 'hasGeneration';
 type Given<T extends KubeObject> = Omit<
   Resource<T>,
   Optional | 'deleteAnswersObject' | 'strategy' | 'model' | 'shape'
@@ -58,7 +53,6 @@ export function resource<T extends KubeObject = KubeObject>(given: Given<T>): Re
     subresources: [],
     selectable: [],
     hasGeneration: false,
-    needsVersion: false,
     deleteAnswersObject: false,
     strategy: {},
     ...given,

@@ -11,10 +11,10 @@ import type {
   ServiceAccount,
 } from '../objects.ts';
 import { type Resource, resource } from './resource.ts';
-import { coreEventStrategy, type Event, eventFromCore, eventToCore, newEventStrategy } from './strategies/event.ts';
+import { type Event, eventStrategy } from './strategies/event.ts';
 import { nodeStrategy } from './strategies/node.ts';
 import { podStrategy } from './strategies/pod.ts';
-import { budgetStrategy, configMapStrategy, leaseStrategy, namespaceStrategy } from './strategies/small-strategies.ts';
+import { budgetStrategy, namespaceStrategy } from './strategies/small-strategies.ts';
 import { daemonSetStrategy, deploymentStrategy, replicaSetStrategy } from './strategies/workload.ts';
 
 /** The resources that the double keeps, and what is particular to each. */
@@ -83,22 +83,7 @@ export const events: Resource<Event> = resource<Event>({
     'source',
     'type',
   ],
-  strategy: coreEventStrategy,
-});
-
-const newEvents: Resource<Event> = resource<Event>({
-  group: 'events.k8s.io',
-  version: 'v1',
-  kind: 'Event',
-  plural: 'events',
-  shortNames: ['ev'],
-  namespaced: true,
-  model: 'EventsV1Event',
-  storage: events.storage,
-  // Fields are selected on the stored form.
-  selectable: ['reason', 'type'],
-  strategy: newEventStrategy,
-  convert: { toStored: eventToCore, fromStored: eventFromCore },
+  strategy: eventStrategy,
 });
 
 export const serviceAccounts: Resource<ServiceAccount> = resource<ServiceAccount>({
@@ -168,9 +153,7 @@ const others: readonly Resource[] = [
     plural: 'configmaps',
     shortNames: ['cm'],
     namespaced: true,
-    strategy: configMapStrategy,
   }),
-  resource({ ...core, kind: 'Secret', plural: 'secrets', namespaced: true }),
   resource({ ...core, kind: 'Service', plural: 'services', shortNames: ['svc'], namespaced: true }),
   resource({
     ...apps,
@@ -186,32 +169,6 @@ const others: readonly Resource[] = [
     kind: 'Lease',
     plural: 'leases',
     namespaced: true,
-    needsVersion: true,
-    strategy: leaseStrategy,
-  }),
-  resource({
-    group: 'discovery.k8s.io',
-    version: 'v1',
-    kind: 'EndpointSlice',
-    plural: 'endpointslices',
-    namespaced: true,
-    hasGeneration: true,
-  }),
-  resource({
-    group: 'networking.k8s.io',
-    version: 'v1',
-    kind: 'NetworkPolicy',
-    plural: 'networkpolicies',
-    shortNames: ['netpol'],
-    namespaced: true,
-  }),
-  resource({
-    group: 'scheduling.k8s.io',
-    version: 'v1',
-    kind: 'PriorityClass',
-    plural: 'priorityclasses',
-    shortNames: ['pc'],
-    namespaced: false,
   }),
 ];
 
@@ -220,7 +177,6 @@ export const resources: readonly Resource[] = [
   nodes,
   pods,
   events,
-  newEvents,
   serviceAccounts,
   deployments,
   replicaSets,
@@ -251,12 +207,5 @@ export const reviews: readonly Review[] = [
     plural: 'selfsubjectaccessreviews',
     model: 'V1SelfSubjectAccessReview',
   },
-  {
-    ...authorization,
-    kind: 'SelfSubjectRulesReview',
-    plural: 'selfsubjectrulesreviews',
-    model: 'V1SelfSubjectRulesReview',
-  },
-  { ...authentication, kind: 'SelfSubjectReview', plural: 'selfsubjectreviews', model: 'V1SelfSubjectReview' },
   { ...authentication, kind: 'TokenReview', plural: 'tokenreviews', model: 'V1TokenReview' },
 ];

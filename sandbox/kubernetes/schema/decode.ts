@@ -156,12 +156,7 @@ const plainStrings: ReadonlySet<string> = new Set([
 ]);
 
 /** Lists and maps without `omitempty`. */
-const shownEmpty: ReadonlySet<string> = new Set([
-  'EndpointSlice.endpoints',
-  'EndpointSlice.ports',
-  'Role.rules',
-  'ClusterRole.rules',
-]);
+const shownEmpty: ReadonlySet<string> = new Set(['Role.rules', 'ClusterRole.rules']);
 
 /** Fields without `omitempty`, which are printed even when they were not given. */
 const zeroValues: Readonly<Record<string, JsonMap>> = {

@@ -1,6 +1,5 @@
-import { isDeepStrictEqual } from 'node:util';
-import type { KubeObject, Namespace, PodDisruptionBudget } from '../../objects.ts';
-import { type Cause, forbiddenField, invalidValue } from '../../status-errors.ts';
+import type { Namespace, PodDisruptionBudget } from '../../objects.ts';
+import { invalidValue } from '../../status-errors.ts';
 import type { Strategy } from '../resource.ts';
 
 export const namespaceStrategy: Strategy<Namespace> = {
@@ -27,34 +26,4 @@ export const budgetStrategy: Strategy<PodDisruptionBudget> = {
     spec.minAvailable !== undefined && spec.maxUnavailable !== undefined
       ? [invalidValue('spec', JSON.stringify(spec), 'minAvailable and maxUnavailable cannot be both set')]
       : [],
-};
-
-interface Lease extends KubeObject {
-  spec?: { leaseDurationSeconds?: number };
-}
-
-export const leaseStrategy: Strategy<Lease> = {
-  validate: validateLease,
-  validateUpdate: validateLease,
-};
-
-function validateLease({ spec }: Lease): Cause[] {
-  const seconds = spec?.leaseDurationSeconds ?? 1;
-  return seconds > 0 ? [] : [invalidValue('spec.leaseDurationSeconds', String(seconds), 'must be greater than 0')];
-}
-
-interface ConfigMap extends KubeObject {
-  immutable?: boolean;
-  data?: Record<string, string>;
-  binaryData?: Record<string, string>;
-}
-
-export const configMapStrategy: Strategy<ConfigMap> = {
-  validateUpdate(next, current) {
-    if (current.immutable !== true) return [];
-    const why = 'field is immutable when `immutable` is set';
-    return (['immutable', 'data', 'binaryData'] as const)
-      .filter((field) => !isDeepStrictEqual(next[field], current[field]))
-      .map((field) => forbiddenField(field, why));
-  },
 };

@@ -8,11 +8,19 @@ const volatileTexts: readonly (readonly [RegExp, string])[] = [
   [/ResourceVersion in (the precondition|record) \(\d+\)/g, 'ResourceVersion in $1 (<version>)'],
   [/too old resource version: (\d+) \(\d+\)/g, 'too old resource version: $1 (<version>)'],
   [/, current: \d+/g, ', current: <version>'],
-  // The server quotes the whole object; the recordings shorten it.
+  // Kubernetes quotes the whole object here, in Go's order of fields.
   [/Invalid value: "\{.*\}": /gs, 'Invalid value: <object>: '],
   // Behind this stands a diff of Go structures.
   [/\n@@.*/gs, ''],
 ];
+
+/** What the double does not keep: who set which field, a note of the node controller, and empty facts of a node. */
+const notKept: ReadonlySet<string> = new Set([
+  'managedFields',
+  'node.alpha.kubernetes.io/ttl',
+  'nodeInfo',
+  'daemonEndpoints',
+]);
 
 const volatileFields: Readonly<Record<string, string>> = {
   resourceVersion: '<version>',
@@ -22,10 +30,13 @@ const volatileFields: Readonly<Record<string, string>> = {
   // How long ago the API server was built, and from what.
   gitCommit: '<build>',
   buildDate: '<build>',
+  gitVersion: '<build>',
+  gitTreeState: '<build>',
+  goVersion: '<build>',
 };
 
 /**
- * The value with everything volatile replaced, so that a recorded and a double's answer can be compared as they are.
+ * The value with everything volatile replaced, so that the answers of two servers can be compared as they are.
  * Causes of a refusal are compared as a set: how often one stands there says only how many passes validation has.
  */
 export function normalise(value: unknown, generated: readonly RegExp[] = []): unknown {
@@ -35,16 +46,26 @@ export function normalise(value: unknown, generated: readonly RegExp[] = []): un
   }
   if (Array.isArray(value)) return value.map((item) => normalise(item, generated));
   if (value === null || typeof value !== 'object') return value;
-  const entries = Object.entries(value).map(([key, field]): [string, unknown] => {
+  const kept = Object.entries(value).filter(
+    ([key, field]) => !notKept.has(key) && field !== null && !isNote(key, field),
+  );
+  const entries = kept.map(([key, field]): [string, unknown] => {
     const placeholder = volatileFields[key];
     if (placeholder !== undefined && typeof field === 'string') return [key, placeholder];
     const below = normalise(field, generated);
     if (!Array.isArray(below)) return [key, below];
     if (key === 'causes') return [key, distinct(below)];
+    // Controllers write theirs in the order in which they come.
+    if (key === 'conditions') return [key, sorted(below)];
     // Names that the server made up put a list in an order that is chance.
     return [key, key === 'items' && generated.length > 0 ? sorted(below) : below];
   });
   return Object.fromEntries(entries);
+}
+
+/** Annotations without any but the node controller's own. */
+function isNote(key: string, field: unknown): boolean {
+  return key === 'annotations' && Object.keys(Object(field)).every((name) => notKept.has(name));
 }
 
 function distinct(causes: readonly unknown[]): unknown[] {
