@@ -23,9 +23,9 @@ export interface AgentParts extends ResponseParts {
 /**
  * The flow of the agent: each look is folded into what is tracked, and what changed is answered.
  *
- *     metadata, EC2, node ──observe──▶ trackInterruption ──begun──────▶ Response: wrappers told, node marked, event, drain
- *                                                        ──changed────▶ Response.change: new deadline or stance, same work
- *                                                        ──cancelled──▶ Response.cancel: only what we did is undone
+ *     metadata, EC2, node ──observe──▶ trackInterruption ──begun──────▶ Response: tell wrappers, mark node, event, drain
+ *                                                        ──changed────▶ Response.change: new deadline, same work
+ *                                                        ──cancelled──▶ Response.cancel: undo what we did
  *
  * What was done to the node stands on the node, so an agent that ends at any point is taken up by the next one.
  */

@@ -417,7 +417,10 @@ async function sendUntilStopped(outbox: Outbox, log: Log, signal: AbortSignal): 
   await sending;
 }
 
-/** Begins at the epoch second, so that the events of an agent that was started again come after those of the one before it. */
+/**
+ * Begins at the epoch second, so that the events of an agent that was started again come after those of the one before
+ * it.
+ */
 function eventCounter(): () => number {
   let count = Math.floor(clock.now() / 1000);
   return () => ++count;

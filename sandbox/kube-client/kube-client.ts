@@ -22,7 +22,10 @@ const patchContentTypes: Record<PatchKind, string> = {
 
 const never = new AbortController().signal;
 
-/** JSON calls for the sandbox's own parts. Paths are as on the wire: `/api/v1/nodes/n1`. What is refused or not answered throws a KubeError. */
+/**
+ * JSON calls for the sandbox's own parts. Paths are as on the wire: `/api/v1/nodes/n1`. What is refused or not answered
+ * throws a KubeError.
+ */
 export class KubeClient {
   readonly connection: KubeConnection;
 

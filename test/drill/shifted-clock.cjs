@@ -1,5 +1,6 @@
 'use strict';
-// Loaded before the agent in a drill: its wall clock is wrong from the start by DRILL_CLOCK_SKEW, and SIGUSR2 moves its wall clock by what the file says, as a step of NTP would.
+// Loaded before the agent in a drill: its wall clock is wrong from the start by DRILL_CLOCK_SKEW, and SIGUSR2 moves its
+// wall clock by what the file says, as a step of NTP would.
 const { readFileSync } = require('node:fs');
 
 const real = Date.now;

@@ -38,7 +38,10 @@ export class GameTree {
     return this.#sockets().length > 0;
   }
 
-  /** Whether any of these is the game itself and no helper of it; undefined where nobody has ever been seen to hold a port. */
+  /**
+   * Whether any of these is the game itself and no helper of it; undefined where nobody has ever been seen to hold a
+   * port.
+   */
   includesGame(entries: readonly ProcessEntry[]): boolean | undefined {
     // One that has let its port go may still be saving.
     if (this.holders.among(entries, this.#sockets()).length > 0 || this.holders.known.size > 0) return true;
@@ -112,8 +115,8 @@ export class GameTree {
 }
 
 /**
- * Shells and Python catch SIGINT for themselves, to end after their child. A launcher that passes it on catches SIGTERM too: that is what
- * container runtimes send.
+ * Shells and Python catch SIGINT for themselves, to end after their child. A launcher that passes it on catches SIGTERM
+ * too: that is what container runtimes send.
  */
 function launcherReaction(pid: number, signal: NodeJS.Signals): ReturnType<typeof reactionOf> {
   const reaction = reactionOf(pid, signalNumbers[signal] ?? 0);

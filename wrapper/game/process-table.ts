@@ -31,8 +31,9 @@ export function parseProcessStat(stat: string): ProcessEntry | undefined {
 }
 
 /**
- * Which of the processes belong to the game: its process group and session, those that carry its mark (a daemon that has left the group, the
- * session and its parents still has the environment it was born with), and all their descendants.
+ * Which of the processes belong to the game: its process group and session, those that carry its mark (a daemon that
+ * has left the group, the session and its parents still has the environment it was born with), and all their
+ * descendants.
  */
 export function selectTree(
   entries: readonly ProcessEntry[],
@@ -117,8 +118,8 @@ function hasEnvironmentEntry(pid: number, entry: string): boolean | undefined {
 }
 
 /**
- * The sockets that a process has open, by inode number; undefined where we may not look. Root without CAP_SYS_PTRACE may list another
- * user's descriptors, but not read where they lead.
+ * The sockets that a process has open, by inode number; undefined where we may not look. Root without CAP_SYS_PTRACE
+ * may list another user's descriptors, but not read where they lead.
  */
 export function socketInodes(pid: number): ReadonlySet<number> | undefined {
   const folder = `/proc/${pid}/fd`;

@@ -19,7 +19,10 @@ const collections: Readonly<Record<string, string>> = {
   ValidatingAdmissionPolicyBinding: '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings',
 };
 
-/** All that the overlays install for the agent but its DaemonSet, from the files themselves, so that no kubectl is needed. */
+/**
+ * All that the overlays install for the agent but its DaemonSet, from the files themselves, so that no kubectl is
+ * needed.
+ */
 export async function installAgent(kube: KubeClient): Promise<void> {
   for (const manifest of files.flatMap((file) => parseManifests(readProjectFile(file)))) await create(kube, manifest);
 }

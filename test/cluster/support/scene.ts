@@ -42,8 +42,8 @@ const longMs = 90_000;
 let scenes = 0;
 
 /**
- * A namespace and some nodes of the shared control plane, each with a kubelet that runs pods as processes. The agent is a process
- * with the token that a kubelet would mount into its pod on that node. Several scenes run beside each other.
+ * A namespace and some nodes of the shared control plane, each with a kubelet that runs pods as processes. The agent is
+ * a process with the token that a kubelet would mount into its pod on that node. Several scenes run beside each other.
  */
 export class Scene implements AsyncDisposable {
   readonly namespace: string;
@@ -321,7 +321,10 @@ export class SceneNode {
     return agent;
   }
 
-  /** What a kubelet mounts into the agent's pod: a token that is bound to that pod, and the authority. Returns the folder. */
+  /**
+   * What a kubelet mounts into the agent's pod: a token that is bound to that pod, and the authority. Returns the
+   * folder.
+   */
   async mountToken(): Promise<string> {
     const { name, uid } = (await this.#ownPod()).metadata;
     const boundObjectRef = { kind: 'Pod', apiVersion: 'v1', name, uid };

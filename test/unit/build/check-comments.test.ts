@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { wideCommentLines } from '../../../build/check-comments.ts';
 import { wrapComments } from '../../../build/wrap-comments.ts';
+import packageFile from '../../../package.json' with { type: 'json' };
 
 const words = (columns: number) => 'word '.repeat(30).slice(0, columns);
 const script = join(import.meta.dirname, '../../../build/check-comments.ts');
@@ -36,7 +37,8 @@ for (const [name, file, line] of wide)
 for (const [name, file, line] of fine)
   test(`${name} is not reported`, () => assert.deepEqual(wideCommentLines(file, `first\n${line}\n`), []));
 
-test('the check ends with an error for a comment that is too wide, in any folder', () => {
+test('npm run check ends with an error for a comment that is too wide, in any folder', () => {
+  assert.match(packageFile.scripts.check, /&& node build\/check-comments\.ts/);
   const root = mkdtempSync(join(tmpdir(), 'check-comments-'));
   after(() => rmSync(root, { recursive: true, force: true }));
   mkdirSync(join(root, 'a/node_modules'), { recursive: true });

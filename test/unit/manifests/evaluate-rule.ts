@@ -9,8 +9,9 @@ export function parseScrape(text: string): Scrape {
 }
 
 /**
- * Whether a rule's expression would be true for any series at any of these scrapes, with the scrapes as the range of each range
- * selector and without `for`: where this says no, Prometheus does not fire. Knows the forms that our rules have, and throws for others.
+ * Whether a rule's expression would be true for any series at any of these scrapes, with the scrapes as the range of
+ * each range selector and without `for`: where this says no, Prometheus does not fire. Knows the forms that our rules
+ * have, and throws for others.
  */
 export function mightFire(expr: string, scrapes: readonly Scrape[]): boolean {
   const found = /^(.*) (>|==) ([\d.]+)$/.exec(expr);

@@ -81,7 +81,8 @@ export async function surviveOutage(network: NetworkScene, outageMs: number): Pr
   assert.ok(first.atMs - backMs <= 5000, `first call after ${first.atMs - backMs} ms`);
   await eventually('every pod has gone', () => scene.pods.length === 0);
   assert.ok(maxMib - beforeMib <= 20, `from ${beforeMib.toFixed(1)} to ${maxMib.toFixed(1)} MiB`);
-  // What is given up never arrives (test/integration/shared/kube-connection.test.ts). A call that a busy machine answers late is made twice.
+  // What is given up never arrives (test/integration/shared/kube-connection.test.ts). A call that a busy machine
+  // answers late is made twice.
   const evictions = callsSince(network, backMs, 'POST', /\/eviction$/);
   const paths = podNames.map((name) => `POST /api/v1/namespaces/arena/pods/${name}/eviction`);
   assert.deepEqual([...new Set(evictions)].toSorted(), paths.toSorted());
