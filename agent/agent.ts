@@ -23,7 +23,7 @@ export interface AgentParts extends ResponseParts {
 /**
  * The flow of the agent: each look is folded into what is tracked, and what changed is answered.
  *
- *     metadata, EC2, node ──observe──▶ trackInterruption ──begun──────▶ Response: tell wrappers, mark node, event, drain
+ *     metadata, EC2, node ──observe──▶ trackInterruption ──begun──────▶ Response: tell, mark node, event, drain
  *                                                        ──changed────▶ Response.change: new deadline, same work
  *                                                        ──cancelled──▶ Response.cancel: undo what we did
  *
