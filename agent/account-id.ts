@@ -1,7 +1,6 @@
-import type { Backoff } from '../shared/backoff.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { MetadataClient } from '../shared/metadata/metadata-client.ts';
-import { retry } from '../shared/retry.ts';
+import { type Backoff, retry } from '../shared/retry.ts';
 
 const backoff: Backoff = { firstMs: 1000, maxMs: 60_000 };
 

@@ -1,4 +1,3 @@
-import { type Backoff, backoffMs } from '../shared/backoff.ts';
 import type { Clock } from '../shared/clock.ts';
 import { errorText, type Log } from '../shared/log.ts';
 import {
@@ -10,6 +9,7 @@ import {
 } from '../shared/metadata/instance.ts';
 import type { MetadataClient } from '../shared/metadata/metadata-client.ts';
 import { NewCauses } from '../shared/new-causes.ts';
+import { type Backoff, RetryPause } from '../shared/retry.ts';
 import type { Ec2Place } from './interruption/ec2/ec2-place.ts';
 
 export interface InstanceFactsParts {
@@ -72,10 +72,11 @@ export class InstanceFacts {
 
   /** Asks until everything is answered or the signal aborts. Nothing waits for it. */
   async learn(signal: AbortSignal): Promise<void> {
-    const { metadata, clock, log, random = Math.random } = this.#parts;
+    const { metadata, clock, log, random } = this.#parts;
     let missing = instanceFacts;
     const causes = new NewCauses();
-    for (let failures = 1; !signal.aborted; failures++) {
+    const retries = new RetryPause({ backoff: whileUnanswered, clock, random });
+    while (!signal.aborted) {
       const reading = await readInstance(metadata, missing, signal).catch(() => undefined);
       if (reading === undefined) return;
       missing = reading.missing;
@@ -86,9 +87,8 @@ export class InstanceFacts {
       const problems = reading.problems.map(errorText).sort().join('; ');
       if (causes.isNew(problems)) log.warn({ err: problems, missing }, 'Cannot read instance facts');
       const isAnswered = reading.problems.every(({ failure }) => failure === 'garbage');
-      await clock
-        .sleep(backoffMs(isAnswered ? whileOnlyNonsense : whileUnanswered, failures, random), signal)
-        .catch(() => {});
+      retries.failed();
+      await retries.wait(signal, isAnswered ? { backoff: whileOnlyNonsense } : {});
     }
   }
 }

@@ -1,8 +1,8 @@
-import { type Backoff, backoffMs } from '../shared/backoff.ts';
 import type { Clock } from '../shared/clock.ts';
 import { exitStatus, FatalError } from '../shared/exit-status.ts';
 import { errorText, type Log } from '../shared/log.ts';
 import { NewCauses } from '../shared/new-causes.ts';
+import { type Backoff, RetryPause } from '../shared/retry.ts';
 import type { Change } from './fold/inventory-view.ts';
 import type { Intake } from './intake.ts';
 import { type EventQueue, type Message, maxMessagesPerRequest } from './queue/queue.ts';
@@ -83,14 +83,16 @@ export async function readInventory(options: ReaderOptions, signal: AbortSignal)
 
 /** Never throws for a failure that may pass: it logs each cause of an outage once, and the outage's end. */
 async function receive(
-  { queue, intake, clock, log, isOnce, onRequest, random = Math.random }: ReaderOptions,
+  { queue, intake, clock, log, isOnce, onRequest, random }: ReaderOptions,
   { isFirst, signal }: { isFirst: boolean; signal: AbortSignal },
 ): Promise<readonly Message[]> {
   const causes = new NewCauses();
-  for (let failures = 0; !signal.aborted; ) {
+  const retries = new RetryPause({ backoff, clock, random });
+  while (!signal.aborted) {
     try {
       onRequest?.('receive');
       const received = await queue.receive(signal);
+      const { failures } = retries;
       if (failures > 0) log.info({ failures }, 'Inventory queue reachable again');
       if (received.messages.length === 0) intake.drained(received.queueNowMs);
       return received.messages;
@@ -98,12 +100,12 @@ async function receive(
       if (signal.aborted) break;
       // After a first success the failure may be a temporary mistake, so it is retried.
       if (error instanceof FatalError && isFirst) throw error;
-      failures++;
+      const failures = retries.failed();
       if (isOnce === true && failures >= maxFailuresOnce)
         throw new FatalError(errorText(error), { status: exitStatus.unavailable, cause: error });
       const err = errorText(error);
       if (causes.isNew(err)) log.warn({ err }, 'Cannot read the inventory queue');
-      await clock.sleep(backoffMs(backoff, failures, random), signal).catch(() => {});
+      await retries.wait(signal);
     }
   }
   return [];

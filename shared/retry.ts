@@ -1,10 +1,31 @@
-import { type Backoff, backoffMs } from './backoff.ts';
 import type { Clock } from './clock.ts';
+
+/** Pauses from `firstMs`, doubled after each failure, up to `maxMs`. */
+export interface Backoff {
+  readonly firstMs: number;
+  readonly maxMs: number;
+}
+
+/**
+ * Pause after the n-th consecutive failure (from 1), milliseconds. Jitter over the upper half keeps a node's processes
+ * from retrying together. `random` returns 0 to below 1.
+ */
+export function backoffMs({ firstMs, maxMs }: Backoff, failures: number, random: () => number): number {
+  const ceiling = Math.min(maxMs, firstMs * 2 ** Math.min(failures - 1, 20));
+  return ceiling / 2 + (ceiling / 2) * random();
+}
 
 export interface RetryOptions {
   readonly backoff: Backoff;
   readonly clock: Clock;
   readonly random?: (() => number) | undefined;
+}
+
+export interface WaitOptions {
+  /** Minimum pause: what the server asked for, if anything. */
+  readonly atLeastMs?: number;
+  /** Replaces the usual backoff for this pause. */
+  readonly backoff?: Backoff;
 }
 
 /**
@@ -29,23 +50,19 @@ export class RetryPause {
     this.#failures = 0;
   }
 
-  /** Counts a failure. */
+  /** Counts a failure. Returns the count. */
   failed(): number {
     return ++this.#failures;
   }
 
-  /** Pause after the failures so far, milliseconds. */
-  nextMs(): number {
-    const { backoff, random = Math.random } = this.#options;
-    return backoffMs(backoff, Math.max(this.#failures, 1), random);
+  /** Pause after the failures so far, milliseconds; for callers that decide by it. Others use `wait`. */
+  nextMs(backoff: Backoff = this.#options.backoff): number {
+    return backoffMs(backoff, Math.max(this.#failures, 1), this.#options.random ?? Math.random);
   }
 
-  /**
-   * Waits that long, or `atLeastMs` if the server asked for more. Returns early, without an error, when the signal
-   * aborts.
-   */
-  async wait(signal: AbortSignal, atLeastMs = 0): Promise<void> {
-    await this.#options.clock.sleep(Math.max(this.nextMs(), atLeastMs), signal).catch(() => {});
+  /** Waits that long. Returns early, without an error, when the signal aborts. */
+  async wait(signal: AbortSignal, { atLeastMs = 0, backoff }: WaitOptions = {}): Promise<void> {
+    await this.#options.clock.sleep(Math.max(this.nextMs(backoff), atLeastMs), signal).catch(() => {});
   }
 }
 

@@ -1,7 +1,7 @@
-import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import { NewCauses } from '../../shared/new-causes.ts';
+import { type Backoff, RetryPause } from '../../shared/retry.ts';
 import type { Ec2Place } from '../interruption/ec2/ec2-place.ts';
 import type { LifecycleAction } from './auto-scaling-client.ts';
 
@@ -56,15 +56,16 @@ export class LifecycleHook {
 
   /** From the group's wish to the instance's end; false where the wish was withdrawn, or the signal aborted. */
   async #accompany(signal: AbortSignal): Promise<boolean> {
-    const { departure, isReporting, clock, log, hookName, random = Math.random } = this.#options;
+    const { departure, isReporting, clock, log, hookName, random } = this.#options;
     const { heartbeatMs = shortestHeartbeatMs } = this.#options;
     const causes = new NewCauses();
     let action: LifecycleAction | undefined;
     let beatMs = Number.NEGATIVE_INFINITY;
     let beats = 0;
     let doneMs: number | undefined;
+    const retries = new RetryPause({ backoff, clock, random });
     try {
-      for (let failures = 0; !signal.aborted; ) {
+      while (!signal.aborted) {
         const now = departure();
         if (now === 'staying') return false;
         if (now === 'done') doneMs ??= performance.now();
@@ -81,14 +82,14 @@ export class LifecycleHook {
             beatMs = performance.now();
             if (++beats === 1) log.info({ hook: hookName }, 'Lifecycle action kept open until the drain is done');
           }
-          failures = 0;
+          retries.progressed();
         } catch (error) {
-          failures++;
+          retries.failed();
           const err = errorText(error);
           if (!signal.aborted && causes.isNew(err)) log.warn({ hook: hookName, err }, 'Cannot reach Auto Scaling');
         }
-        const pauseMs = failures > 0 ? backoffMs(backoff, failures, random) : Math.min(lookMs, heartbeatMs);
-        await clock.sleep(pauseMs, signal).catch(() => {});
+        if (retries.failures > 0) await retries.wait(signal);
+        else await clock.sleep(Math.min(lookMs, heartbeatMs), signal).catch(() => {});
       }
       return false;
     } finally {

@@ -1,8 +1,8 @@
-import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { KubeError } from '../../shared/kubernetes/kube-answer.ts';
 import type { Occupancy } from '../../shared/link/link-message.ts';
 import { errorText, type Log } from '../../shared/log.ts';
+import { type Backoff, backoffMs } from '../../shared/retry.ts';
 import type { Cluster, EvictOutcome } from '../cluster/cluster.ts';
 import { type CordonProgress, maxHoldMs, mustAwaitCordon } from './await-cordon.ts';
 import { CallLimit } from './call-limit.ts';

@@ -1,9 +1,9 @@
-import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { describeRefusal, KubeError } from '../../shared/kubernetes/kube-answer.ts';
 import type { KubeConnection } from '../../shared/kubernetes/kube-connection.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import { NewCauses } from '../../shared/new-causes.ts';
+import { type Backoff, RetryPause } from '../../shared/retry.ts';
 
 export interface Right {
   readonly verb: string;
@@ -85,25 +85,26 @@ export class RightsReviewer {
 
   /** Runs until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, log, mustWait, random = Math.random } = this.#options;
+    const { clock, log, mustWait, random } = this.#options;
     const causes = new NewCauses();
-    for (let failures = 0; !signal.aborted; ) {
+    const retries = new RetryPause({ backoff: afterFailure, clock, random });
+    while (!signal.aborted) {
       let pauseMs = whileCompleteMs;
       try {
         const isDoubted = this.#doubted.signal.aborted;
         // Whatever is refused from now on is a doubt of its own.
         if (isDoubted) this.#doubted = new AbortController();
         if (isDoubted || !mustWait()) this.#note(await this.#reviewAll(signal));
-        failures = 0;
+        retries.progressed();
         causes.clear();
         const { isComplete, missing } = this.#review;
         if (!isComplete || missing.length > 0) pauseMs = whileMissingMs;
       } catch (error) {
         if (signal.aborted) return;
-        failures++;
+        retries.failed();
         const err = errorText(error);
         if (causes.isNew(err)) log.warn({ err }, 'Cannot review own rights');
-        pauseMs = backoffMs(afterFailure, failures, random);
+        pauseMs = retries.nextMs();
       }
       await clock.sleep(Math.min(pauseMs, whileMissingMs), signal).catch(() => {});
       if (pauseMs > whileMissingMs) await this.#pause(pauseMs - whileMissingMs, signal);

@@ -1,8 +1,8 @@
-import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { InterruptionKind, Notice } from '../../shared/interruption/interruption.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import { NewCauses } from '../../shared/new-causes.ts';
+import { type Backoff, RetryPause } from '../../shared/retry.ts';
 import { GarbageError, type NoticeSource } from './notice-source.ts';
 import type { Observation } from './track-interruption.ts';
 
@@ -80,11 +80,12 @@ class Reading {
   #notices: readonly Notice[] = [];
   readonly #said = new NewCauses();
   readonly #causes = new NewCauses();
-  #failures = 0;
+  readonly #retries: RetryPause;
 
   constructor(source: NoticeSource, options: PollNoticesOptions) {
     this.source = source;
     this.#options = options;
+    this.#retries = new RetryPause({ backoff: afterFailure, clock: options.clock, random: options.random });
   }
 
   get notices(): readonly Notice[] {
@@ -92,14 +93,14 @@ class Reading {
   }
 
   get isFailing(): boolean {
-    return this.#failures > 0;
+    return this.#retries.failures > 0;
   }
 
   async keepRenewing(onRenewed: (reading: Reading) => void, signal: AbortSignal): Promise<void> {
     const { clock, intervalMs, random = Math.random } = this.#options;
     for (;;) {
       const pauseMs = intervalMs * (0.9 + 0.2 * random());
-      const retryMs = Math.min(pauseMs, backoffMs(afterFailure, this.#failures, random));
+      const retryMs = Math.min(pauseMs, this.#retries.nextMs());
       await clock.sleep(this.isFailing ? retryMs : pauseMs * this.source.everyLooks, signal).catch(() => {});
       if (signal.aborted) return;
       await this.renew(signal);
@@ -115,13 +116,13 @@ class Reading {
       this.#notices = notices;
       this.#note(remarks);
       if (this.isFailing)
-        log.info({ source: name, failures: this.#failures }, 'Interruption notices are readable again');
-      this.#failures = 0;
+        log.info({ source: name, failures: this.#retries.failures }, 'Interruption notices are readable again');
+      this.#retries.progressed();
       this.#causes.clear();
       onReading?.(this.source, remarks.length === 0 ? 'read' : 'partial');
     } catch (error) {
       if (signal.aborted) return;
-      this.#failures++;
+      this.#retries.failed();
       const err = errorText(error);
       if (this.#causes.isNew(err)) log.warn({ source: name, err }, 'Cannot read interruption notices');
       onReading?.(this.source, error instanceof GarbageError ? 'garbage' : 'failed');

@@ -1,15 +1,15 @@
 import { unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
-import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { linkPath } from '../../shared/link/link-address.ts';
 import { listen } from '../../shared/listen.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import { NewCauses } from '../../shared/new-causes.ts';
+import { type Backoff, RetryPause } from '../../shared/retry.ts';
 import { hasCode } from '../../shared/system-error.ts';
 
 /** An agent that is being replaced frees the address within seconds; a process that has taken our name may keep it. */
-const retry: Backoff = { firstMs: 100, maxMs: 1000 };
+const backoff: Backoff = { firstMs: 100, maxMs: 1000 };
 /** An agent on its way out is no trouble yet. */
 const maxQuietMs = 10_000;
 /**
@@ -30,7 +30,8 @@ export async function bindLink(
 ): Promise<void> {
   const causes = new NewCauses();
   const startMs = performance.now();
-  for (let failures = 0; !signal.aborted; ) {
+  const retries = new RetryPause({ backoff, clock });
+  while (!signal.aborted) {
     const error = await bind(server, address);
     if (error === undefined) return;
     const isBusy = hasCode(error, 'EADDRINUSE');
@@ -39,7 +40,8 @@ export async function bindLink(
     const err = errorText(error);
     if ((!isBusy || performance.now() - startMs > maxQuietMs) && causes.isNew(err))
       log.error({ link: address, err }, 'Cannot listen on the link: draining without it');
-    await clock.sleep(backoffMs(retry, ++failures, Math.random), signal).catch(() => {});
+    retries.failed();
+    await retries.wait(signal);
   }
 }
 

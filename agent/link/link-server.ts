@@ -1,5 +1,4 @@
 import { createServer, type Socket } from 'node:net';
-import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { GameServerEvent, InventoryEvent } from '../../shared/events/event.ts';
 import type { RefusedEvent } from '../../shared/events/inventory.ts';
@@ -16,6 +15,7 @@ import {
 } from '../../shared/link/link-message.ts';
 import type { Log } from '../../shared/log.ts';
 import type { Instance } from '../../shared/metadata/instance.ts';
+import { type Backoff, RetryPause } from '../../shared/retry.ts';
 import { throttledLog } from '../../shared/throttled-log.ts';
 import { bindLink } from './bind-link.ts';
 import type { Verdict } from './verify-hello.ts';
@@ -296,8 +296,9 @@ export class LinkServer {
 
   /** Resolves when it is decided, or the peer has gone. */
   async #verify(peer: WrapperPeer, hello: HelloMessage): Promise<void> {
-    const { verify, namesPodOfNode, clock, random = Math.random } = this.#options;
-    for (let attempts = 1; !peer.closed.aborted; attempts++) {
+    const { verify, namesPodOfNode, clock, random } = this.#options;
+    const retries = new RetryPause({ backoff: verifyAgain, clock, random });
+    while (!peer.closed.aborted) {
       peer.standing = namesPodOfNode(hello) ? 'pod' : 'unknown';
       const verdict = await verify(hello, peer.closed);
       const { game_server_id: gameServerId, pod } = hello;
@@ -307,7 +308,8 @@ export class LinkServer {
         this.#strangerLog.warn({ gameServerId, pod, reason: verdict.reason }, 'Wrapper not verified');
       }
       if (verdict.kind !== 'unknown') return;
-      await clock.sleep(backoffMs(verifyAgain, attempts, random), peer.closed).catch(() => {});
+      retries.failed();
+      await retries.wait(peer.closed);
     }
   }
 

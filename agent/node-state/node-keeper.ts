@@ -1,9 +1,8 @@
-import type { Backoff } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { KubeError } from '../../shared/kubernetes/kube-answer.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import { NewCauses } from '../../shared/new-causes.ts';
-import { RetryPause } from '../../shared/retry.ts';
+import { type Backoff, RetryPause } from '../../shared/retry.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { PlannedInterruption } from '../interruption/policy.ts';
 import {

@@ -1,10 +1,10 @@
-import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { instant } from '../../shared/interruption/interruption.ts';
 import { describeRefusal, KubeError } from '../../shared/kubernetes/kube-answer.ts';
 import type { KubeConnection } from '../../shared/kubernetes/kube-connection.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import { NewCauses } from '../../shared/new-causes.ts';
+import { type Backoff, RetryPause } from '../../shared/retry.ts';
 import type { PodView } from '../drain/pod.ts';
 import type { NodeView } from '../node-state/node-mark.ts';
 import type { EventSink } from './interruption-journal.ts';
@@ -27,7 +27,7 @@ interface Waiting {
   readonly isAboutNode: boolean;
   readonly namespace: string;
   readonly body: object;
-  attempts: number;
+  readonly retries: RetryPause;
 }
 
 /** Two events a pod; more are not kept. */
@@ -84,9 +84,8 @@ export class KubeEvents implements EventSink {
   }
 
   async #send(event: Waiting, signal: AbortSignal): Promise<void> {
-    const { connection, clock, random = Math.random } = this.#options;
+    const { connection } = this.#options;
     const path = `/api/v1/namespaces/${encodeURIComponent(event.namespace)}/events`;
-    event.attempts++;
     try {
       const { status, body } = await connection.request({ method: 'POST', path, body: event.body, signal });
       if (status === 429 || status >= 500)
@@ -97,11 +96,11 @@ export class KubeEvents implements EventSink {
       this.#remove(event);
     } catch (error) {
       if (signal.aborted) return;
-      if (event.attempts >= maxAttempts) {
+      if (event.retries.failed() >= maxAttempts) {
         this.#remove(event);
         this.#lose(errorText(error));
       }
-      await clock.sleep(backoffMs(backoff, event.attempts, random), signal).catch(() => {});
+      await event.retries.wait(signal);
     }
   }
 
@@ -131,7 +130,7 @@ export class KubeEvents implements EventSink {
   ): void {
     const isAboutNode = involvedObject.kind === 'Node';
     if (this.#isForbidden || (this.#waiting.length >= maxWaiting && !isAboutNode)) return;
-    const { clock, nodeName } = this.#options;
+    const { clock, nodeName, random } = this.#options;
     // The API server takes whole seconds in these two.
     const now = `${instant(clock.now()).slice(0, 19)}Z`;
     const body = {
@@ -149,7 +148,8 @@ export class KubeEvents implements EventSink {
     };
     const firstOfPods = this.#waiting.findIndex((waiting) => !waiting.isAboutNode);
     const index = isAboutNode && firstOfPods >= 0 ? firstOfPods : this.#waiting.length;
-    this.#waiting.splice(index, 0, { isAboutNode, namespace, body, attempts: 0 });
+    const retries = new RetryPause({ backoff, clock, random });
+    this.#waiting.splice(index, 0, { isAboutNode, namespace, body, retries });
     this.#wake.resolve();
   }
 }

@@ -1,10 +1,10 @@
 import { Agent } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
-import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { sendRequest } from '../../shared/http/send-request.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import { NewCauses } from '../../shared/new-causes.ts';
+import { type Backoff, RetryPause } from '../../shared/retry.ts';
 import type { InterruptionReport } from './interruption-report.ts';
 
 /** `json`: the report as it is. `slack`: a message for a Slack incoming webhook. */
@@ -61,7 +61,7 @@ export class Webhook {
 
   /** Never rejects. */
   async send(report: InterruptionReport, deadlineMs: number | undefined, signal: AbortSignal): Promise<void> {
-    const { format, clock, log, place, onGivenUp, random = Math.random } = this.#options;
+    const { format, clock, log, place, onGivenUp, random } = this.#options;
     const { interruption_id: id, outcome } = report;
     if (this.#underWay >= maxUnderWay) {
       log.warn({ id, outcome }, 'Webhook not called: too many calls are under way');
@@ -75,13 +75,14 @@ export class Webhook {
     // Past the deadline there is nobody left to try; before it each attempt may still be the one.
     const giveUpMs = Math.max(deadlineMs ?? 0, startMs + attemptMs);
     const endMs = deadlineMs === undefined ? startMs + maxTryMs : Math.min(giveUpMs, startMs + maxTryMs);
-    for (let failures = 0; !signal.aborted; ) {
+    const retries = new RetryPause({ backoff, clock, random });
+    while (!signal.aborted) {
       const failure = await this.#post(body, signal);
       if (failure === undefined) break;
-      failures++;
       if (signal.aborted) break;
+      const failures = retries.failed();
       if (causes.isNew(failure)) log.warn({ id, outcome, err: failure }, 'Cannot call webhook');
-      const pauseMs = backoffMs(backoff, failures, random);
+      const pauseMs = retries.nextMs();
       if (clock.now() + pauseMs >= endMs) {
         log.error({ id, outcome, failures, err: failure }, 'Webhook given up');
         onGivenUp();

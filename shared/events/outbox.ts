@@ -1,7 +1,7 @@
-import { type Backoff, backoffMs } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
 import { errorText, type Log } from '../log.ts';
 import { NewCauses } from '../new-causes.ts';
+import { type Backoff, RetryPause } from '../retry.ts';
 import type { InventoryEvent } from './event.ts';
 import { type Inventory, maxBatch, maxEventBytes, type PublishOutcome, type RefusedEvent } from './inventory.ts';
 
@@ -32,7 +32,7 @@ const flushBackoff: Backoff = { firstMs: 100, maxMs: 250 };
  * event overtake an older one.
  */
 export class Outbox {
-  readonly #options: Required<Omit<OutboxOptions, 'onPublished' | 'onRefused'>> & OutboxOptions;
+  readonly #options: OutboxOptions & Required<Pick<OutboxOptions, 'capacity' | 'attemptMs'>>;
   #waiting: InventoryEvent[] = [];
   #inFlight: ReadonlySet<string> = new Set();
   #added = Promise.withResolvers<void>();
@@ -40,11 +40,12 @@ export class Outbox {
   #emptied: PromiseWithResolvers<void> | undefined;
   #pause = new AbortController();
   #flushes = 0;
-  #failures = 0;
+  readonly #retries: RetryPause;
   readonly #causes = new NewCauses();
 
   constructor(options: OutboxOptions) {
-    this.#options = { random: Math.random, capacity: 1000, attemptMs: 5000, ...options };
+    this.#options = { capacity: 1000, attemptMs: 5000, ...options };
+    this.#retries = new RetryPause({ backoff, clock: options.clock, random: options.random });
   }
 
   get size(): number {
@@ -150,20 +151,21 @@ export class Outbox {
   }
 
   #recover(): void {
-    if (this.#failures > 0) this.#options.log.info({ failures: this.#failures }, 'Inventory queue takes events again');
-    this.#failures = 0;
+    const { failures } = this.#retries;
+    if (failures > 0) this.#options.log.info({ failures }, 'Inventory queue takes events again');
+    this.#retries.progressed();
     this.#causes.clear();
   }
 
   async #waitAfter(failure: unknown, signal: AbortSignal): Promise<void> {
-    const { clock, log, random } = this.#options;
-    this.#failures++;
+    const { log } = this.#options;
+    this.#retries.failed();
     // Logged once per cause and outage, because waiting events are retried often.
     const err = errorText(failure);
     if (this.#causes.isNew(err)) log.warn({ err, waiting: this.#waiting.length }, 'Cannot publish inventory events');
     this.#pause = new AbortController();
-    const pauseMs = backoffMs(this.#flushes > 0 ? flushBackoff : backoff, this.#failures, random);
-    await clock.sleep(pauseMs, AbortSignal.any([signal, this.#pause.signal])).catch(() => {});
+    const until = AbortSignal.any([signal, this.#pause.signal]);
+    await this.#retries.wait(until, this.#flushes > 0 ? { backoff: flushBackoff } : {});
   }
 
   #letGo(events: readonly InventoryEvent[], reason: string): void {

@@ -1,8 +1,7 @@
-import type { Backoff } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
 import { errorText, type Log } from '../log.ts';
 import { NewCauses } from '../new-causes.ts';
-import { RetryPause } from '../retry.ts';
+import { type Backoff, RetryPause } from '../retry.ts';
 import { describeRefusal, KubeError } from './kube-answer.ts';
 import type { KubeConnection } from './kube-connection.ts';
 

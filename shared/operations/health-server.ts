@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Backoff } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
 import { closeHttpServer, createHttpServer } from '../http/http-server.ts';
 import { listen } from '../listen.ts';
 import { errorText, type Log } from '../log.ts';
-import { retry } from '../retry.ts';
+import { type Backoff, retry } from '../retry.ts';
 import { aborted } from '../until-aborted.ts';
 
 export interface HealthServerOptions {

@@ -1,5 +1,4 @@
 import { connect, type Socket } from 'node:net';
-import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { decodeAgentLine } from '../../shared/link/decode-line.ts';
 import { LineDecoder } from '../../shared/link/line-decoder.ts';
@@ -14,6 +13,7 @@ import {
   type WrapperMessage,
 } from '../../shared/link/link-message.ts';
 import { errorText, type Log } from '../../shared/log.ts';
+import { type Backoff, RetryPause } from '../../shared/retry.ts';
 
 /** Who hears what the agent says. */
 export interface LinkListener {
@@ -107,18 +107,20 @@ export class AgentLink {
   /** Connects, and connects again, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random, log } = this.#options;
-    for (let failures = 0, hasBeenWelcome = false; !signal.aborted; ) {
+    const retries = new RetryPause({ backoff, clock, random });
+    for (let hasBeenWelcome = false; !signal.aborted; ) {
       const { wasWelcome, reason } = await this.#converse(signal);
       this.#firstAttempt.resolve();
-      failures = wasWelcome ? 1 : failures + 1;
+      if (wasWelcome) retries.progressed();
+      const failures = retries.failed();
       if (signal.aborted) return;
       if (wasWelcome) log.info({ reason: errorText(reason) }, 'Agent link lost');
       // Not at the first failure: an agent may be about to start, and our game's start is not to wait for a log line.
       if (failures === 2 && !hasBeenWelcome) log.info({ reason: errorText(reason) }, 'No agent on this node');
       hasBeenWelcome ||= wasWelcome;
       this.#pause = new AbortController();
-      const pauseMs = backoffMs(this.#isSoon ? soonBackoff : backoff, failures, random);
-      await clock.sleep(pauseMs, AbortSignal.any([signal, this.#pause.signal])).catch(() => {});
+      const until = AbortSignal.any([signal, this.#pause.signal]);
+      await retries.wait(until, this.#isSoon ? { backoff: soonBackoff } : {});
     }
   }
 

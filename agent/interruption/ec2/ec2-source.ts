@@ -1,7 +1,7 @@
-import { type Backoff, backoffMs } from '../../../shared/backoff.ts';
 import type { Clock } from '../../../shared/clock.ts';
 import { errorText, type Log } from '../../../shared/log.ts';
 import { NewCauses } from '../../../shared/new-causes.ts';
+import { type Backoff, RetryPause } from '../../../shared/retry.ts';
 import type { NoticeSource, Sighting } from '../notice-source.ts';
 import { eventNotices, spotNotices } from './ec2-notices.ts';
 import type { Ec2Place } from './ec2-place.ts';
@@ -49,7 +49,7 @@ export class Ec2Source {
   /** Asks while it is needed, until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, place, metadataSilentMs, random = Math.random } = this.#options;
-    let failures = 0;
+    const retries = new RetryPause({ backoff, clock, random });
     while (!signal.aborted) {
       const waitMs = patienceMs - metadataSilentMs();
       if (waitMs > 0) {
@@ -57,15 +57,19 @@ export class Ec2Source {
         this.#found = nothingFound;
         this.#isAsking = false;
         this.#causes.clear();
-        failures = 0;
+        retries.progressed();
         await clock.sleep(waitMs, signal).catch(() => {});
         continue;
       }
       if (!this.#isAsking) log.warn({ ...place() }, 'Metadata service silent: asking EC2');
       this.#isAsking = true;
-      failures = (await this.#ask(signal)) ? 0 : failures + 1;
-      const pauseMs = failures > 0 ? backoffMs(backoff, failures, random) : everyMs * (0.9 + 0.2 * random());
-      await clock.sleep(pauseMs, signal).catch(() => {});
+      if (await this.#ask(signal)) {
+        retries.progressed();
+        await clock.sleep(everyMs * (0.9 + 0.2 * random()), signal).catch(() => {});
+      } else {
+        retries.failed();
+        await retries.wait(signal);
+      }
     }
   }
 

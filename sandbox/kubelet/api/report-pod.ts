@@ -80,7 +80,7 @@ export class PodReporter {
         if (isRefusedWith(error, 404, 409) && (await this.#isReplaced())) return this.forget();
         pause.failed();
         const retryAfterMs = error instanceof KubeError ? error.retryAfterMs : undefined;
-        await pause.wait(this.#signal, Math.min(retryAfterMs ?? 0, maxRetryAfterMs));
+        await pause.wait(this.#signal, { atLeastMs: Math.min(retryAfterMs ?? 0, maxRetryAfterMs) });
       }
     }
   }

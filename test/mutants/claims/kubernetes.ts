@@ -57,7 +57,7 @@ export const kubernetesMutants: readonly Mutant[] = [
     to: 'if (++conflicts > Infinity)',
     test: {
       file: keeper,
-      name: 'asks a server that answers every patch with a conflict ever more seldom, and says why once',
+      name: 'asks a server that … ever more seldom, and says why once',
     },
   },
 ];

@@ -99,11 +99,11 @@ export const sharedMutants: readonly Mutant[] = [
   },
   {
     claim: 'waits grow with each failure',
-    file: 'shared/backoff.ts',
+    file: 'shared/retry.ts',
     from: 'firstMs * 2 ** Math.min(failures - 1, 20)',
     to: 'firstMs',
     test: {
-      file: 'test/unit/shared/backoff.test.ts',
+      file: 'test/unit/shared/retry.test.ts',
       name: 'the longest wait doubles with each failure up to the limit, and the shortest is half of it',
     },
   },
