@@ -11,26 +11,26 @@ import type { LeasedPort } from './ports/port-lease.ts';
 import type { Report } from './publishing/event-writer.ts';
 import type { WrapperConfig } from './settings/config.ts';
 
-/** Everything that is known of this game server at one moment. */
+/** All that is known of this game server at one moment. */
 export interface Facts {
   readonly gameServerId: string;
   readonly config: WrapperConfig;
   readonly ports: readonly LeasedPort[];
   readonly life: Life;
-  /** What the game says of itself. */
+  /** As the game reports it. */
   readonly status: GameStatus;
-  /** Where it speaks Agones' SDK. */
+  /** Set where the game speaks Agones' SDK. */
   readonly sdk: GameSdk | undefined;
-  /** undefined: not known (yet). */
+  /** undefined: unknown, or not known yet. */
   readonly address: string | undefined;
   readonly isLinked: boolean;
-  /** What AWS warns of without naming an instant. */
+  /** An AWS warning that names no instant. */
   readonly risk: string | undefined;
   readonly files: Pick<GameFiles, 'deadlineFile' | 'stateFile' | 'sessionFile'> | undefined;
   readonly session: FleetSession;
 }
 
-/** What the game finds in its environment, besides what we were given ourselves. */
+/** The environment variables that the game gets in addition to the wrapper's own. */
 export function gameEnvironment({ gameServerId, config, ports, sdk, address, files }: Facts): Record<string, string> {
   return {
     ...portNumbers(ports),
@@ -48,7 +48,7 @@ export function gameEnvironment({ gameServerId, config, ports, sdk, address, fil
   };
 }
 
-/** What `{NAME}` stands for: in arguments and templates, and in actions, where the end may be known. */
+/** The values of `{NAME}` in arguments, templates and actions. Actions may run when the end is already known. */
 export function placeholders(facts: Facts, nowMs: number): Placeholders {
   const deadlineMs = endOf(facts.life)?.deadlineMs;
   if (deadlineMs === undefined) return gameEnvironment(facts);
@@ -56,13 +56,13 @@ export function placeholders(facts: Facts, nowMs: number): Placeholders {
   return { ...gameEnvironment(facts), DEADLINE: instant(deadlineMs), SECONDS_LEFT: String(secondsLeft) };
 }
 
-/** Whether the game's start has to wait until its address is known. */
+/** Whether the game has to start after its address is known. */
 export function needsAddress(config: WrapperConfig, command: readonly string[]): boolean {
   const texts = [...command, ...config.properties.map(({ value }) => value)];
   return config.templates.length > 0 || texts.some((text) => text.includes('{SPOTABLE_ADDRESS}'));
 }
 
-/** What an inventory event says. */
+/** An inventory event's content. */
 export function reportOf(name: Report['name'], facts: Facts): Report {
   const { life } = facts;
   const end = endOf(life);
@@ -82,8 +82,8 @@ export function playersOf({ sdk, status }: Pick<Facts, 'sdk' | 'status'>): numbe
 }
 
 /**
- * Whether anybody plays; undefined where that cannot be known. Only of a game that says when it is allocated, be it
- * with false, does it follow from its silence that it is idle.
+ * Whether anybody plays; undefined if that is unknown. A game's silence means idle only if the game reports allocation
+ * at all, even if it reports false.
  */
 export function occupancyOf({
   sdk,
@@ -103,7 +103,7 @@ export function occupancyOf({
   return isAllocated === undefined ? undefined : 'idle';
 }
 
-/** undefined: no fleet gives it sessions. */
+/** undefined: no fleet gives the pod sessions. */
 function isAllocatedBy({ pod, current }: FleetSession): boolean | undefined {
   return pod === undefined ? undefined : current !== undefined;
 }
@@ -112,7 +112,7 @@ export function hasBeenReady(life: Life): boolean {
   return (life.phase === 'serving' || life.phase === 'ending') && life.isReady;
 }
 
-/** What consumers of the inventory tell fleets, their versions and sessions apart by. */
+/** Inventory consumers use these labels to tell fleets, their versions and sessions apart. */
 const fleetLabels = [fleetLabel, templateHashLabel];
 
 function fleetLabelsOf({ pod, current }: FleetSession): Readonly<Record<string, string>> {
@@ -123,7 +123,7 @@ function fleetLabelsOf({ pod, current }: FleetSession): Readonly<Record<string, 
   };
 }
 
-/** Of a value, in an event. */
+/** For each label value in an event. */
 const maxLabelChars = 256;
 
 function labelsOf({ config, status, sdk, life, risk, session }: Facts): Readonly<Record<string, string>> {
@@ -138,7 +138,7 @@ function labelsOf({ config, status, sdk, life, risk, session }: Facts): Readonly
   };
 }
 
-/** What stands in SPOTABLE_STATE_FILE. */
+/** The content of SPOTABLE_STATE_FILE. */
 export function stateDocument({ gameServerId, ports, life, address, isLinked, risk }: Facts): object {
   const end = endOf(life);
   return {

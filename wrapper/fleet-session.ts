@@ -1,14 +1,14 @@
 import type { SessionMessage } from '../shared/link/link-message.ts';
 
-/** What the wrapper knows of its pod's place in a fleet. */
+/** The wrapper's view of its pod's place in a fleet. */
 export interface FleetSession {
-  /** What the pod bears; undefined: no agent has told of a fleet. */
+  /** The pod's own metadata; undefined: no agent has reported a fleet. */
   readonly pod: PodMetadata | undefined;
   /** The session that the game server has now. */
   readonly current: string | undefined;
-  /** The last one that it has taken: it stays said when the session is over. */
+  /** The last session that the game server accepted. Stays set after the session ends. */
   readonly taken: string;
-  /** The one after which the game was ready again. */
+  /** The session after which the game became ready again. */
   readonly over: string | undefined;
 }
 
@@ -17,12 +17,15 @@ export interface PodMetadata {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** `spent`: the session belonged to another game of this pod, and this one must serve nobody. */
+/** `spent`: the session belonged to an earlier game of this pod, and this one must serve nobody. */
 export type SessionChange = 'none' | 'begun' | 'withdrawn' | 'spent';
 
 export const noSession: FleetSession = { pod: undefined, current: undefined, taken: '', over: undefined };
 
-/** What an agent's message means. It may come again, or late: a session that the game has ended does not begin anew. */
+/**
+ * Interprets an agent's message. Messages may arrive twice or late, so a session that the game has ended must not begin
+ * again.
+ */
 export function hearSession(
   before: FleetSession,
   { session_id: id, labels, annotations, ends_if_new: endsIfNew }: SessionMessage,
@@ -38,7 +41,7 @@ export function hearSession(
   return { session: { ...session, current: id, taken: id, over: undefined }, change: 'begun' };
 }
 
-/** The game is ready for another one, by its own word. */
+/** The game reported that it is ready for another session. */
 export function endSession(session: FleetSession): FleetSession {
   return session.current === undefined ? session : { ...session, current: undefined, over: session.current };
 }

@@ -40,14 +40,14 @@ export interface GameServerOptions {
   readonly agent: AgentSide;
   readonly lifeEvents: LifeEvents;
   readonly context: WrapperContext;
-  /** Aborts when it is over. */
+  /** Aborts when the game server is over. */
   readonly signal: AbortSignal;
 }
 
-/** After a game is ready, its first events are on their way for so long. */
+/** The first events after the game is ready need about this long to be sent. */
 const settleMs = 3000;
 
-/** Carries out what the lifecycle decides. */
+/** Carries out the lifecycle's effects. */
 export class GameServer {
   readonly #options: GameServerOptions;
   readonly #agent: AgentSide;
@@ -70,7 +70,7 @@ export class GameServer {
     this.#reporter = openReporter({ config, ports, agent, context });
     this.#files = this.#createFiles();
     this.#writeState();
-    // Before the game runs nobody reads it; written again as soon as it does.
+    // Skip the state file until the game runs: nobody reads it earlier, and the start writes it anyway.
     const onLink = () => this.#game !== undefined && this.#writeState();
     agent.tell({
       onLink,
@@ -80,7 +80,7 @@ export class GameServer {
     });
   }
 
-  /** Throws a FatalError where the game cannot be started. */
+  /** Throws a FatalError if the game cannot be started. */
   async perform(effect: Effect, life: Life): Promise<void> {
     this.#life = life;
     this.#tellWatchers();
@@ -95,11 +95,11 @@ export class GameServer {
       case 'announce-end':
         log.info(describeCause(effect.cause), 'Interruption learned');
         this.#writeDeadline();
-        // Its watch has brought the end to the game already.
+        // The game's own SDK watch has already told it of the end.
         if ((this.#sdk?.watchers ?? 0) > 0) this.#game?.noteTold('sdk:watch');
         return this.#game?.warn();
       case 'move-end':
-        log.info(describeCause(effect.cause), 'Interruption moved');
+        log.info(describeCause(effect.cause), 'Interruption deadline moved');
         return this.#writeDeadline();
       case 'withdraw-end':
         log.info({ id: effect.id }, 'Interruption cancelled');
@@ -116,7 +116,7 @@ export class GameServer {
     }
   }
 
-  /** The last events, as long as there is time, or until `hurry` aborts. */
+  /** Publishes the last events until they are sent, time runs out, or `hurry` aborts. */
   async finish(life: Extract<Life, { phase: 'ended' }>, hurry: AbortSignal): Promise<void> {
     const { log, clock } = this.#options.context;
     const { exit, reason } = life;
@@ -129,7 +129,7 @@ export class GameServer {
     log.info({ exitCode: exitStatusOf(life), unsentEvents }, 'Game server ended');
   }
 
-  /** Resolves when nothing that we have started is left. */
+  /** Resolves when every process that we started has ended. */
   async left(): Promise<void> {
     await this.#game?.left();
   }
@@ -158,7 +158,7 @@ export class GameServer {
     this.#inBackground(this.#settleDown(signal));
   }
 
-  /** What can wait until the game runs. */
+  /** Work that can wait until the game runs. */
   async #settleDown(signal: AbortSignal): Promise<void> {
     const { lifeEvents, config, context } = this.#options;
     this.#warnOfClash();
@@ -181,7 +181,7 @@ export class GameServer {
   #warnOfClash(): void {
     const { portRange: range } = this.#options.config;
     const clash = rangeClash(range, readEphemeralRange());
-    if (clash !== undefined) this.#options.context.log.warn({ range, clash }, 'Port range is shared');
+    if (clash !== undefined) this.#options.context.log.warn({ range, clash }, 'Port range overlaps another');
   }
 
   async #openSdk(signal: AbortSignal): Promise<GameSdk | undefined> {
@@ -199,12 +199,12 @@ export class GameServer {
     }
   }
 
-  /** What a game that watches itself hears of the end. */
+  /** Tells games that watch the SDK of the end. */
   #tellWatchers(): void {
     this.#sdk?.announce(announcedEnd(this.#life), this.#agent.risk);
   }
 
-  /** A task that ends with us, and says so where it fails. */
+  /** Runs a task that ends with us, and logs its failure. */
   #inBackground(task: Promise<void>): void {
     task.catch((err) => {
       if (!this.#options.signal.aborted) this.#options.context.log.error({ err }, 'Background task failed');
@@ -217,7 +217,8 @@ export class GameServer {
     this.#reporter.report(reportOf(name, this.#facts()));
     if (name === 'heartbeat') return;
     this.#tellAgent();
-    // After the game's end nobody reads it. Where many end at once, such writes are what they wait for.
+    // Skip the write after the game's end: nobody reads the file, and when many games end at once these writes hold
+    // them up.
     if (name !== 'terminated') this.#writeState();
   }
 
@@ -233,18 +234,18 @@ export class GameServer {
     });
   }
 
-  /** From the agent, at any time. */
+  /** The agent may send this at any time. */
   #hearSession(message: SessionMessage): void {
     const { lifeEvents, config, context } = this.#options;
     const before = this.#session;
     const { session, change } = hearSession(this.#session, message, hasBeenReady(this.#life));
     this.#session = session;
-    // Before its watch tells the game, which looks at the file then.
+    // Write the file before the SDK watch tells the game, because the game then reads the file.
     this.#writeSession();
     this.#sdk?.join(session);
     switch (change) {
       case 'none':
-        // An agent that knows sessions hears that we do; and what is over is so no more.
+        // Tell the agent that we know about sessions, or that the ended one is no longer reported as over.
         if (before.pod === undefined || before.over !== session.over) this.#tellAgent();
         return;
       case 'spent': {
@@ -256,7 +257,7 @@ export class GameServer {
       case 'begun':
       case 'withdrawn':
         context.log.info({ session: session.current ?? null }, 'Session changed');
-        // A game that speaks the SDK is allocated there, and that is told as its own word is.
+        // A game that speaks the SDK is allocated through the SDK, and the SDK reports that as if the game had said so.
         if (this.#sdk === undefined) lifeEvents.push({ kind: 'allocation', isAllocated: change === 'begun' });
         this.#tellAgent();
     }
@@ -281,7 +282,7 @@ export class GameServer {
       log.warn({ problem: this.#life.problem }, 'Game unhealthy');
   }
 
-  /** Once all that a start needs has been done. */
+  /** Runs once all the start's work is done. */
   async #releaseMemory(): Promise<void> {
     const { context, signal } = this.#options;
     await context.clock.sleep(settleMs, signal);
@@ -325,7 +326,7 @@ export class GameServer {
     try {
       return createGameFiles(config.stateDir ?? context.temporaryDirectory, context.gameServerId);
     } catch (err) {
-      context.log.warn({ err }, 'No deadline and state files');
+      context.log.warn({ err }, 'Cannot create the deadline and state files');
       return undefined;
     }
   }
@@ -335,12 +336,12 @@ export class GameServer {
     try {
       if (this.#files !== undefined) act(this.#files);
     } catch (err) {
-      this.#options.context.log.warn({ err }, 'Cannot write for the game');
+      this.#options.context.log.warn({ err }, 'Cannot write game file');
     }
   }
 }
 
-/** What a fleet needs to know of a game server. */
+/** The game server's state as its fleet needs it. */
 function fleetState({ session, address, sdk }: Facts): Partial<StateMessage> {
   const { pod, taken, over } = session;
   return {

@@ -4,33 +4,36 @@ import type { ReadyCheck } from './game/ready-check.ts';
 import type { LifeEvent } from './life/lifecycle.ts';
 
 export interface CheckTimes {
-  /** The game has so long to become ready. */
+  /** Time limit for the game to become ready. */
   readonly readyTimeoutMs: number;
-  /** Between checks afterwards; undefined: none. */
+  /** Pause between checks once the game is ready; undefined: no further checks. */
   readonly livenessMs: number | undefined;
 }
 
 const firstPollMs = 10;
 const maxPollMs = 250;
 /**
- * Checks take at most one part in so many of the time: walking the kernel's socket tables costs milliseconds on a large
+ * Checks take at most 1/idleShare of the time: walking the kernel's socket tables costs milliseconds on a large
  * machine.
  */
 const idleShare = 20;
-/** Where the machine is so busy that a check takes long for other reasons, it is not checked less than this. */
+/**
+ * Upper limit for that rest: on a machine so busy that checks are slow for other reasons, keep checking at least this
+ * often.
+ */
 const maxRestMs = 500;
-/** A game that rebinds its port (a map change) is not ill. */
+/** A game that rebinds its port (a map change) is not unhealthy. */
 const failuresInARow = 3;
 
 export interface CheckContext {
   readonly clock: Clock;
   readonly random: () => number;
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly upMs: () => number;
   readonly push: (lifeEvent: LifeEvent) => void;
 }
 
-/** Watches the game become ready, and stay so, until the signal aborts. */
+/** Watches until the game is ready and then checks that it stays ready, until the signal aborts. */
 export async function keepChecking(
   check: ReadyCheck,
   { readyTimeoutMs, livenessMs }: CheckTimes,
@@ -38,7 +41,7 @@ export async function keepChecking(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, random, push, upMs } = context;
-  // Not by the wall clock: on an instance that has just booted it jumps while the game loads.
+  // Use the monotonic clock: on an instance that has just booted the wall clock jumps while the game loads.
   const limitMs = upMs() + readyTimeoutMs;
   for (let pollMs = firstPollMs, costMs = 0; ; pollMs = Math.min(pollMs * 1.3, maxPollMs)) {
     await clock.sleep(Math.max(pollMs, Math.min(costMs * idleShare, maxRestMs)), signal);
@@ -53,7 +56,7 @@ export async function keepChecking(
   signal.throwIfAborted();
   push({ kind: 'game-ready' });
   for (let failures = 0, wasWell = true; livenessMs !== undefined; ) {
-    // A problem is looked at again sooner, so that it is known after about one period.
+    // Check again sooner after a problem, so that the verdict comes after about one period.
     const pauseMs = failures > 0 && wasWell ? livenessMs / failuresInARow : livenessMs;
     await clock.sleep(pauseMs * (0.9 + 0.2 * random()), signal);
     const problem = await problemOf(check);
@@ -64,7 +67,7 @@ export async function keepChecking(
   }
 }
 
-/** A check that fails says nothing good. */
+/** A check that throws counts as a problem. */
 async function problemOf(check: ReadyCheck): Promise<string | undefined> {
   try {
     return await check();

@@ -24,7 +24,7 @@ const program: ProgramText = {
 
 const write = stderrWriter('wrapper');
 
-/** Whether somebody has wanted this process to end, at any time. */
+/** Whether a signal to end has ever arrived. */
 let isToEnd = false;
 
 function onSignal(listener: (signal: ForwardedSignal) => void): void {
@@ -35,10 +35,10 @@ function onSignal(listener: (signal: ForwardedSignal) => void): void {
     });
 }
 
-/** Node reaps only the children that it has started itself. */
+/** Node reaps only children that it started itself. */
 const firstProcess = 1;
 
-/** Without node:os, which costs a wrapper a millisecond for this. */
+/** Avoid node:os: loading it costs a wrapper a millisecond. */
 function hostName(): string {
   try {
     return readFileSync('/proc/sys/kernel/hostname', 'utf8').trim();
@@ -50,7 +50,7 @@ function hostName(): string {
 async function run(config: WrapperConfig, command: readonly string[]): Promise<number> {
   const gameServerId = nameGameServer(config.podName ?? hostName(), Math.random);
   const log = jsonLog({ write, now: Date.now, name: 'wrapper', fields: { gameServerId } });
-  if (process.pid === firstProcess) log.warn({}, 'Running as PID 1: nobody reaps orphans; put tini in front');
+  if (process.pid === firstProcess) log.warn({}, 'Running as PID 1: orphans are not reaped; put tini in front');
   const { life, restarts, left } = await serveGame(config, command, {
     gameServerId,
     env: process.env,
@@ -60,7 +60,7 @@ async function run(config: WrapperConfig, command: readonly string[]): Promise<n
     clock: systemClock,
     log,
     random: Math.random,
-    // `performance` would be loaded for this alone.
+    // Avoid `performance`: it would be loaded for this alone.
     upMs: () => process.uptime() * 1000,
     onSignal,
   });
@@ -71,13 +71,13 @@ async function run(config: WrapperConfig, command: readonly string[]): Promise<n
 const reapLimitMs = 1000;
 
 /**
- * The same process becomes a new game server: whoever started us sees one that goes on. Returns where somebody wants it
- * to end.
+ * The same process becomes a new game server, so its parent sees one process that goes on. Returns if a signal to end
+ * arrives.
  */
 async function startAgain(left: () => Promise<void>): Promise<void> {
-  // A new program in this process would not know of them, and never reap them.
+  // Wait for these children: a new program in this process would not know of them and would never reap them.
   await Promise.race([left(), systemClock.sleep(reapLimitMs)]);
-  // Signals are handed out between two turns of the event loop.
+  // Node delivers signals between two turns of the event loop.
   await new Promise(setImmediate);
   if (isToEnd) return;
   process.execve?.(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], process.env);
@@ -104,7 +104,7 @@ async function main(): Promise<number> {
   return problems.length > 0 ? exitStatus.usage : run(started.values, started.rest);
 }
 
-// What is still open then (a keep-alive connection, a half-read pipe) must not hold the pod.
+// Exit by force: anything still open (a keep-alive connection, a half-read pipe) must not hold the pod.
 void main()
   .catch(explain)
   .then((status) => process.exit(status));

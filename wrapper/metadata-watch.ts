@@ -9,14 +9,14 @@ import { MetadataClient } from '../shared/metadata/metadata-client.ts';
 import { NewCauses } from '../shared/new-causes.ts';
 
 /*
- * The wrapper's own look at the metadata service, for where no agent tells it. Loaded by a dynamic import after the
- * game has started: a wrapper that an agent has welcomed never needs it, nor node:http.
+ * The wrapper's own poll of the metadata service, for nodes without an agent. A dynamic import loads it after the game
+ * has started: a wrapper with an agent needs neither it nor node:http.
  */
 
-/** AWS advises five seconds; an agent would be faster, and asks once for the whole node. */
+/** AWS advises five seconds. An agent polls faster, and once for the whole node. */
 const pollMs = 5000;
 const minPauseMs = 500;
-/** A deadline that moved by less says nothing new. */
+/** Ignore smaller moves of a deadline. */
 const minMoveMs = 1000;
 
 export interface MetadataWatchOptions {
@@ -26,15 +26,15 @@ export interface MetadataWatchOptions {
   readonly random: () => number;
 }
 
-/** A notice whose deadline is known: epoch milliseconds as the wall clock of this machine counts them. */
+/** A notice with a known deadline, in epoch milliseconds of this machine's wall clock. */
 export interface SpotInterruption extends Notice {
   readonly deadlineMs: number;
 }
 
 export interface NoticeWatch {
-  /** While it says no, nobody is asked. */
+  /** While this returns false, do not poll. */
   readonly isNeeded: () => boolean;
-  /** Aborts, or has aborted since the last one, when there is reason to ask before the time. */
+  /** Returns a signal that aborts when there is reason to poll early, or has aborted since the last poll. */
   readonly hinted: () => AbortSignal;
   readonly onNotice: (interruption: SpotInterruption) => void;
 }
@@ -47,7 +47,7 @@ export class MetadataWatch {
   #instanceId: string | undefined;
   #isFailing = false;
   #firstSeenMs: number | undefined;
-  /** The soonest one so far: EC2 never gives more time than it first said. */
+  /** The soonest deadline so far: EC2 never gives more time than it first said. */
   #deadlineMs = Number.POSITIVE_INFINITY;
 
   constructor(options: MetadataWatchOptions) {
@@ -57,7 +57,7 @@ export class MetadataWatch {
     this.#client = new MetadataClient({ endpoint, clock, onDate: this.#time.listen('metadata', log) });
   }
 
-  /** What the service knows of the instance; nothing where it does not answer, after one more try. */
+  /** The instance's facts; empty if the service does not answer, after one more try. */
   async readInstance(signal: AbortSignal): Promise<Instance> {
     let instance = unknownInstance;
     let missing = instanceFacts;
@@ -86,7 +86,10 @@ export class MetadataWatch {
     }
   }
 
-  /** Until the next look; a hint ends it, but whoever hints must not make us flood the metadata service. */
+  /**
+   * Waits until the next poll. A hint ends the wait early, but a stream of hints must not make us flood the metadata
+   * service.
+   */
   async #pause(hinted: () => AbortSignal, signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#options;
     const pauseMs = pollMs * (0.9 + 0.2 * random());
@@ -114,7 +117,7 @@ export class MetadataWatch {
   #deadlineOf({ action, deadlineMs: announcedMs }: Notice): number {
     this.#firstSeenMs ??= this.#time.now();
     const firstSeenMs = this.#firstSeenMs;
-    // Hibernation begins with its notice.
+    // Hibernation begins at once with its notice.
     const deadlineMs = action === 'hibernate' ? firstSeenMs : spotDeadline(announcedMs, firstSeenMs, spotNoticeMs);
     this.#deadlineMs = Math.min(this.#deadlineMs, deadlineMs);
     return this.#time.toWall(this.#deadlineMs);
@@ -127,7 +130,7 @@ export class MetadataWatch {
     }
   }
 
-  /** Said once an outage: off EC2 nobody ever answers. */
+  /** Log once per outage: off EC2 the service never answers. */
   #fail(error: unknown): void {
     if (!this.#isFailing) this.#options.log.warn({ err: errorText(error) }, 'Instance metadata unavailable');
     this.#isFailing = true;

@@ -6,8 +6,8 @@ import type { WrapperConfig } from './settings/config.ts';
 import type { WrapperContext } from './wrapper-context.ts';
 
 /**
- * Learns where this game server is, and whether it has to go, from the agent where there is one and the metadata
- * service elsewhere.
+ * Finds out where this game server runs and whether it has to end: from the agent, or from the metadata service without
+ * one.
  */
 export class PlacementResolver {
   readonly #config: WrapperConfig;
@@ -22,28 +22,28 @@ export class PlacementResolver {
     this.#context = context;
   }
 
-  /** What is known without asking anybody. */
+  /** The placement as known without a request. */
   get known(): Placement | undefined {
     const instance =
       this.#agent.welcome?.instance ?? (this.#config.metadataEndpoint === undefined ? unknownInstance : undefined);
     return instance === undefined ? undefined : this.#place(instance);
   }
 
-  /** Asks the metadata service where that is needed. Takes a second or two where it does not answer. */
+  /** Asks the metadata service if necessary. Takes a second or two if the service does not answer. */
   async locate(signal: AbortSignal): Promise<Placement> {
     return this.known ?? this.#place((await (await this.#metadata())?.readInstance(signal)) ?? unknownInstance);
   }
 
-  /** Somebody who need not be the agent spoke of an end: the metadata service is asked before its turn. */
+  /** A peer that may not be the agent reported an end: poll the metadata service early. */
   lookSoon(): void {
     this.#hint.abort();
   }
 
-  /** Reports interruption notices as long as no agent does. */
+  /** Reports interruption notices while no agent does. */
   async watchNotices(onNotice: (interruption: SpotInterruption) => void, signal: AbortSignal): Promise<void> {
     const { clock } = this.#context;
     const isNeeded = () => this.#agent.welcome === undefined;
-    // node:http is not loaded as long as an agent is there.
+    // Do not load node:http while an agent is connected.
     while (!isNeeded()) await clock.sleep(agentLookMs, signal);
     const hinted = () => {
       const hint = this.#hint;

@@ -21,10 +21,10 @@ export type ForwardedSignal =
   | 'SIGPWR';
 
 /**
- * The ordinary signals of Linux (x86-64 and arm64 agree) that a process can catch and pass on. Left out: SIGKILL and
- * SIGSTOP, which nobody can catch; SIGCHLD and SIGPIPE, which tell us of our own children and pipes; and those that
- * report a fault of the process itself (SIGSEGV, SIGILL, SIGBUS, SIGFPE, SIGTRAP, SIGSYS, SIGABRT), as tini and
- * dumb-init do.
+ * The ordinary Linux signals (x86-64 and arm64 agree) that a process can catch and pass on. Left out, as in tini and
+ * dumb-init: SIGKILL and SIGSTOP, which cannot be caught; SIGCHLD and SIGPIPE, which concern our own children and
+ * pipes; and signals that report a fault of the process itself (SIGSEGV, SIGILL, SIGBUS, SIGFPE, SIGTRAP, SIGSYS,
+ * SIGABRT).
  */
 export const forwardedSignals: Readonly<Record<ForwardedSignal, number>> = {
   SIGHUP: 1,
@@ -49,7 +49,7 @@ export const forwardedSignals: Readonly<Record<ForwardedSignal, number>> = {
   SIGPWR: 30,
 };
 
-/** Every signal that can end a process, by name: what a shell adds to 128. */
+/** Every signal that can end a process, by name, with the number that a shell adds to 128. */
 export const signalNumbers: Readonly<Partial<Record<NodeJS.Signals, number>>> = {
   ...forwardedSignals,
   SIGILL: 4,

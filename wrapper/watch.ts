@@ -3,10 +3,10 @@ import type { LifeEvents } from './life/life-events.ts';
 import type { PlacementResolver } from './placement-resolver.ts';
 import type { WrapperContext } from './wrapper-context.ts';
 
-/** How soon the inventory hears of a player who joins. */
+/** How soon the inventory learns of a player who joins. */
 const statusFilePollMs = 1000;
 
-/** Says when a heartbeat is due, until the signal aborts. */
+/** Reports each due heartbeat, until the signal aborts. */
 export async function keepBeating(
   heartbeatMs: number,
   lifeEvents: LifeEvents,
@@ -14,16 +14,16 @@ export async function keepBeating(
   signal: AbortSignal,
 ): Promise<void> {
   for (;;) {
-    // Game servers that start together should not send together.
+    // Add jitter, so that game servers that start together do not send together.
     await clock.sleep(heartbeatMs * (0.8 + 0.2 * random()), signal);
     lifeEvents.push({ kind: 'heartbeat-due' });
   }
 }
 
-/** Follows what the game writes of itself, until the signal aborts. */
+/** Follows the game's status file, until the signal aborts. */
 export async function watchStatusFile(
   path: string | undefined,
-  /** Gives whether the game server is allocated. */
+  /** Returns whether the game server is allocated. */
   onStatus: (status: GameStatus) => boolean,
   lifeEvents: LifeEvents,
   { clock, log }: WrapperContext,
@@ -33,7 +33,7 @@ export async function watchStatusFile(
   const file = new StatusFile(path);
   for (;;) {
     const status = file.readIfChanged();
-    if (typeof status === 'string') log.warn({ file: path, reason: status }, 'Status file unusable');
+    if (typeof status === 'string') log.warn({ file: path, reason: status }, 'Cannot use status file');
     if (typeof status === 'object') {
       lifeEvents.push({ kind: 'allocation', isAllocated: onStatus(status) });
       lifeEvents.push({ kind: 'heartbeat-due' });
@@ -42,7 +42,7 @@ export async function watchStatusFile(
   }
 }
 
-/** Passes on what the metadata service announces where no agent does, until the signal aborts. */
+/** Reports notices of the metadata service while no agent does, until the signal aborts. */
 export async function watchNotices(
   placementResolver: PlacementResolver,
   safetyMarginMs: number,

@@ -2,12 +2,12 @@ import type { Clock } from '../shared/clock.ts';
 import type { Log } from '../shared/log.ts';
 import type { ForwardedSignal } from './signal-numbers.ts';
 
-/** What the wrapper needs of the world around it. */
+/** The wrapper's dependencies on the world around it. */
 export interface WrapperContext {
   readonly gameServerId: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly temporaryDirectory: string;
-  /** Our own process and who started it. */
+  /** Our own process and its parent. */
   readonly pid: number;
   readonly ppid: number;
   readonly clock: Clock;

@@ -12,21 +12,21 @@ import type { WrapperContext } from './wrapper-context.ts';
 
 export interface GameServerEnd {
   readonly life: Extract<Life, { phase: 'ended' }>;
-  /** It ended because it was unhealthy, and is to start again as a new game server. */
+  /** The game server ended because it was unhealthy, and is to start again as a new one. */
   readonly restarts: boolean;
-  /** Resolves when nothing that it has started is left. */
+  /** Resolves when every process that it started has ended. */
   left(): Promise<void>;
 }
 
 /**
- * The agent is on the same machine: where there is none the connection is refused at once, and one that is there
- * answers in a millisecond or two. On a node whose cores are all busy it takes longer, and there a game that starts in
- * vain hurts most: after an interruption whose pods could not be deleted the kubelet starts all of a node's containers
- * again at the same time. Only an agent that hangs costs all of it.
+ * The agent is on the same machine: without one the connection is refused at once, and a running one answers in a
+ * millisecond or two. It takes longer on a node whose cores are all busy, and there a needless game start hurts most:
+ * after an interruption whose pods could not be deleted the kubelet starts all of a node's containers again at the same
+ * time. Only an agent that hangs uses up the whole limit.
  */
 const welcomeLimitMs = 5000;
 
-/** One game server's life, from its ports to its last event. Throws a FatalError where it cannot begin. */
+/** One game server's life, from its ports to its last event. Throws a FatalError if it cannot begin. */
 export async function serveGame(
   config: WrapperConfig,
   command: readonly string[],
@@ -36,7 +36,7 @@ export async function serveGame(
   const over = new AbortController();
   const agent = new AgentSide({ config, lifeEvents, context });
   try {
-    // First, so that its answer comes while there is other work to do.
+    // Connect first, so that the answer arrives while there is other work to do.
     await agent.connect(over.signal);
     const leased = await lease(config, context.random);
     try {
@@ -58,7 +58,7 @@ function lease(config: WrapperConfig, random: () => number): Promise<LeasedPorts
 async function live(options: GameServerOptions): Promise<GameServerEnd> {
   const { config, ports, agent, lifeEvents, context } = options;
   const rules: LifeRules = { ...config, stopLeadMs: config.stopAtMs };
-  // What does not need the agent's answer is done while it is on its way.
+  // Do whatever needs no answer from the agent while that answer is on its way.
   const answered = agent.join(ports, welcomeLimitMs);
   const signals = watchSignals(options);
   context.log.info({ ports: Object.fromEntries(ports.map(({ name, port }) => [name, port])) }, 'Ports leased');
@@ -71,7 +71,7 @@ async function live(options: GameServerOptions): Promise<GameServerEnd> {
     while (life.phase !== 'ended') {
       const lifeEvent = await lifeEvents.next(nextMoveMs(life, rules), clock);
       const step = advance(life, lifeEvent, rules, clock.now());
-      // A clock that somebody sets back gives the game no time that the kubelet does not give it.
+      // If the clock is set back, the game still gets no more time than the kubelet gives it.
       if (step.life.phase !== life.phase)
         clock = step.life.phase === 'ending' ? steadyClock(context.clock, context.upMs) : context.clock;
       life = step.life;
@@ -88,7 +88,7 @@ async function live(options: GameServerOptions): Promise<GameServerEnd> {
 interface SignalWatch {
   /** Resolves with the first signal to end. */
   readonly toEnd: Promise<void>;
-  /** From now on nobody acts on signals any more: aborts when somebody presses, by SIGINT or a second SIGTERM. */
+  /** Stops acting on signals. The returned signal aborts on SIGINT or a second SIGTERM. */
   hurry(): AbortSignal;
 }
 
@@ -100,7 +100,7 @@ function watchSignals({ context, lifeEvents }: GameServerOptions): SignalWatch {
   context.onSignal((signal) => {
     lifeEvents.push({ kind: 'signal', signal });
     if (signal === 'SIGTERM' || signal === 'SIGINT') toEnd.resolve();
-    // The first SIGTERM may be the kubelet's, which follows from what we know already.
+    // The first SIGTERM may be the kubelet's, which follows from an end that we already know.
     if (isOver && signal === 'SIGTERM') lateSigterms++;
     if (isOver && (signal === 'SIGINT' || lateSigterms > 1)) pressing.abort();
   });

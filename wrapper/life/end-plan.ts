@@ -10,41 +10,42 @@ export type EndReason =
   | 'spent'
   | 'game-exited';
 
-/** Why the game server has to end, and by when. Epoch milliseconds. */
+/** Why the game server has to end, and by when. Times are epoch milliseconds. */
 export interface EndCause {
   /** The interruption's id, or the reason itself. */
   readonly id: string;
-  /** How we learned of it. */
+  /** The source that reported the cause. */
   readonly via: 'link' | 'metadata' | 'signal' | 'wrapper';
   readonly reason: EndReason;
-  /** When the instance is taken. undefined: nothing but this game server ends. */
+  /** When the instance is taken. undefined: only this game server ends. */
   readonly deadlineMs: number | undefined;
-  /** By when the wrapper has to be gone. */
+  /** The wrapper has to be gone by then. */
   readonly endByMs: number;
-  /** The game is not told before this instant, because it is ending by itself. undefined: no such reason. */
+  /** Do not tell the game before this instant: the game is ending by itself. undefined: no such reason. */
   readonly notToldBeforeMs?: number | undefined;
 }
 
-/** What is known of an end that is under way. */
+/** The known facts of an end that is under way. */
 export interface EndPlan {
   readonly causes: readonly EndCause[];
-  /** When the first of the causes was learned. */
+  /** When the first cause was learned. */
   readonly learnedAtMs: number;
-  /** The kill is not later than this, because somebody pressed for it. */
+  /** The kill happens no later than this, because a second signal asked for haste. */
   readonly hurriedToMs: number | undefined;
 }
 
-/** Kept of the last moments for publishing `terminated` before the kubelet or EC2 ends us too. */
+/** Time reserved at the end to publish `terminated` before the kubelet or EC2 ends the wrapper too. */
 const killReserveMs = 1000;
-/** A game that is told when almost nothing is left still gets this much, as far as the deadline itself allows. */
+/** A game that is told almost at the deadline still gets this much, as far as the deadline itself allows. */
 const minStopMs = 2000;
-/** A notice that is announced again replaces what it said before. */
+/** A repeated notice replaces its earlier version. */
 export function withCause(causes: readonly EndCause[], cause: EndCause): readonly EndCause[] {
   return [...causes.filter(({ id }) => id !== cause.id), cause];
 }
 
 /**
- * An interruption says more than the signal that follows from it, and a signal more than what we found out ourselves.
+ * An interruption is a better reason than the signal that follows from it, and a signal is better than our own
+ * findings.
  */
 export function mainReason(causes: readonly EndCause[]): EndReason {
   const interruption = causes.find((cause) => cause.deadlineMs !== undefined);
@@ -52,26 +53,26 @@ export function mainReason(causes: readonly EndCause[]): EndReason {
   return (interruption ?? signal ?? causes[0])?.reason ?? 'game-exited';
 }
 
-/** By when the wrapper has to be gone. */
+/** The wrapper has to be gone by this instant. */
 export function endByMs({ causes }: Pick<EndPlan, 'causes'>): number {
   return earliest(causes.map((cause) => cause.endByMs)) ?? Infinity;
 }
 
-/** When the instance is taken; where only this game server ends, that. */
+/** When the instance is taken; if only this game server ends, when the wrapper has to be gone. */
 export function deadlineMs(plan: Pick<EndPlan, 'causes'>): number {
   return earliest(plan.causes.map((cause) => cause.deadlineMs)) ?? endByMs(plan);
 }
 
-/** When the game is told. -Infinity: at once. */
+/** When to tell the game. -Infinity: at once. */
 export function stopAtMs(plan: EndPlan, stopLeadMs: number | undefined): number {
   const wantedMs = stopLeadMs === undefined ? -Infinity : endByMs(plan) - stopLeadMs;
   return Math.max(wantedMs, Math.min(...plan.causes.map(({ notToldBeforeMs }) => notToldBeforeMs ?? -Infinity)));
 }
 
 /**
- * The last safe moment: a reserve before the end. Where the notice came so late that the safety margin would swallow
- * the game's whole stop, the margin gives way, up to the deadline itself; a deadline that has passed already
- * (hibernation) says nothing about the moment.
+ * The last safe moment to kill: a reserve before the end. If the notice came so late that the safety margin would use
+ * up the game's whole stop, the margin shrinks, down to the deadline itself. A deadline that has already passed
+ * (hibernation) is ignored.
  */
 export function killAtMs(plan: EndPlan): number {
   const { learnedAtMs, hurriedToMs = Infinity } = plan;
@@ -82,16 +83,18 @@ export function killAtMs(plan: EndPlan): number {
   return Math.min(hurriedToMs, Math.max(endMs - reserveMs, Math.min(learnedAtMs + minStopMs, lastMs)));
 }
 
-/** Whatever is left, the last events have this. */
+/** The last events always get this long, whatever time is left. */
 const minFlushMs = 1000;
-/** Nobody ends us but our game has gone: its container is to start again, or its pod to be replaced, soon. */
+/**
+ * Nobody else ends the wrapper but the game is gone: exit soon, so that the container restarts or the pod is replaced.
+ */
 const ownEndFlushMs = 5000;
-/** A pod is waited for by whoever deletes it. An agent that is being replaced is back within this. */
+/** Whoever deletes a pod waits for it. An agent that is being replaced is back within this time. */
 const signalFlushMs = 10_000;
-/** No notice is longer. */
+/** No notice is longer than this. */
 const maxFlushMs = 120_000;
 
-/** How long a wrapper outlives its game for the sake of its last events, where the queue does not take them. */
+/** How long a wrapper outlives its game to publish the last events while the queue does not take them. */
 export function flushLimitMs(
   { reason, endByMs: lastMs }: { readonly reason: EndReason; readonly endByMs: number | undefined },
   nowMs: number,

@@ -1,7 +1,7 @@
 import type { Clock } from '../../shared/clock.ts';
 import type { LifeEvent } from './lifecycle.ts';
 
-/** What happened and was not yet acted upon, in order. Sources push and never wait. */
+/** A queue of events that the lifecycle has not handled yet, in order. Sources push without waiting. */
 export class LifeEvents {
   #queue: LifeEvent[] = [];
   #arrived = Promise.withResolvers<void>();
@@ -11,7 +11,10 @@ export class LifeEvents {
     this.#arrived.resolve();
   }
 
-  /** The next one; `time-passed` when nothing happens until `untilMs` (epoch milliseconds, by the clock). */
+  /**
+   * Resolves with the next event, or with `time-passed` if nothing happens until `untilMs` (epoch milliseconds, by the
+   * clock).
+   */
   async next(untilMs: number | undefined, clock: Clock): Promise<LifeEvent> {
     if (this.#queue.length === 0) await this.#wait(untilMs, clock);
     this.#arrived = Promise.withResolvers();

@@ -28,20 +28,20 @@ import {
  * ending:  told or about to be told; a later, sooner end only moves the kill forward.
  */
 
-/** How the game ended: a status, or the signal that ended it. */
+/** How the game ended: its exit status, or the signal that ended it. */
 export type GameExit = { readonly code: number } | { readonly signal: NodeJS.Signals };
 
 interface Serving {
   readonly isReady: boolean;
   readonly isAllocated: boolean;
-  /** What the liveness check complains about. */
+  /** The liveness check's complaint. */
   readonly problem: string | undefined;
 }
 
 interface Ending extends EndPlan {
   readonly isTold: boolean;
   readonly isKilled: boolean;
-  /** How often SIGTERM or SIGINT came. */
+  /** Number of SIGTERMs and SIGINTs received. */
   readonly signals: number;
 }
 
@@ -53,17 +53,17 @@ export type Life =
       readonly phase: 'ended';
       readonly reason: EndReason;
       readonly deadlineMs: number | undefined;
-      /** When somebody else ends this wrapper too: the kubelet, EC2. undefined: nobody is known to. */
+      /** When the kubelet or EC2 ends this wrapper too. undefined: neither is known to. */
       readonly endByMs: number | undefined;
       /** undefined: the game was never started. */
       readonly exit: GameExit | undefined;
     };
 
 export type LifeEvent =
-  /** Ports are leased, and the agent has had its chance to speak. */
+  /** Ports are leased, and the agent has had time to report an interruption. */
   | { readonly kind: 'prepared' }
   | { readonly kind: 'game-ready' }
-  /** Its time to become ready is over; what is missing, for a person to read. */
+  /** The game's time to become ready is over. `missing` says for a person to read what is missing. */
   | { readonly kind: 'game-not-ready'; readonly missing: string }
   | { readonly kind: 'health-checked'; readonly problem: string | undefined }
   | { readonly kind: 'allocation'; readonly isAllocated: boolean }
@@ -78,21 +78,21 @@ export type Effect =
   | { readonly kind: 'hold-game'; readonly cause: EndCause }
   | { readonly kind: 'start-game' }
   | { readonly kind: 'publish'; readonly event: GameServerState | 'heartbeat' }
-  /** The end is known: the deadline file, the players. */
+  /** The end is known: write the deadline file and warn the players. */
   | { readonly kind: 'announce-end'; readonly cause: EndCause }
   | { readonly kind: 'move-end'; readonly cause: EndCause }
   | { readonly kind: 'withdraw-end'; readonly id: string }
-  /** Run the stop actions; `signal` is what the default action sends. */
+  /** Run the stop actions; `signal` is the one that the default action sends. */
   | { readonly kind: 'stop-game'; readonly signal: 'SIGTERM' | 'SIGINT' }
-  /** Stop actions that wait do so no more. */
+  /** Cut the stop actions' waits short. */
   | { readonly kind: 'hurry-stop' }
   | { readonly kind: 'forward-signal'; readonly signal: ForwardedSignal }
   | { readonly kind: 'kill-game' };
 
 export interface LifeRules {
-  /** Between SIGTERM and the kubelet's SIGKILL. */
+  /** Time between SIGTERM and the kubelet's SIGKILL. */
   readonly gracePeriodMs: number;
-  /** The game plays on until so long before the end. undefined: it is told at once. */
+  /** How long before the end the game is told to stop. undefined: it is told at once. */
   readonly stopLeadMs: number | undefined;
   readonly whenUnhealthy: 'tell' | 'restart' | 'end';
 }
@@ -104,10 +104,10 @@ export interface Step {
 
 export const initialLife: Life = { phase: 'waiting', isPrepared: false, causes: [] };
 
-/** What a game has left after somebody sent SIGTERM or SIGINT a second time. */
+/** The game's remaining time after a second SIGTERM or SIGINT. */
 const hurryMs = 5000;
 
-/** One lifeEvent in, the new life and what to do about it out. */
+/** Takes one event; returns the new life and the effects to carry out. */
 export function advance(life: Life, lifeEvent: LifeEvent, rules: LifeRules, nowMs: number): Step {
   switch (life.phase) {
     case 'waiting':
@@ -121,7 +121,7 @@ export function advance(life: Life, lifeEvent: LifeEvent, rules: LifeRules, nowM
   }
 }
 
-/** When `time-passed` has to be said next: epoch milliseconds, undefined where nothing waits for a time. */
+/** When `time-passed` is due next, in epoch milliseconds; undefined if nothing waits for a time. */
 export function nextMoveMs(life: Life, rules: LifeRules): number | undefined {
   switch (life.phase) {
     case 'waiting':
@@ -135,7 +135,7 @@ export function nextMoveMs(life: Life, rules: LifeRules): number | undefined {
   }
 }
 
-/** What the inventory calls this. */
+/** The inventory's name for this state. */
 export function statusOf(life: Life): GameServerState {
   switch (life.phase) {
     case 'waiting':
@@ -150,7 +150,7 @@ export function statusOf(life: Life): GameServerState {
   }
 }
 
-/** Why it goes and when it will be gone at the latest, as far as known. */
+/** Why the game server ends and its latest end, as far as known. */
 export function endOf(life: Life): { readonly reason: EndReason; readonly deadlineMs: number | undefined } | undefined {
   switch (life.phase) {
     case 'waiting':
@@ -163,7 +163,7 @@ export function endOf(life: Life): { readonly reason: EndReason; readonly deadli
   }
 }
 
-/** The status to exit with: the game's own, as a shell reports it; 0 for a game that was rightly never started. */
+/** The exit status: the game's own, as a shell reports it, or 0 for a game that was held back on purpose. */
 export function exitStatusOf({ exit }: Extract<Life, { phase: 'ended' }>): number {
   if (exit === undefined) return 0;
   return 'code' in exit ? exit.code : 128 + (signalNumbers[exit.signal] ?? 0);
@@ -213,7 +213,7 @@ function startOrHold(life: Waiting, before: readonly EndCause[] = []): Step {
   };
 }
 
-/** Said once, when the first cause appears. */
+/** Hold the game only at the first cause, so that it is logged once. */
 function holding(causes: readonly EndCause[], before: readonly EndCause[]): Effect[] {
   const [cause] = causes;
   return cause === undefined || before.length > 0 ? [] : [{ kind: 'hold-game', cause }];
@@ -252,7 +252,7 @@ function advanceServing(life: ServingLife, lifeEvent: LifeEvent, rules: LifeRule
   }
 }
 
-/** Publishes only what changes for a consumer. */
+/** Publish only changes that a consumer can see. */
 function restated(before: ServingLife, life: ServingLife): Step {
   const status = statusOf(life);
   return { life, effects: status === statusOf(before) ? [] : [{ kind: 'publish', event: status }] };
@@ -287,7 +287,7 @@ function beginEnd(
     signals: 0,
   };
   const step = moveOn(life, rules, nowMs, signal);
-  // The game hears of it before the inventory does: its time is the scarce one.
+  // Tell the game before the inventory: the game's time is scarcer.
   return {
     ...step,
     effects: [{ kind: 'announce-end', cause }, ...step.effects, { kind: 'publish', event: 'terminating' }],
@@ -316,7 +316,7 @@ function advanceEnding(life: EndingLife, lifeEvent: LifeEvent, rules: LifeRules,
     case 'game-exited':
       return ended(mainReason(life.causes), life.causes, lifeEvent.exit);
     case 'game-ready':
-      // It may yet be told to play on; until then `terminating` stays the truth.
+      // The game may yet be told to play on; until then `terminating` remains true.
       return { life: { ...life, isReady: true }, effects: [] };
     case 'allocation':
       return { life: { ...life, isAllocated: lifeEvent.isAllocated }, effects: [] };
@@ -328,7 +328,7 @@ function advanceEnding(life: EndingLife, lifeEvent: LifeEvent, rules: LifeRules,
   }
 }
 
-/** Does what is due by now: tells the game, kills it. */
+/** Does what is due by now: tells the game, or kills it. */
 function moveOn(life: EndingLife, rules: LifeRules, nowMs: number, signal?: ForwardedSignal): Step {
   if (life.isKilled) return { life, effects: [] };
   const effects: Effect[] = [];
@@ -349,7 +349,7 @@ function addCause(life: EndingLife, cause: EndCause, rules: LifeRules, nowMs: nu
 
 function dropCause(life: EndingLife, id: string, rules: LifeRules, nowMs: number): Step {
   const causes = life.causes.filter((cause) => cause.id !== id);
-  // A game that was told is on its way out, whatever AWS says now: nobody can take a SIGTERM back.
+  // A game that was told is ending, whatever AWS says now: a SIGTERM cannot be taken back.
   if (causes.length === life.causes.length || life.isTold) return { life, effects: [] };
   if (causes.length > 0) return moveOn({ ...life, causes }, rules, nowMs);
   const { isReady, isAllocated, problem } = life;
@@ -364,8 +364,8 @@ function dropCause(life: EndingLife, id: string, rules: LifeRules, nowMs: number
 }
 
 /**
- * The kubelet sends SIGTERM for a drain that we know of already, and again whenever a pod's grace is shortened: where
- * an interruption gives the end, it presses nobody. SIGINT comes from a person who waits.
+ * The kubelet sends SIGTERM for a drain that we already know of, and again when a pod's grace is shortened: if an
+ * interruption sets the end, such a SIGTERM asks for no haste. SIGINT comes from a person who waits.
  */
 function signalAgain(life: EndingLife, reason: 'sigterm' | 'sigint', rules: LifeRules, nowMs: number): Step {
   const signals = life.signals + 1;

@@ -15,28 +15,28 @@ import {
 import { errorText, type Log } from '../../shared/log.ts';
 import { type Backoff, RetryPause } from '../../shared/retry.ts';
 
-/** Who hears what the agent says. */
+/** Receives the agent's messages. */
 export interface LinkListener {
-  /** After each connect, and again when the agent has found out who we are. */
+  /** Called after each connect, and again when the agent has found out which pod we are. */
   onWelcome(welcome: WelcomeMessage, isFirst: boolean): void;
   onInterruption(interruption: InterruptionMessage): void;
-  /** Somebody who may not be the agent speaks of an end: worth a look, and no more. */
+  /** A peer that may not be the agent reports an end: only a reason to check. */
   onHint(): void;
   onCancelled(id: string): void;
-  /** What became of events that we handed over. */
+  /** The result for events that we handed over. */
   onSettled(outcome: Extract<AgentMessage, { type: 'published' | 'refused' }>): void;
-  /** What the pod says of its session. */
+  /** The pod's session, as its metadata says. */
   onSession(session: SessionMessage): void;
-  /** The agent did not take a message. */
+  /** The agent did not accept a message. */
   onRefusal(reason: string): void;
-  /** The link is gone; a new one is on its way. */
+  /** The link is lost and will be re-established. */
   onBroken(): void;
 }
 
 export interface AgentLinkOptions {
   /** `@name` or a path. */
   readonly address: string;
-  /** Whether only the agent can be at the address; asked at each connection. */
+  /** Whether only the agent can listen at the address; called for each connection. */
   readonly isTrusted: () => boolean;
   readonly listener: LinkListener;
   readonly clock: Clock;
@@ -44,13 +44,13 @@ export interface AgentLinkOptions {
   readonly random: () => number;
 }
 
-/** The agent may start after us, or again. */
+/** The agent may start after us, or restart. */
 const backoff: Backoff = { firstMs: 1000, maxMs: 10_000 };
 
-/** At the end of the wrapper's life, when an agent that is being replaced is waited for. */
+/** For the end of the wrapper's life, when it waits for an agent that is being replaced. */
 const soonBackoff: Backoff = { firstMs: 250, maxMs: 250 };
 
-/** Signs of life that may be missing: a busy machine is late, too. */
+/** Heartbeats that may be missing: a busy machine sends late. */
 const missedLives = 3;
 
 const readBytes = 4096;
@@ -64,12 +64,12 @@ export class AgentLink {
   #hello: ((isTrusted: boolean) => HelloMessage) | undefined;
   #isTrusted = false;
   #hasSaidDistrust = false;
-  /** The connection that has heard it. */
+  /** The connection on which we have sent our hello. */
   #greeted: Socket | undefined;
   #welcome: WelcomeMessage | undefined;
-  /** Ends the connection of an agent that has fallen silent. */
+  /** Ends the connection of an agent that has stopped sending. */
   #silence: NodeJS.Timeout | undefined;
-  /** What the agent is to know after a reconnect: the last state. */
+  /** The last state, which the agent needs again after a reconnect. */
   #standing: WrapperMessage | undefined;
   #isSoon = false;
   #pause = new AbortController();
@@ -78,12 +78,12 @@ export class AgentLink {
     this.#options = options;
   }
 
-  /** The agent's answer; undefined while there is no link. */
+  /** The agent's answer; undefined without a link. */
   get welcome(): WelcomeMessage | undefined {
     return this.#welcome;
   }
 
-  /** Resolves with the first connection, or when it has failed: a local socket does either at once. */
+  /** Resolves when the first connection attempt has succeeded or failed: a local socket does either at once. */
   reached(): Promise<void> {
     return this.#reached.promise;
   }
@@ -94,17 +94,17 @@ export class AgentLink {
   }
 
   /**
-   * Says who we are as soon as there is a connection, and on each later one. `hello` is called anew each time: what it
-   * proves itself with may have been renewed, and is for the agent's eyes only. An agent speaks first, and the game's
-   * start waits for it: what has come by then is read before this is said.
+   * Sends our hello as soon as there is a connection, and on each later one. `hello` is called anew each time, because
+   * its token may have been renewed and only the agent may see it. The agent speaks first, and the game's start waits
+   * for its message: whatever has arrived by then is read before the hello goes out.
    */
   introduce(hello: (isTrusted: boolean) => HelloMessage): void {
     this.#hello = hello;
-    // The event loop reads between one and the next.
+    // Two turns, so that the event loop reads in between.
     setImmediate(() => setImmediate(() => this.#greet()));
   }
 
-  /** Connects, and connects again, until the signal aborts. */
+  /** Connects, and reconnects, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random, log } = this.#options;
     const retries = new RetryPause({ backoff, clock, random });
@@ -115,7 +115,7 @@ export class AgentLink {
       const failures = retries.failed();
       if (signal.aborted) return;
       if (wasWelcome) log.info({ reason: errorText(reason) }, 'Agent link lost');
-      // Not at the first failure: an agent may be about to start, and our game's start is not to wait for a log line.
+      // Not on the first failure: an agent may be about to start, and a log line must not delay the game's start.
       if (failures === 2 && !hasBeenWelcome) log.info({ reason: errorText(reason) }, 'No agent on this node');
       hasBeenWelcome ||= wasWelcome;
       this.#pause = new AbortController();
@@ -124,13 +124,13 @@ export class AgentLink {
     }
   }
 
-  /** From now on connects again after short pauses; ends the present one. */
+  /** Reconnects after short pauses from now on, and ends the present connection. */
   comeBackSoon(): void {
     this.#isSoon = true;
     this.#pause.abort();
   }
 
-  /** False: there is no link now. */
+  /** Returns false if there is no link now. */
   send(message: WrapperMessage): boolean {
     if (message.type === 'state') this.#standing = message;
     if (this.#welcome === undefined || this.#socket === undefined) return false;
@@ -139,7 +139,7 @@ export class AgentLink {
     return true;
   }
 
-  /** Once a connection, and before anything else that we say. */
+  /** Sent once on each connection, before any other message. */
   #greet(): void {
     const socket = this.#socket;
     if (socket?.readyState !== 'open' || this.#hello === undefined || this.#greeted === socket) return;
@@ -147,7 +147,7 @@ export class AgentLink {
     socket.write(encodeLine(this.#hello(this.#isTrusted)));
   }
 
-  /** One connection, from connect to close. */
+  /** Runs one connection, from connect to close. */
   async #converse(signal: AbortSignal): Promise<{ wasWelcome: boolean; reason: unknown }> {
     const { address, isTrusted, listener } = this.#options;
     const { promise: closed, resolve } = Promise.withResolvers<void>();
@@ -161,7 +161,7 @@ export class AgentLink {
       }
       return true;
     };
-    // One buffer for all: a stream would take 64 KiB a read.
+    // One buffer for all reads: a stream would allocate 64 KiB for each.
     const socket: Socket = connect({ path: linkPath(address), onread: { buffer, callback: onRead } });
     const onAbort = () => socket.destroySoon();
     let reason: unknown = 'closed by the agent';
@@ -200,8 +200,8 @@ export class AgentLink {
         else this.#takeHint(decoded.message);
         return;
       case 'unknown':
-        // From a newer agent: what it needs us to know it says in words that we know.
-        log.debug({ type: decoded.type }, 'Agent message unknown');
+        // A newer agent sent it. Such an agent sends whatever we need in messages that we know.
+        log.debug({ type: decoded.type }, 'Unknown agent message');
         return;
       case 'garbage':
         throw new Error(`Cannot read a line from the agent: ${decoded.reason}`);
@@ -238,8 +238,8 @@ export class AgentLink {
   }
 
   /**
-   * Whoever took the address may say what they like: no word of theirs ends a game, places it or takes its events. That
-   * there may be an end to come is worth a question to the metadata service, which is asked as where there is no agent.
+   * A process that took the address may send anything, so its messages must not end a game, place it or take its
+   * events. A reported end is still worth asking the metadata service, just as without an agent.
    */
   #takeHint(message: AgentMessage): void {
     const { listener, log, address } = this.#options;
@@ -249,11 +249,12 @@ export class AgentLink {
     this.#firstAttempt.resolve();
     if (this.#hasSaidDistrust) return;
     this.#hasSaidDistrust = true;
-    log.warn({ link: address }, 'Agent not believed: any process on the node may have taken the address of the link');
+    log.warn({ link: address }, 'Agent not trusted: any process on the node may have taken the address of the link');
   }
 
   /**
-   * An agent that hangs keeps its connections, and answers nothing: the next one is not welcome, and we are on our own.
+   * An agent that hangs keeps its connections and answers nothing: reconnecting gets no welcome, and the wrapper acts
+   * without an agent.
    */
   #expectLife(withinMs: number): void {
     const socket = this.#socket;

@@ -23,17 +23,17 @@ export interface AgentSideOptions {
 }
 
 export interface AgentListener {
-  /** The link came or went. */
+  /** The link was established or lost. */
   onLink(): void;
-  /** What AWS warns of has changed. */
+  /** The AWS warning has changed. */
   onRisk(): void;
-  /** Somebody says that the end is near, and it is to be looked into. */
+  /** An unverified peer reports that the end is near; check it. */
   onHint(): void;
-  /** What the pod says of its session has changed. */
+  /** The pod's session has changed. */
   onSession(session: SessionMessage): void;
 }
 
-/** The agent as the wrapper sees it: it tells of interruptions and may publish our events. */
+/** The agent as the wrapper sees it: it reports interruptions and may publish our events. */
 export class AgentSide {
   readonly #options: AgentSideOptions;
   readonly #link: AgentLink | undefined;
@@ -41,7 +41,7 @@ export class AgentSide {
   readonly #risks = new Map<string, string>();
   readonly #clock: Clock;
   #hasPublished = false;
-  /** Whether the agent publishes for us is known, on this connection. */
+  /** Resolves when it is known on this connection whether the agent publishes for us. */
   #verdict = Promise.withResolvers<void>();
   #decided: Promise<void> | undefined;
   #listener: AgentListener | undefined;
@@ -66,30 +66,30 @@ export class AgentSide {
     this.#inventory = new LinkInventory(link);
   }
 
-  /** Of an agent that is believed. */
+  /** Only from an agent that is trusted. */
   get welcome(): WelcomeMessage | undefined {
     return this.#link?.welcome;
   }
 
-  /** Where the agent publishes for us. */
+  /** Set if the agent publishes for us. */
   get inventory(): LinkInventory | undefined {
     return this.#link?.welcome?.publishes === true ? this.#inventory : undefined;
   }
 
-  /** An agent has published for us, whether it is there now or not. */
+  /** Whether an agent has ever published for us, even if it is gone now. */
   get hasPublished(): boolean {
     return this.#hasPublished;
   }
 
-  /** Looks for an agent that has gone more often: there is little time left to speak to it. */
+  /** Reconnects more often to an agent that has gone: little time is left to reach it. */
   comeBackSoon(): void {
     this.#link?.comeBackSoon();
   }
 
   /**
-   * Resolves when the agent has said that it publishes for us, or is unlikely to. It asks the API server about our
-   * token, which takes some milliseconds more than its first welcome: loading the AWS SDK meanwhile would cost memory
-   * for the rest of our life.
+   * Resolves when the agent has said that it publishes for us, or is unlikely to. The agent asks the API server about
+   * our token, some milliseconds after its first welcome. Loading the AWS SDK in that time would cost memory for the
+   * rest of our life.
    */
   decided(): Promise<void> {
     if (this.#link?.welcome === undefined) return Promise.resolve();
@@ -97,28 +97,28 @@ export class AgentSide {
     return this.#decided;
   }
 
-  /** What AWS warns of without naming an instant. */
+  /** An AWS warning that names no instant. */
   get risk(): string | undefined {
     return [...this.#risks.values()].at(-1);
   }
 
   /**
-   * Connects, and connects again, until the signal aborts. Resolves once the first attempt is decided, which takes no
-   * time; the agent hears nothing before {@link join}.
+   * Connects, and reconnects, until the signal aborts. Resolves at once after the first attempt has succeeded or
+   * failed. The agent hears nothing before {@link join}.
    */
   async connect(signal: AbortSignal): Promise<void> {
     void this.#link?.run(signal);
     await this.#link?.reached();
   }
 
-  /** Says who we are; waits for the agent's answer, but not longer than the limit. */
+  /** Sends our hello and waits for the agent's answer, at most until the limit. */
   join(ports: readonly LeasedPort[], limitMs: number): Promise<void> {
     const { config, context } = this.#options;
     this.#link?.introduce((isTrusted) => helloOf(config, ports, context, isTrusted));
     return this.#link?.settle(limitMs) ?? Promise.resolve();
   }
 
-  /** Who hears of what comes from now on. */
+  /** Sets the listener for everything that comes from now on. */
   tell(listener: AgentListener): void {
     this.#listener = listener;
     if (this.#session !== undefined) listener.onSession(this.#session);
@@ -162,7 +162,9 @@ export class AgentSide {
   }
 }
 
-/** Less than the last events have at the end: whatever is undecided then still goes out by ourselves. */
+/**
+ * Shorter than the time that the last events have at the end: if undecided by then, the wrapper publishes them itself.
+ */
 const maxVerdictMs = 500;
 
 function helloOf(
@@ -186,7 +188,8 @@ function helloOf(
 }
 
 /**
- * The kubelet renews the token in its file; outside Kubernetes there is none, and the agent decides what that is worth.
+ * The kubelet renews the token in its file. Outside Kubernetes there is none, and the agent decides how far to trust
+ * that.
  */
 function tokenOf({ linkTokenFile }: WrapperConfig): { readonly token?: string } {
   try {

@@ -4,8 +4,8 @@ import { hasCode } from '../../shared/system-error.ts';
 import type { PortLease, PortLeases } from './port-lease.ts';
 
 /**
- * Leases as abstract Unix sockets. Their names belong to the network namespace, just as ports do: every hostNetwork pod
- * of a node sees the same ones, and the kernel frees them with their process, even after SIGKILL.
+ * Leases as abstract Unix sockets. Their names belong to the network namespace, as ports do: every hostNetwork pod of a
+ * node sees the same names, and the kernel frees them with their process, even after SIGKILL.
  */
 export const abstractLeases: PortLeases = {
   async take(port) {
@@ -22,7 +22,7 @@ export const abstractLeases: PortLeases = {
         );
     });
     server.listen({ path: `\0spotable-port-${port}` }, () => {
-      // The lease is held by the socket, not by a reason to stay alive.
+      // The lease must not keep the process alive.
       server.unref();
       resolve({ port, release: () => new Promise((released) => server.close(() => released())) });
     });

@@ -9,12 +9,12 @@ import type { PortLease, PortLeases } from './port-lease.ts';
 
 /**
  * Leases as socket files in a directory that all wrappers of a node share, for runtimes without abstract sockets. A
- * file outlives its process, but nobody answers on it then; a PID in a lock file would say nothing, because pods have
- * PID namespaces of their own.
+ * file outlives its process, but then nothing answers on it. A PID in a lock file would not do, because pods have their
+ * own PID namespaces.
  *
- * Everyone first listens on a file of a name that is nobody else's, then looks who else has one for the port. Of two
- * who do so at the same time at least one sees the other and steps back, so no port is ever leased twice, and files are
- * removed by name without a race.
+ * Each wrapper first listens on a file with a unique name, then looks for other files for the port. Of two that do so
+ * at the same time at least one sees the other and steps back, so no port is ever leased twice, and files are removed
+ * by name without a race.
  */
 export function leaseDirectory(directory: string, random: () => number): PortLeases {
   return {
@@ -44,14 +44,14 @@ async function hold(path: string): Promise<Server> {
   return server.unref();
 }
 
-/** Removes the file of a wrapper that is no more. */
+/** Removes the file of a wrapper that has ended. */
 function isAnswered(path: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const socket = connect({ path });
   socket.once('connect', () => resolve(true));
   socket.once('error', (error) => {
     if (hasCode(error, 'ECONNREFUSED')) rmSync(path, { force: true });
-    // Whatever else keeps us from asking (a full backlog, rights): that port is not ours to take.
+    // Any other error (a full backlog, missing rights) leaves the owner unknown: do not take the port.
     resolve(!hasCode(error, 'ECONNREFUSED', 'ENOENT'));
   });
   return promise.finally(() => socket.destroy());

@@ -12,16 +12,15 @@ export interface LeasePortsOptions {
 }
 
 export interface LeasedPorts {
-  /** In the order they were asked for: the first one is what players connect to. */
+  /** In the order of the requests: players connect to the first one. */
   readonly ports: readonly LeasedPort[];
   release(): Promise<void>;
 }
 
 /**
- * Leases every port that is asked for. Throws a FatalError that names the port or the range; nothing stays leased then.
+ * Leases every requested port. Throws a FatalError that names the port or the range, and then leaves nothing leased.
  *
- * The lease comes first: whoever holds it is the only wrapper that probes the port, and a game may bind it as late as
- * it likes.
+ * Take the lease first: only its holder probes the port, and a game may bind it as late as it likes.
  */
 export async function leasePorts(options: LeasePortsOptions): Promise<LeasedPorts> {
   const held = new Map<number, PortLease>();
@@ -30,14 +29,15 @@ export async function leasePorts(options: LeasePortsOptions): Promise<LeasedPort
   };
   try {
     const { requests } = options;
-    // Pinned ones first, so that no other request takes them by chance.
+    // Take pinned ports first, so that no other request takes them by chance.
     const pinned = new Map<PortRequest, number>();
     for (const request of requests)
       if (request.pinned !== undefined) {
         for (const single of singlePorts(request)) await takePinned(single, options, held);
         pinned.set(request, request.pinned);
       }
-    // All others at the same time: the game waits for them. Each is settled before an error gives all of them back.
+    // Take all others at the same time, because the game waits for them. Let each finish before an error releases them
+    // all.
     const others = requests.filter((request) => !pinned.has(request));
     const taken = await Promise.allSettled(others.map((request) => takeAny(request, options, held)));
     const ports = requests.flatMap((request): readonly LeasedPort[] => {
@@ -53,7 +53,7 @@ export async function leasePorts(options: LeasePortsOptions): Promise<LeasedPort
   }
 }
 
-/** Takes the ports of one request, which follow each other: all or none. Resolves with the first of them. */
+/** Takes the adjacent ports of one request, all or none. Resolves with the first of them. */
 async function takeAny(
   { name, count }: PortRequest,
   options: LeasePortsOptions,
@@ -61,7 +61,7 @@ async function takeAny(
 ): Promise<number> {
   const { range, random } = options;
   const size = range.last - range.first + 1;
-  // Wrappers that start together should not queue up behind each other.
+  // Start at random, so that wrappers that start together do not queue up behind each other.
   const start = Math.floor(random() * size);
   let leased = 0;
   for (let step = 0; step < size; step++) {
@@ -70,7 +70,7 @@ async function takeAny(
     const outcome = await takeRun(first, count, options, held);
     if (outcome.kind === 'taken') return first;
     if (outcome.kind === 'leased') leased++;
-    // No run that begins before the port that is not to be had can hold.
+    // Skip every run that would include the unavailable port.
     step += outcome.index;
   }
   const where = `${range.first}-${range.last}`;
@@ -109,7 +109,7 @@ async function takePinned(
   options: LeasePortsOptions,
   held: Map<number, PortLease>,
 ): Promise<void> {
-  // UDP and TCP of one number may carry two names: the lease is one.
+  // UDP and TCP of one number may have two names but share one lease.
   const lease = held.get(port) ?? (await options.leases.take(port));
   if (lease === undefined)
     throw new FatalError(`Cannot lease port ${port} for ${name}: another game server holds it`, {

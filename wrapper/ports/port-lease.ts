@@ -1,14 +1,14 @@
 import type { PublishedPort } from '../../shared/events/event.ts';
 
-/** A port number that is ours until it is released, or until this process ends in whatever way. */
+/** A port number that is ours until it is released or this process ends, in whatever way. */
 export interface PortLease {
   readonly port: number;
   release(): Promise<void>;
 }
 
-/** Who may use which port, among all wrappers that share a network namespace. */
+/** Decides which wrapper uses which port, among all that share a network namespace. */
 export interface PortLeases {
-  /** undefined: somebody else holds it. Throws a FatalError where leases cannot be had at all. */
+  /** undefined: another wrapper holds it. Throws a FatalError if leases do not work here at all. */
   take(port: number): Promise<PortLease | undefined>;
 }
 

@@ -8,8 +8,8 @@ export type Probe = (port: number, protocol: PortProtocol) => Promise<PortProbe>
 export type PortProbe = 'free' | 'busy' | 'forbidden';
 
 /**
- * Binds the port and lets it go again: on the IPv6 wildcard, which in a dual-stack socket stands in the way of every
- * address of both families. Each protocol needs its own look: TCP binds happily on a port that UDP has taken.
+ * Binds the port and releases it: on the IPv6 wildcard, whose dual-stack socket conflicts with every address of both
+ * families. Probe each protocol separately: TCP can bind a port that UDP has taken.
  */
 export const probePort: Probe = async (port, protocol) => {
   const results = await Promise.all([
@@ -28,14 +28,14 @@ async function bindUdp(port: number): Promise<PortProbe> {
 
 function bindUdpOf(port: number, type: 'udp4' | 'udp6', address: string): Promise<PortProbe | 'no-such-family'> {
   const { promise, resolve, reject } = Promise.withResolvers<PortProbe | 'no-such-family'>();
-  // An address needs no look-up; without one of our own Node loads its DNS client, for 5 ms and a mebibyte.
+  // An address needs no DNS; without this `lookup` Node loads its DNS client, for 5 ms and a mebibyte.
   const socket = createSocket({ type, lookup: (host, _, done) => done(null, host, type === 'udp6' ? 6 : 4) });
   socket.once('error', (error) => {
     socket.close();
     if (hasCode(error, 'EAFNOSUPPORT', 'EADDRNOTAVAIL')) resolve('no-such-family');
     else settle(error, resolve, reject);
   });
-  // `exclusive`: a Node cluster would share it.
+  // `exclusive`: a Node cluster would share the port.
   socket.bind({ port, address, exclusive: true }, () => socket.close(() => resolve('free')));
   return promise;
 }
@@ -44,13 +44,13 @@ function bindTcp(port: number): Promise<PortProbe> {
   const { promise, resolve, reject } = Promise.withResolvers<PortProbe>();
   const server = createServer((early) => early.destroy());
   server.once('error', (error) => settle(error, resolve, reject));
-  // Without a host Node takes the IPv6 wildcard, or that of IPv4 on a machine without IPv6, and asks no DNS.
+  // Without a host Node takes the IPv6 wildcard, or the IPv4 one on a machine without IPv6, and makes no DNS request.
   server.listen({ port, exclusive: true }, () => server.close(() => resolve('free')));
   return promise;
 }
 
 function settle(error: Error, resolve: (found: PortProbe) => void, reject: (reason: Error) => void): void {
-  // Nothing is known of the port, nor of any other one.
+  // This says nothing about the port, or about any other.
   if (hasCode(error, 'EMFILE', 'ENFILE'))
     reject(
       new FatalError(`Cannot look for a free port: ${error.message}; raise the limit (ulimit -n)`, {

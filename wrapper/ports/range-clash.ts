@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { PortRange } from '../settings/parse-setting.ts';
 
-/** What else takes ports on a node, by default. */
+/** Kubernetes' default range for NodePort services. */
 const nodePorts: PortRange = { first: 30_000, last: 32_767 };
 
-/** Who may take a port of the range without a lease; undefined: nobody that we know of. */
+/** Names what may take a port of the range without a lease; undefined: nothing that we know of. */
 export function rangeClash(range: PortRange, ephemeral: PortRange | undefined): string | undefined {
   if (ephemeral !== undefined && overlap(range, ephemeral))
     return `outgoing connections take ports of ${ephemeral.first}-${ephemeral.last} (net.ipv4.ip_local_port_range)`;
@@ -17,7 +17,7 @@ function overlap(a: PortRange, b: PortRange): boolean {
   return a.first <= b.last && b.first <= a.last;
 }
 
-/** The range of which the kernel takes ports for outgoing connections; undefined where it does not say. */
+/** The kernel's port range for outgoing connections; undefined if the kernel does not tell. */
 export function readEphemeralRange(): PortRange | undefined {
   try {
     const [first = Number.NaN, last = Number.NaN] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')

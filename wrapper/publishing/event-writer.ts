@@ -3,7 +3,7 @@ import { instant } from '../../shared/interruption/interruption.ts';
 import type { Instance } from '../../shared/metadata/instance.ts';
 import type { LeasedPort } from '../ports/port-lease.ts';
 
-/** What never changes in a game server's life. */
+/** Facts that never change in a game server's life. */
 export interface GameServerIdentity {
   readonly gameServerId: string;
   readonly type: string;
@@ -12,14 +12,14 @@ export interface GameServerIdentity {
   readonly namespace: string | undefined;
 }
 
-/** Where it is, once that is known. */
+/** The game server's location, once known. */
 export interface Placement {
   readonly instance: Instance;
   readonly node: string | undefined;
   readonly publicHostname: string | undefined;
 }
 
-/** What an event says beyond that. */
+/** The rest of an event's content. */
 export interface Report {
   readonly name: GameServerState | 'heartbeat';
   readonly status: GameServerState;
@@ -40,8 +40,8 @@ export interface EventWriterOptions {
 type Draft = (placement: Placement) => GameServerEvent;
 
 /**
- * Turns reports into events, in sequence. Until the placement is known the events wait: consumers rely on `source`
- * staying the same for a game server's whole life.
+ * Turns reports into events, in sequence. Events wait until the placement is known, because consumers rely on one
+ * `source` for a game server's whole life.
  */
 export class EventWriter {
   readonly #options: EventWriterOptions;
@@ -59,7 +59,7 @@ export class EventWriter {
     else this.#options.emit(draft(this.#placement));
   }
 
-  /** The first placement counts. */
+  /** Only the first placement counts. */
   place(placement: Placement): void {
     if (this.#placement !== undefined) return;
     this.#placement = placement;
@@ -105,11 +105,14 @@ export class EventWriter {
 export interface AddressSources {
   readonly advertise: string | undefined;
   readonly instance: Instance;
-  /** The node's own address by the downward API. */
+  /** The node's address from the downward API. */
   readonly nodeAddress: string | undefined;
 }
 
-/** What players connect to: the first that is known, from what a person said to what only this network can reach. */
+/**
+ * The address for players: the first known one, from an explicit setting down to an address that only this network can
+ * reach.
+ */
 export function advertisedAddress({ advertise, instance, nodeAddress }: AddressSources): string | undefined {
   return (
     advertise ?? instance.publicHostname ?? instance.publicIpv4 ?? nodeAddress ?? instance.ipv6 ?? instance.localIpv4

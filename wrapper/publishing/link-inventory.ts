@@ -11,12 +11,14 @@ interface Batch {
   readonly done: PromiseWithResolvers<PublishOutcome>;
 }
 
-/** Hands events to the agent, which publishes them; an event is ours until the agent says that the queue has it. */
+/**
+ * Hands events to the agent, which publishes them. An event stays ours until the agent reports that the queue has it.
+ */
 export class LinkInventory implements Inventory {
   readonly #link: Pick<AgentLink, 'send'>;
-  /** What this connection has carried already: asking again would only make the agent drop a repeat. */
+  /** Events already sent on this connection: the agent would drop a repeat. */
   #sent = new Set<string>();
-  /** Settled while nobody waited for it: an answer that came after an attempt's time. */
+  /** Answers that arrived when nobody waited, because the attempt had already timed out. */
   #early = new Map<string, RefusedEvent | undefined>();
   #batch: Batch | undefined;
 
@@ -49,7 +51,7 @@ export class LinkInventory implements Inventory {
     else for (const refused of outcome.events) this.#settleOne(refused.id, refused);
   }
 
-  /** Whatever was on its way may be lost: all of it goes out again with the next attempt. */
+  /** Events in flight may be lost: send them all again with the next attempt. */
   reset(because: string): void {
     this.#sent.clear();
     this.#early.clear();
@@ -70,7 +72,7 @@ export class LinkInventory implements Inventory {
   }
 
   #settleOne(id: string, refused: RefusedEvent | undefined): void {
-    // Only what we sent can be settled; so both collections stay as small as the outbox.
+    // Settle only events that we sent, so that both collections stay as small as the outbox.
     if (!this.#sent.delete(id)) return;
     if (this.#batch?.waiting.has(id) === true) finish(this.#batch, id, refused);
     else this.#early.set(id, refused);

@@ -13,14 +13,14 @@ export interface ReporterParts {
   readonly context: WrapperContext;
 }
 
-/** Puts together how this wrapper's events reach the queue. */
+/** Builds the path of this wrapper's events to the queue. */
 export function openReporter({ config, ports, agent, context }: ReporterParts): Reporter {
   const { clock, log, gameServerId } = context;
   return new Reporter({
     identity: { gameServerId, type: config.type, ports, pod: config.podName, namespace: config.podNamespace },
     leaseMs: config.leaseMs,
     inventory: new RoutedInventory({
-      // The agent speaks CloudEvents: the seed's format we send by ourselves.
+      // The agent publishes CloudEvents only, so we send the seed's format ourselves.
       throughAgent: () => (config.format === 'cloudevents' ? agent.inventory : undefined),
       mayAgentReturn: () => config.format === 'cloudevents' && agent.hasPublished,
       agentDecided: () => (config.format === 'cloudevents' ? agent.decided() : Promise.resolve()),
@@ -31,7 +31,7 @@ export function openReporter({ config, ports, agent, context }: ReporterParts): 
   });
 }
 
-/** The AWS SDK comes with the first event that has to go this way. */
+/** Load the AWS SDK with the first event that needs it. */
 function alone({
   queueUrl,
   awsRegion,

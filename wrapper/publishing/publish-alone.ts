@@ -4,8 +4,8 @@ import { collectGarbage } from '../../shared/v8/collect-garbage.ts';
 import { seedMessage } from './seed-message.ts';
 
 /*
- * Everything that needs the AWS SDK. It is loaded by a dynamic import, after the game has started and only where no
- * agent publishes for us: the SDK doubles a wrapper's memory and would delay its game by 40 ms.
+ * Everything that needs the AWS SDK. A dynamic import loads it after the game has started, and only if no agent
+ * publishes for us: the SDK doubles a wrapper's memory and would delay its game by 40 ms.
  */
 
 /** Publishes to SQS from this process. */

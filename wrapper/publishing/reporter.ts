@@ -14,12 +14,12 @@ export interface ReporterOptions {
 }
 
 /**
- * A wrapper has few events under way; an hour without the queue leaves only its transitions, because heartbeats replace
+ * A wrapper has few events in flight. An hour without the queue leaves only transitions, because heartbeats replace
  * each other.
  */
 const outboxCapacity = 200;
 
-/** Tells the inventory about this game server, in order, without ever keeping the game waiting. */
+/** Reports this game server to the inventory, in order, and never makes the game wait. */
 export class Reporter {
   readonly #options: ReporterOptions;
   readonly #writer: EventWriter;
@@ -45,7 +45,8 @@ export class Reporter {
   }
 
   /**
-   * Sends what is left, until the signal aborts. Resolves with the number of events that the queue has not confirmed.
+   * Sends the remaining events until the signal aborts. Resolves with the number of events that the queue has not
+   * confirmed.
    */
   async finish(signal: AbortSignal): Promise<number> {
     const { inventory, log } = this.#options;

@@ -3,20 +3,22 @@ import type { Inventory, PublishOutcome } from '../../shared/events/inventory.ts
 import { hasCode } from '../../shared/system-error.ts';
 
 export interface Routes {
-  /** The agent, while it is linked and publishes for us. */
+  /** The agent's inventory, while the agent is linked and publishes for us. */
   readonly throughAgent: () => Inventory | undefined;
-  /** It is not there now, but has published for us before: it is being replaced. */
+  /** The agent is gone but has published for us before: it is being replaced. */
   readonly mayAgentReturn: () => boolean;
   /** Resolves when it is known whether the agent publishes for us. */
   readonly agentDecided: () => Promise<void>;
-  /** Our own way to the queue, loaded at its first use; undefined without a queue. */
+  /** Our own connection to the queue, loaded at first use; undefined without a queue. */
   readonly alone: (() => Promise<Inventory>) | undefined;
 }
 
-/** Takes each batch the way that is open now: the agent first, because then game pods need no AWS rights and no SDK. */
+/**
+ * Sends each batch by the route that is open now. Prefer the agent: game pods then need neither AWS rights nor the SDK.
+ */
 export class RoutedInventory implements Inventory {
   readonly #routes: Routes;
-  /** Went out, and what became of them was not said. */
+  /** Events that were sent but neither confirmed nor refused. */
   readonly #unanswered = new Set<string>();
 
   constructor(routes: Routes) {
@@ -46,22 +48,22 @@ export class RoutedInventory implements Inventory {
         this.#unanswered.delete(id);
       return outcome;
     } catch (error) {
-      // Of those that went out before, an earlier attempt may have come through.
+      // Keep earlier ids: an earlier attempt may have reached the queue.
       if (isCertain(error)) for (const id of fresh) this.#unanswered.delete(id);
       throw error;
     }
   }
 }
 
-/** Thrown where nothing was handed over. */
+/** Thrown if nothing was handed over. */
 export class NotSent extends Error {
   override readonly name = 'NotSent';
 }
 
-/** Whether the failure says that the queue has taken nothing: it has answered, or was never reached. */
+/** Whether the failure proves that the queue took nothing: it has answered, or was never reached. */
 function isCertain(error: unknown): boolean {
   if (error instanceof NotSent || hasCode(error, 'ECONNREFUSED', 'ENOTFOUND')) return true;
-  // As AWS's SDK marks an error that is an answer.
+  // The AWS SDK sets `$metadata` on an error that is the service's answer.
   return error instanceof Error && '$metadata' in error && hasStatus(error.$metadata);
 }
 

@@ -1,6 +1,6 @@
 import type { InventoryEvent } from '../../shared/events/event.ts';
 
-/** The message that consumers of the seed know: a list of one object with its five names, as real JSON. */
+/** The seed's message: a list of one object with its five names, as real JSON. */
 export function seedMessage({ data }: InventoryEvent): string {
   const { region, status } = data;
   if (!('game_server_id' in data)) return JSON.stringify([{ region, status }]);

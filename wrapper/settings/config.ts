@@ -10,7 +10,7 @@ import {
   type Template,
 } from './parse-setting.ts';
 
-/** What a wrapper is told to do. Times are in milliseconds; undefined means off, or not known. */
+/** A wrapper's settings. Times are in milliseconds; undefined means off, or not known. */
 export interface WrapperConfig {
   readonly ports: readonly PortRequest[];
   readonly portRange: PortRange;
@@ -22,15 +22,15 @@ export interface WrapperConfig {
   readonly livenessMs: number | undefined;
   readonly whenUnhealthy: 'tell' | 'restart' | 'end';
   readonly warn: readonly Action[];
-  /** None: SIGTERM, or the signal that was sent to us. */
+  /** Empty: SIGTERM, or the signal that was sent to us. */
   readonly stop: readonly Action[];
-  /** Who gets the signals of `warn` and `stop`. */
+  /** Which processes get the signals of `warn` and `stop`. */
   readonly signalScope: SignalScope;
   readonly stopAtMs: number | undefined;
   readonly gracePeriodMs: number;
   readonly safetyMarginMs: number;
   readonly link: string | undefined;
-  /** Whether the agent is believed at an address that any process can take. */
+  /** Whether to trust the agent at an address that any process can take. */
   readonly trustsLink: boolean;
   readonly linkTokenFile: string;
   readonly metadataEndpoint: URL | undefined;
@@ -62,7 +62,7 @@ export interface WrapperConfig {
   readonly nodeAddress: string | undefined;
 }
 
-/** What single settings cannot know of each other: one line for each contradiction, none where all is well. */
+/** Contradictions between settings, one line each; empty if there are none. */
 export function contradictions(config: WrapperConfig, command: readonly string[]): readonly string[] {
   const found: string[] = [];
   if (command[0] === undefined || command[0] === '')

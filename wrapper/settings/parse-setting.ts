@@ -3,11 +3,11 @@ import type { PortProtocol } from '../../shared/events/event.ts';
 import type { Parse } from '../../shared/settings/setting.ts';
 import { type ForwardedSignal, isForwardedSignal } from '../signal-numbers.ts';
 
-/** `SERVER_PORT=udp`, with a fixed number `SERVER_PORT=udp:27015`, and of three adjacent ports `GAME=udp*3`. */
+/** `SERVER_PORT=udp`, with a fixed number `SERVER_PORT=udp:27015`, and for three adjacent ports `GAME=udp*3`. */
 export interface PortRequest {
   readonly name: string;
   readonly protocol: PortProtocol;
-  /** So many ports in a row. */
+  /** Number of adjacent ports. */
   readonly count: number;
   /** undefined: any free one of the range. */
   readonly pinned: number | undefined;
@@ -21,20 +21,20 @@ export interface PortRange {
 /** One thing to do to the game or its players. */
 export type Action =
   | { readonly kind: 'signal'; readonly signal: ForwardedSignal | 'SIGKILL' }
-  /** A line for the game's standard input. */
+  /** Write a line to the game's standard input. */
   | { readonly kind: 'stdin'; readonly text: string }
-  /** A shell command. */
+  /** Run a shell command. */
   | { readonly kind: 'exec'; readonly command: string }
   | { readonly kind: 'wait'; readonly ms: number };
 
 export type ReadyRule =
-  /** These ports are bound by the game; no names: the first one, whichever of its protocols. */
+  /** The game has bound these ports; without names: the first port, with any of its protocols. */
   | { readonly kind: 'bound'; readonly names: readonly string[] }
   | { readonly kind: 'tcp'; readonly name: string | undefined }
   | { readonly kind: 'log'; readonly pattern: RegExp }
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'delay'; readonly ms: number }
-  /** The game says Ready() to the SDK server. */
+  /** The game has called Ready() on the SDK server. */
   | { readonly kind: 'sdk' };
 
 export interface Template {
@@ -59,7 +59,7 @@ export function singlePorts({ name, protocol, count, pinned }: PortRequest): rea
   }));
 }
 
-/** More than any game takes of its own accord. */
+/** More than any game needs. */
 const maxAdjacentPorts = 16;
 
 const portName = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;

@@ -29,7 +29,7 @@ import {
 
 export type WrapperSettings = { readonly [K in keyof WrapperConfig]: Setting<WrapperConfig[K]> };
 
-/** Off, or what the other parser reads. */
+/** Accepts "off", or else what the given parser accepts. */
 function orNone<T>(parse: Parse<T>): Parse<T | undefined> {
   return (value) => {
     if (value === 'none') return { value: undefined };
@@ -51,8 +51,8 @@ const queueUrl: Parse<string> = (value) => {
 const address = matching(/^[\w.:-]{1,253}$/, 'a host name or an address');
 
 /**
- * Every flag of the wrapper. The game shares our environment and has names of its own there (TYPE, PORTS, ...): hence
- * the prefix, but for names that the whole project or AWS has fixed.
+ * Every flag of the wrapper. The game shares our environment and has names of its own there (TYPE, PORTS, ...), so ours
+ * have a prefix, except names that the whole project or AWS has fixed.
  */
 export const wrapperSettings: WrapperSettings = {
   ports: repeated(
@@ -107,7 +107,7 @@ export const wrapperSettings: WrapperSettings = {
       flag: 'ready-timeout',
       env: 'SPOTABLE_READY_TIMEOUT',
       placeholder: 'TIME',
-      help: 'end a game that is not ready by then',
+      help: 'end a game that is not ready within this time',
     },
     duration({ minMs: 100 }),
     600_000,
@@ -130,7 +130,7 @@ export const wrapperSettings: WrapperSettings = {
     'tell',
   ),
   warn: repeated(
-    { flag: 'warn', placeholder: 'ACTION', help: 'done as soon as the end is known (forms as for --stop)' },
+    { flag: 'warn', placeholder: 'ACTION', help: 'action as soon as the end is known (forms as for --stop)' },
     action,
     [],
   ),
@@ -145,7 +145,7 @@ export const wrapperSettings: WrapperSettings = {
       flag: 'signal-scope',
       env: 'SPOTABLE_SIGNAL_SCOPE',
       placeholder: 'SCOPE',
-      help: 'who gets signals: auto, the first process, the game (holds a port), its group',
+      help: 'which processes get signals: auto, first, game (holds a port), group',
     },
     oneOf(['auto', 'first', 'game', 'group']),
     'auto',
@@ -155,7 +155,7 @@ export const wrapperSettings: WrapperSettings = {
       flag: 'stop-at',
       env: 'SPOTABLE_STOP_AT',
       placeholder: 'TIME',
-      help: 'play on until so long before the end (else stop at once)',
+      help: 'play on until this long before the end (else stop at once)',
     },
     duration(),
   ),
@@ -175,7 +175,7 @@ export const wrapperSettings: WrapperSettings = {
       flag: 'safety-margin',
       env: 'SPOTABLE_SAFETY_MARGIN',
       placeholder: 'TIME',
-      help: 'be gone so long before the instance is',
+      help: 'end this long before the instance does',
     },
     duration(),
     5000,
@@ -189,14 +189,14 @@ export const wrapperSettings: WrapperSettings = {
   trustsLink: toggle({
     flag: 'trust-link',
     env: 'TRUST_LINK',
-    help: 'believe whoever is at --link, also where any process of the node can be',
+    help: 'trust the peer at --link even if any process of the node could listen there',
   }),
   linkTokenFile: setting(
     {
       flag: 'link-token-file',
       env: 'LINK_TOKEN_FILE',
       placeholder: 'PATH',
-      help: 'proves to the agent which pod we are',
+      help: 'token file that proves to the agent which pod we are',
     },
     text,
     '/var/run/secrets/spotable/token',
@@ -225,7 +225,7 @@ export const wrapperSettings: WrapperSettings = {
       flag: 'heartbeat',
       env: 'SPOTABLE_HEARTBEAT',
       placeholder: 'TIME',
-      help: 'how often the inventory hears that all is well',
+      help: 'how often to send a heartbeat to the inventory',
     },
     duration({ minMs: 100 }),
     30_000,
@@ -236,7 +236,7 @@ export const wrapperSettings: WrapperSettings = {
       flag: 'lease',
       env: 'SPOTABLE_LEASE',
       placeholder: 'TIME',
-      help: 'without an event for so long it counts as lost',
+      help: 'the inventory counts us as lost after this long without an event',
     },
     duration({ minMs: 100 }),
     90_000,
@@ -257,17 +257,17 @@ export const wrapperSettings: WrapperSettings = {
       flag: 'advertise',
       env: 'SPOTABLE_ADVERTISE',
       placeholder: 'HOST',
-      help: 'what players connect to (else metadata says it, or the node)',
+      help: 'address for players (default: from metadata, or the node)',
     },
     address,
   ),
   type: setting(
-    { flag: 'type', env: 'SPOTABLE_TYPE', placeholder: 'NAME', help: 'kind of game server, as the inventory says it' },
+    { flag: 'type', env: 'SPOTABLE_TYPE', placeholder: 'NAME', help: 'kind of game server, as shown in the inventory' },
     matching(/^[\w .:/@+-]{1,128}$/, 'at most 128 letters, digits, spaces and . _ : / @ + -'),
     'game-server',
   ),
   labels: repeated(
-    { flag: 'label', env: 'LABELS', placeholder: 'KEY=VALUE', help: 'goes with every event' },
+    { flag: 'label', env: 'LABELS', placeholder: 'KEY=VALUE', help: 'add a label to every event' },
     label,
     [],
   ),
@@ -285,7 +285,7 @@ export const wrapperSettings: WrapperSettings = {
       flag: 'state-dir',
       env: 'SPOTABLE_STATE_DIR',
       placeholder: 'DIR',
-      help: 'where SPOTABLE_DEADLINE_FILE and ..STATE_FILE appear (default the temporary directory)',
+      help: 'directory for SPOTABLE_DEADLINE_FILE and ..STATE_FILE (default the temporary directory)',
     },
     path,
   ),
@@ -301,14 +301,14 @@ export const wrapperSettings: WrapperSettings = {
   sdkOpen: toggle({
     flag: 'sdk-open',
     env: 'SPOTABLE_SDK_OPEN',
-    help: 'let every process of the node call it, not the game alone',
+    help: 'let every process of the node call the SDK server, not only the game',
   }),
   sdkHealthPeriodMs: setting(
     {
       flag: 'sdk-health-period',
       env: 'SPOTABLE_SDK_HEALTH_PERIOD',
       placeholder: 'TIME|none',
-      help: 'a Health() is expected so often',
+      help: 'expected interval of Health() calls',
     },
     orNone(duration({ minMs: 100 })),
     5000,
@@ -319,7 +319,7 @@ export const wrapperSettings: WrapperSettings = {
       flag: 'sdk-health-threshold',
       env: 'SPOTABLE_SDK_HEALTH_THRESHOLD',
       placeholder: 'COUNT',
-      help: 'unhealthy after so many periods without one',
+      help: 'unhealthy after this many periods without Health()',
     },
     integer(1, 1000),
     3,
@@ -329,7 +329,7 @@ export const wrapperSettings: WrapperSettings = {
       flag: 'sdk-health-delay',
       env: 'SPOTABLE_SDK_HEALTH_DELAY',
       placeholder: 'TIME',
-      help: 'before the first period begins',
+      help: 'time before the first Health() period begins',
     },
     duration(),
     5000,
@@ -360,7 +360,7 @@ export const wrapperSettings: WrapperSettings = {
       flag: 'hide-env',
       env: 'SPOTABLE_HIDE_ENV',
       placeholder: 'NAME',
-      help: 'environment variables that the game does not get',
+      help: 'environment variables to hide from the game',
     },
     text,
     ['MALLOC_ARENA_MAX', 'MALLOC_TRIM_THRESHOLD_', 'MALLOC_TOP_PAD_', 'NODE_COMPILE_CACHE'],

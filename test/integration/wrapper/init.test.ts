@@ -93,7 +93,7 @@ suite('In a container of its own', { ...parallel, skip: noContainer }, () => {
   test('they do pile up behind a wrapper that is PID 1 itself, and it says so', async (t) => {
     const wrapper = new WrapperProcess(t, [], game(orphans), { before: container });
     assert.ok(Number((await wrapper.printed(/^zombies/)).slice(8)) >= 50);
-    assert.ok(wrapper.hasSaid('Running as PID 1: nobody reaps orphans; put tini in front'));
+    assert.ok(wrapper.hasSaid('Running as PID 1: orphans are not reaped; put tini in front'));
   });
 
   test('the end of a killed wrapper is the end of its game behind a start script that goes on', async (t) => {

@@ -281,7 +281,7 @@ suite('A game in a wrapper', parallel, () => {
     );
     assert.equal(await wrapper.status(), 5);
     assert.deepEqual(wrapper.output, ['[]']);
-    assert.ok(wrapper.hasSaid('No deadline and state files'));
+    assert.ok(wrapper.hasSaid('Cannot create the deadline and state files'));
   });
 });
 

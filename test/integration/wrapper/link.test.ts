@@ -80,7 +80,7 @@ suite('A wrapper on a node with an agent', parallel, () => {
     wrapper.signal('SIGTERM');
     const sooner = interruption(4000);
     agent.tell(sooner);
-    await wrapper.said('Interruption moved');
+    await wrapper.said('Interruption deadline moved');
     assert.equal(await wrapper.status(), 137);
     const leftMs = Date.parse(sooner.end_by ?? '') - (await wrapper.said('Game killed')).time;
     assert.ok(leftMs > -2000 && leftMs <= 1000, `killed ${leftMs} ms before the end`);
@@ -308,7 +308,7 @@ suite('A wrapper on a node with an agent', parallel, () => {
     const squatter = await FakeAgent.listen(t, { path: `\0${name}` });
     const flags = ['--link', `@${name}`, '--link-token-file', token];
     const wrapper = new WrapperProcess(t, flags, fixture('udp-game.ts'));
-    await wrapper.said('Agent not believed: any process on the node may have taken the address of the link');
+    await wrapper.said('Agent not trusted: any process on the node may have taken the address of the link');
     await wrapper.said('Game ready');
     squatter.tell(interruption(5000));
     // It hangs up on what it cannot read, and by then it has heard of the interruption.
