@@ -32,6 +32,8 @@ export interface KubeletOptions {
   imageEnvironment: Readonly<Record<string, string>>;
   /** Working directory of containers that name none. */
   imageDirectory: string;
+  /** Where paths of the host are. Default `/`. */
+  hostRoot?: string;
   /**
    * By the image's name without registry and tag; any other cannot be pulled. Without them every image is there, and
    * empty.
@@ -115,12 +117,14 @@ function describeHome(
   own: Pick<PodHome, 'kube' | 'root' | 'markerPrefix' | 'sweeper' | 'signal'>,
 ): PodHome {
   const { node, address = '127.0.0.1', imageEnvironment, imageDirectory, images, startDelayMs = 0, tell } = options;
+  const { hostRoot = '/' } = options;
   const { restartBackoffMs: baseMs = defaultRestartBackoffMs, podEndDelayMs = { min: 0, max: 0 } } = options;
   return {
     ...own,
     place: { nodeName: node, address },
     imageEnvironment,
     imageDirectory,
+    hostRoot,
     images,
     startDelayMs,
     backoff: { baseMs, maxMs: maxRestartBackoffMs },

@@ -37,6 +37,7 @@ export interface PodHome {
   markerPrefix: string;
   imageEnvironment: Readonly<Record<string, string>>;
   imageDirectory: string;
+  hostRoot: string;
   images: Readonly<Record<string, Image>> | undefined;
   startDelayMs: number;
   backoff: BackoffLimits;
@@ -338,7 +339,8 @@ export class PodWorker {
 
   #prepareVolumes(signal: AbortSignal): ReturnType<typeof prepareVolumes> {
     const directory = join(this.#podDirectory(), 'volumes');
-    return prepareVolumes(this.#home.kube, this.#pod, { directory, place: this.#home.place, signal });
+    const { kube, hostRoot, place } = this.#home;
+    return prepareVolumes(kube, this.#pod, { directory, hostRoot, place, signal });
   }
 
   #podDirectory(): string {

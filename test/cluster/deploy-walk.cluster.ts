@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { startControlPlane } from '../control-plane/control-plane.ts';
 import { projectRoot, readProjectFile } from '../unit/manifests/manifest-files.ts';
 import { skipWithoutKubectl, testCluster } from './support/test-cluster.ts';
-import { movePorts, startWalkNode } from './support/walk-node.ts';
+import { adaptPods, startWalkNode } from './support/walk-node.ts';
 
 interface Step {
   readonly command: string;
@@ -50,7 +50,7 @@ test('a new user comes from nothing to a rehearsed node by the guide, and sees w
     // What the guide makes has the names of what the other tests share.
     await using controlPlane = await startControlPlane({ binary: testCluster().binary });
     await using node = await startWalkNode(controlPlane, join(home, 'node'));
-    await movePorts(controlPlane);
+    await adaptPods(controlPlane, node.queueUrl);
     const env: Record<string, string> = {
       PATH: process.env['PATH'] ?? '',
       HOME: home,

@@ -24,14 +24,16 @@ const tokenLifePart = 0.8;
 export async function prepareVolumes(
   kube: KubeClient,
   pod: Pod,
-  { directory, place, signal }: { directory: string; place: PodPlace; signal: AbortSignal },
+  { directory, hostRoot, place, signal }: { directory: string; hostRoot: string; place: PodPlace; signal: AbortSignal },
 ): Promise<PreparedVolumes> {
   const directories = new Map<string, string>();
   const { namespace } = pod.metadata;
   let refreshAtMs: number | undefined;
   for (const volume of pod.spec.volumes ?? []) {
     if (volume.hostPath !== undefined) {
-      directories.set(volume.name, volume.hostPath.path);
+      const path = join(hostRoot, volume.hostPath.path);
+      if (volume.hostPath.type === 'DirectoryOrCreate') await mkdir(path, { recursive: true });
+      directories.set(volume.name, path);
       continue;
     }
     const target = join(directory, volume.name);

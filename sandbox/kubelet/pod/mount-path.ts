@@ -6,8 +6,8 @@ export interface MountedPath {
 
 /**
  * Nothing can be mounted without root, so what a container is told (arguments, environment, working directory) names
- * the directory itself. A path counts where it stands alone, after `=`, `:` or `,` (`--template SRC:DST`, `file:PATH`),
- * and ends there, at a `/`, or at one of those separators.
+ * the directory itself. A path counts where it stands alone, after `=`, `:`, `,` or a quote (`--template SRC:DST`,
+ * `file:PATH`), and ends there, at a `/`, or at one of those separators.
  */
 export function rewritePaths(text: string, mounts: readonly MountedPath[]): string {
   if (mounts.length === 0) return text;
@@ -15,7 +15,7 @@ export function rewritePaths(text: string, mounts: readonly MountedPath[]): stri
   const directories = new Map(longestFirst.map(({ mountPath, directory }) => [mountPath, directory]));
   const paths = longestFirst.map(({ mountPath }) => escapeForRegExp(mountPath)).join('|');
   return text.replaceAll(
-    new RegExp(`(?<=^|[=:,])(?:${paths})(?=$|[/=:,])`, 'g'),
+    new RegExp(`(?<=^|[=:,'"])(?:${paths})(?=$|[/=:,'"])`, 'g'),
     (path) => directories.get(path) ?? path,
   );
 }

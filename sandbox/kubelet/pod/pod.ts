@@ -65,7 +65,7 @@ export interface VolumeSource {
 export interface Volume {
   name: string;
   emptyDir?: unknown;
-  hostPath?: { path: string };
+  hostPath?: { path: string; type?: string };
   downwardAPI?: { items?: FieldFile[] };
   projected?: { sources?: VolumeSource[] };
 }

@@ -9,10 +9,11 @@ import { startMetadataService } from '../../../sandbox/metadata/metadata-service
 import { startQueueService } from '../../../sandbox/sqs/queue-service.ts';
 import { type ControlPlane, findFreePort } from '../../control-plane/control-plane.ts';
 import { eventually } from '../../integration/agent/scene/eventually.ts';
-import { projectRoot } from '../../unit/manifests/manifest-files.ts';
+import { parseManifests, projectRoot, readProjectFile } from '../../unit/manifests/manifest-files.ts';
 
 export interface WalkNode extends AsyncDisposable {
   readonly kubelet: Kubelet;
+  readonly queueUrl: string;
   /** Lines that the containers wrote, by container. */
   readonly lines: readonly { readonly container: string; readonly line: string }[];
 }
@@ -54,6 +55,9 @@ export async function startWalkNode({ url, authority, adminToken }: ControlPlane
   const queue = await startQueueService({ queues: [{ name: queueName }] });
   const images = await makeImages(folder);
   const server = new URL(url);
+  // The kubelet's containers have no users of their own: what root may, whoever runs the tests need not.
+  const asRoot = join(folder, 'as-root.cjs');
+  await writeFile(asRoot, "require('node:fs').chownSync = () => {};\n");
   const lines: { container: string; line: string }[] = [];
   const tell = (event: KubeletEvent) => {
     if (event.event === 'log') lines.push({ container: event.container, line: event.line });
@@ -65,8 +69,10 @@ export async function startWalkNode({ url, authority, adminToken }: ControlPlane
     labels: { 'eks.amazonaws.com/capacityType': 'SPOT' },
     root: join(folder, 'kubelet'),
     images,
+    hostRoot: join(folder, 'host'),
     imageDirectory: folder,
     imageEnvironment: {
+      ...(process.getuid?.() !== 0 && { NODE_OPTIONS: `--require=${asRoot}` }),
       PATH: `${join(folder, 'spotable', 'bin')}:${process.env['PATH'] ?? ''}`,
       // What a node, its instance and its cluster have for every pod.
       KUBERNETES_SERVICE_HOST: server.hostname,
@@ -74,7 +80,6 @@ export async function startWalkNode({ url, authority, adminToken }: ControlPlane
       SERVICE_ACCOUNT_DIR: '/var/run/secrets/kubernetes.io/serviceaccount',
       LINK_TOKEN_FILE: '/var/run/secrets/spotable/token',
       METADATA_ENDPOINT: metadata.url,
-      LINK: `@spotable-walk-${process.pid}`,
       AWS_ENDPOINT_URL_SQS: queue.endpoint,
       AWS_REGION: 'eu-west-1',
       AWS_ACCESS_KEY_ID: 'x',
@@ -86,18 +91,43 @@ export async function startWalkNode({ url, authority, adminToken }: ControlPlane
     await kubelet.take();
     await Promise.all([metadata.close(), queue.close()]);
   };
-  return { kubelet, lines, [Symbol.asyncDispose]: end };
+  return { kubelet, queueUrl: queue.queueUrl(queueName), lines, [Symbol.asyncDispose]: end };
 }
 
-/** Pods share this machine with whatever runs on it: the ports that their manifests name are moved to free ones. */
-export async function movePorts({ url, authority, adminToken }: ControlPlane): Promise<void> {
+interface Workload {
+  readonly template?: { readonly spec: { readonly containers: { readonly env: { readonly name: string }[] }[] } };
+}
+
+/**
+ * Pods share this machine with whatever runs on it: the ports that their manifests name are moved to free ones, the
+ * agent's abstract address to another, and the queue is the one that is here.
+ */
+export async function adaptPods({ url, authority, adminToken }: ControlPlane, queueUrl: string): Promise<void> {
   const kube = new KubeClient(fixedCredentials(url, { token: adminToken, ca: authority }));
   const policies = '/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies';
   const change = (path: string, value: string) =>
     `JSONPatch{op: "replace", path: "/spec/containers/0/${path}", value: ${value}}`;
+  const indexOf = (file: string, name: string) => {
+    const [template] = parseManifests(readProjectFile(file)).flatMap(({ spec }) => (spec as Workload)?.template ?? []);
+    const env = template?.spec.containers[0]?.env ?? [];
+    const at = env.findIndex((one) => one.name === name);
+    // What the cluster's own kustomization adds stands behind the rest.
+    return at < 0 ? env.length : at;
+  };
+  const set = (file: string, name: string, value: string) => change(`env/${indexOf(file, name)}/value`, `"${value}"`);
+  const agent = 'manifests/base/agent/daemonset.yaml';
+  const inventory = 'manifests/inventory/inventory.yaml';
   const moves = {
-    agent: (port: number) => [change('ports/0/hostPort', `${port}`), change('env/2/value', `"${port}"`)],
-    inventory: (port: number) => [change('env/0/value', `"0.0.0.0:${port}"`)],
+    agent: (port: number) => [
+      change('ports/0/hostPort', `${port}`),
+      set(agent, 'METRICS_PORT', `${port}`),
+      set(agent, 'QUEUE_URL', queueUrl),
+      set(agent, 'LINK', `/run/spotable/link @spotable-walk-${process.pid}`),
+    ],
+    inventory: (port: number) => [
+      set(inventory, 'INVENTORY_SERVE', `0.0.0.0:${port}`),
+      set(inventory, 'QUEUE_URL', queueUrl),
+    ],
   };
   for (const [name, move] of Object.entries(moves)) {
     const port = await findFreePort();
@@ -118,7 +148,7 @@ export async function movePorts({ url, authority, adminToken }: ControlPlane): P
   }
   await eventually('ports are moved', async () => {
     const ports = [{ containerPort: 1, hostPort: 1 }];
-    const env = ['a', 'b', 'c'].map((name) => ({ name, value: '' }));
+    const env = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, value: '' }));
     const containers = (name: string) => [{ name, image: 'none:1', ports, env }];
     const made = await Promise.all(
       Object.keys(moves).map((name) =>
