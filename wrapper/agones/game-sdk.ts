@@ -5,7 +5,7 @@ import type { WrapperConfig } from '../settings/config.ts';
 import type { WrapperContext } from '../wrapper-context.ts';
 import type { GameServerIdentity } from './model/game-server-document.ts';
 import type { HealthRules } from './model/sdk-model.ts';
-import { happeningsBetween, isNews, type SdkView } from './model/sdk-view.ts';
+import { lifeEventsBetween, isNews, type SdkView } from './model/sdk-view.ts';
 import type { SdkServer } from './sdk-server.ts';
 
 export interface GameSdkOptions {
@@ -14,31 +14,29 @@ export interface GameSdkOptions {
   readonly lifeEvents: LifeEvents;
   readonly context: WrapperContext;
   readonly address: () => string | undefined;
-  /**
-   * What follows for whether anybody plays may have changed. `isReleased`: the game was allocated, and is ready again.
-   */
+  /** Called when allocation may have changed. `isReleased`: the game was allocated and is ready again. */
   readonly onChange: (isReleased: boolean) => void;
   readonly signal: AbortSignal;
 }
 
 /** The SDK server as the wrapper's other parts see it. */
 export interface GameSdk extends SdkServer {
-  /** Puts what the SDK knows of the game's health beside what a check has found: neither may hide the other. */
+  /** Combines the SDK's view of the game's health with a check's result, so that neither hides the other. */
   withHealth(lifeEvent: LifeEvent): LifeEvent;
 }
 
-/** Players and labels reach the inventory at most so often beside the heartbeats. */
+/** Between heartbeats, players and labels reach the inventory at most this often. */
 const newsGapMs = 1000;
 
-/** Starts the SDK server where the settings ask for one. Throws an Error where it cannot listen. */
+/** Starts the SDK server if the settings ask for one. Throws an Error if it cannot listen. */
 export async function openGameSdk(options: GameSdkOptions): Promise<GameSdk | undefined> {
   const { config, context, address } = options;
-  // Most SDKs speak gRPC, and a game whose Ready() has nowhere to go would never become ready.
+  // Offer gRPC too, because most SDKs speak it: a game whose Ready() cannot reach a server would never become ready.
   const speaks = config.sdk ?? (config.ready.kind === 'sdk' ? 'rest+grpc' : undefined);
   if (speaks === undefined) return undefined;
   const { clock, log } = context;
   const bridge = new Bridge(options);
-  // Loaded only now: node:http costs a wrapper without an SDK its memory.
+  // Load late: node:http costs memory that a wrapper without an SDK need not spend.
   const { startSdkServer } = await import('./sdk-server.ts');
   const server = await startSdkServer({
     speaks,
@@ -54,7 +52,7 @@ export async function openGameSdk(options: GameSdkOptions): Promise<GameSdk | un
   return Object.assign(server, { withHealth: (lifeEvent: LifeEvent) => bridge.withHealth(lifeEvent) });
 }
 
-/** Turns what the game says into lifeEvents of its life. */
+/** Turns the game's SDK calls into life events. */
 class Bridge {
   readonly #options: GameSdkOptions;
   #sdkProblem: string | undefined;
@@ -69,7 +67,7 @@ class Bridge {
     const { config, lifeEvents, context } = this.#options;
     const { gracePeriodMs, stopAtMs, ready } = config;
     const rules = { decidesReady: ready.kind === 'sdk', gracePeriodMs, stopLeadMs: stopAtMs };
-    for (const lifeEvent of happeningsBetween(before, view, rules, context.clock.now())) lifeEvents.push(lifeEvent);
+    for (const lifeEvent of lifeEventsBetween(before, view, rules, context.clock.now())) lifeEvents.push(lifeEvent);
     if (view.problem !== before.problem) {
       this.#sdkProblem = view.problem;
       lifeEvents.push({ kind: 'health-checked', problem: this.#problem() });
@@ -90,7 +88,7 @@ class Bridge {
     return problems.length === 0 ? undefined : problems.join('; ');
   }
 
-  /** A game may set a label a thousand times a second; the inventory hears of the last one. */
+  /** A game may set a label a thousand times a second; the inventory gets the last value only. */
   async #tellNews(): Promise<void> {
     const { lifeEvents, context, signal } = this.#options;
     this.#isNewsWaiting = true;

@@ -2,7 +2,7 @@ import type { Parse } from '../../shared/settings/setting.ts';
 import { maxListCapacity, maxValueCharacters } from './model/list-calls.ts';
 import type { Counter, List } from './model/sdk-model.ts';
 
-/** `rooms=1/10`: what a GameServer's spec says in Agones. */
+/** `rooms=1/10`: the content of a GameServer's spec in Agones. */
 export const sdkCounter: Parse<readonly [string, Counter]> = (text) => {
   const [, name = '', count = '0', capacity = '0'] = /^([\w.-]{1,63})=(\d{1,18})\/(\d{1,18})$/.exec(text) ?? [];
   const counter = { count: BigInt(count), capacity: BigInt(capacity) };
@@ -10,7 +10,7 @@ export const sdkCounter: Parse<readonly [string, Counter]> = (text) => {
   return { expected: 'NAME=COUNT/CAPACITY such as rooms=1/10, the count at most the capacity' };
 };
 
-/** `players=100`, or with the values that the list begins with: `players=100:alice,bob`. */
+/** `players=100`, or with the list's initial values: `players=100:alice,bob`. */
 export const sdkList: Parse<readonly [string, List]> = (text) => {
   const expected = `NAME=CAPACITY such as players=100, at most ${maxListCapacity}, or with its first values players=100:alice,bob`;
   const [, name = '', digits = '0', first] = /^([\w.-]{1,63})=(\d{1,9})(?::(.+))?$/s.exec(text) ?? [];

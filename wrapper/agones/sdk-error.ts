@@ -1,4 +1,4 @@
-/** The status codes of gRPC that an SDK server answers with, by name. */
+/** The gRPC status codes that an SDK server answers with, by name. */
 export const codes = {
   unknown: 2,
   invalidArgument: 3,
@@ -12,9 +12,7 @@ export const codes = {
 
 export type SdkCode = (typeof codes)[keyof typeof codes];
 
-/**
- * What a call is answered with in place of its reply. The texts are Agones' own where it has some: games compare them.
- */
+/** An answer in place of a call's reply. The texts are Agones' own if Agones has one, because games compare them. */
 export interface SdkError {
   readonly code: SdkCode;
   readonly message: string;
@@ -31,7 +29,7 @@ const httpStatuses: Readonly<Record<SdkCode, number>> = {
   14: 503,
 };
 
-/** As the gateway in front of Agones' gRPC server maps them. */
+/** Maps codes as the gateway in front of Agones' gRPC server does. */
 export function httpStatusOf(code: SdkCode): number {
   return httpStatuses[code];
 }

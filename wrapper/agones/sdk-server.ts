@@ -22,39 +22,39 @@ import { Snapshot, Watchers } from './watchers.ts';
 
 export interface SdkServerOptions {
   readonly speaks: 'rest' | 'rest+grpc';
-  /** Anybody on the machine may call. */
+  /** Any process on the machine may call. */
   readonly isOpen: boolean;
   readonly identity: GameServerIdentity;
   readonly seed: SdkSeed;
-  /** Where players connect to, once that is known. */
+  /** The address for players, once known. */
   readonly address: () => string | undefined;
   readonly clock: Clock;
   readonly log: Log;
-  /** The game has said something that matters to others. */
+  /** Called when the game has changed something that matters to others. */
   readonly onChange: (view: SdkView, before: SdkView) => void;
 }
 
 /** Agones' SDK server, for one game. */
 export interface SdkServer {
-  /** What the game needs to find us, by the names that the SDKs read. */
+  /** Environment variables from which the SDKs find this server. */
   readonly environment: Readonly<Record<string, string>>;
   readonly view: SdkView;
-  /** The game has started: its calls are answered from now on. */
+  /** Sets the game once it has started: its calls are answered from then on. */
   supervise(game: GameProcesses): void;
-  /** How many of the game's own watches are open. */
+  /** Number of the game's own open watches. */
   readonly watchers: number;
-  /** Tells watchers of the end, of a move of it, or that there is none any more. */
+  /** Tells watchers of the end, of a changed end, or of its cancellation. */
   announce(end: AnnouncedEnd | undefined, risk: string | undefined): void;
-  /** Tells watchers what the fleet says: the pod's labels and annotations, and whether there is a session. */
+  /** Tells watchers of the fleet's view: the pod's labels and annotations, and whether there is a session. */
   join(session: FleetSession): void;
-  /** Counters and lists, as far as they fit beside other things. */
+  /** Counters and lists, as far as they fit. */
   readonly counts: Counts;
   close(): void;
 }
 
 const host = '127.0.0.1';
 
-/** Starts listening on free ports of loopback. Throws an Error where it cannot. */
+/** Starts listening on free loopback ports. Throws an Error if it cannot. */
 export async function startSdkServer(options: SdkServerOptions): Promise<SdkServer> {
   const { speaks, log } = options;
   const core = new SdkCore(options);
@@ -96,7 +96,7 @@ function close(core: SdkCore, listeners: readonly SdkListener[]): void {
   for (const listener of listeners) listener.close();
 }
 
-/** Holds the model, and says each change of it to whom it concerns. */
+/** Holds the model and reports each change to watchers and the wrapper. */
 class SdkCore implements SdkEndpoint {
   readonly #options: SdkServerOptions;
   readonly #ending = new AbortController();
@@ -168,7 +168,7 @@ class SdkCore implements SdkEndpoint {
     this.#watchers.close();
   }
 
-  /** Due moves come first, so that no call meets a reservation that has run out. */
+  /** Apply due changes first, so that no call meets an expired reservation. */
   #passTime(nowMs: number): SdkModel {
     return passTime(this.#model, this.#options.identity.health, nowMs);
   }
@@ -196,8 +196,8 @@ class SdkCore implements SdkEndpoint {
   }
 
   /**
-   * Sleeps until something is due; a Health() a second need not cost a timer each, because one that rings too early
-   * does no harm.
+   * Sleeps until something is due. Keep a timer that fires too early, because it does no harm: otherwise a Health()
+   * every second would cost a new timer each time.
    */
   #setAlarm(): void {
     const { clock, identity, log } = this.#options;
@@ -213,7 +213,7 @@ class SdkCore implements SdkEndpoint {
       this.#setAlarm();
     };
     clock.sleep(Math.ceil(momentMs - clock.now()), alarm.signal).then(ring, (err) => {
-      if (!alarm.signal.aborted) log.error({ err }, 'SDK server has lost its timer');
+      if (!alarm.signal.aborted) log.error({ err }, 'SDK server timer failed');
     });
   }
 }

@@ -9,23 +9,23 @@ export class Snapshot {
     this.document = document;
   }
 
-  /** As REST streams it: one line of JSON. */
+  /** The REST stream's form: one line of JSON. */
   get line(): Buffer {
     this.#line ??= Buffer.from(`${JSON.stringify({ result: this.document })}\n`);
     return this.#line;
   }
 }
 
-/** The way to one watcher. */
+/** The output to one watcher. */
 export interface WatcherSink {
-  /** False: it takes no more until {@link Watch.resume} is called. */
+  /** False: it accepts no more until {@link Watch.resume} is called. */
   write(snapshot: Snapshot): boolean;
-  /** Ends its stream. `error`: by force, because it does not read. */
+  /** Ends the stream. With `error`, by force: the watcher does not read. */
   close(error?: Error): void;
 }
 
 export interface Watch {
-  /** The sink takes more. */
+  /** The sink accepts data again. */
   resume(): void;
   /** The watcher has gone. */
   stop(): void;
@@ -33,20 +33,20 @@ export interface Watch {
 
 interface Watcher {
   readonly sink: WatcherSink;
-  /** Since when it takes no more. */
+  /** When the sink stopped accepting data. */
   fullSinceMs: number | undefined;
-  /** It has missed a version. */
+  /** The watcher has missed a version. */
   isBehind: boolean;
 }
 
-/** A game has a handful; the limit keeps what their connections hold to some tens of mebibytes. */
+/** A game has a handful; the limit bounds the memory of their connections to some tens of mebibytes. */
 export const maxWatchers = 1024;
-/** A watcher that reads nothing for so long while there is news is dropped. */
+/** Drop a watcher that reads nothing for this long while there is news. */
 const maxStallMs = 10_000;
 
 /**
- * Sends every watcher the newest version. A slow one skips versions: what is waiting for it is never more than one,
- * however fast the game changes and however slowly it reads.
+ * Sends every watcher the newest version. A slow watcher skips versions: at most one waits for it, however fast the
+ * game changes and however slowly the watcher reads.
  */
 export class Watchers {
   readonly #watchers = new Set<Watcher>();
@@ -65,7 +65,7 @@ export class Watchers {
     return this.#watchers.size;
   }
 
-  /** Sends the present version at once, as Agones does. undefined: there are too many. */
+  /** Adds a watcher and sends the present version at once, as Agones does. undefined: there are too many. */
   add(sink: WatcherSink): Watch | undefined {
     if (this.#watchers.size >= maxWatchers) return undefined;
     const watcher: Watcher = { sink, fullSinceMs: undefined, isBehind: false };
@@ -82,7 +82,7 @@ export class Watchers {
     };
   }
 
-  /** There is a new version. Those of one turn of the event loop go out as one. */
+  /** Announces a new version. Several changes in one turn of the event loop go out as one. */
   changed(): void {
     if (this.#watchers.size === 0) return;
     this.#scheduled ??= setImmediate(() => {

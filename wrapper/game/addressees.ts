@@ -1,34 +1,35 @@
 /**
- * Who gets a signal that is meant for the game. `auto`: see {@link addresseesOf}. `first`: the process that the wrapper
- * has started, as a container's runtime does. `game`: the processes that hold a leased port. `group`: everybody in the
- * process group, as a terminal does.
+ * Which processes get a signal for the game. `auto`: see {@link addresseesOf}. `first`: the process that the wrapper
+ * has started, as container runtimes do. `game`: the processes that hold a leased port. `group`: the whole process
+ * group, as a terminal does.
  */
 export type SignalScope = 'auto' | 'first' | 'game' | 'group';
 
 /** The game's processes at the moment of a signal. */
 export interface SignalView {
-  /** The game's first process and what it does with this signal; undefined: it has ended. */
+  /** The game's first process and its reaction to this signal; undefined: it has ended. */
   readonly first: { readonly pid: number; readonly reaction: 'caught' | 'ignored' | 'default' | undefined } | undefined;
-  /** Those that hold a leased port, as far as can be seen. */
+  /** Processes seen to hold a leased port. */
   readonly holders: readonly number[];
-  /** All, those included that have left the process group. */
+  /** All processes, including those that have left the process group. */
   readonly all: readonly number[];
   readonly inGroup: ReadonlySet<number>;
 }
 
 export interface Addressees {
-  /** The process group, in one step that no fork escapes. */
+  /** Signal the process group, in one call that no fork escapes. */
   readonly group: boolean;
   readonly pids: readonly number[];
 }
 
 /**
- * By default whoever will end the game well hears of it, and nobody twice:
- * - A first process that holds the port is the game. Its helpers (a display, Wine's server) are left to it.
+ * By default send the signal once to every process that will end the game well:
+ * - A first process that holds the port is the game. Leave its helpers (a display, Wine's server) to it.
  * - A first process that catches the signal is a launcher that passes it on, or does what the game needs instead.
- * - Any other launcher dies of it, or is deaf to it: the game is told beside it.
- * - A game whose launcher has returned is told wherever it is.
- * Where nobody can be seen to hold a port everybody is told.
+ * - Any other launcher dies of the signal or ignores it: signal the game as well.
+ * - If the launcher has returned, signal the game wherever it is.
+ *
+ * If no process can be seen to hold a port, signal all of them.
  */
 export function addresseesOf(scope: SignalScope, view: SignalView): Addressees {
   const { first, holders, all, inGroup } = view;

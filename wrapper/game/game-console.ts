@@ -2,13 +2,13 @@ import type { Writable } from 'node:stream';
 import type { Clock } from '../../shared/clock.ts';
 
 /**
- * Between two lines. Games that wait for their console with select() and then read it through a buffer (OpenTTD does)
- * see only the first of two lines that come together, and the second one when a third comes: each line has to find them
- * waiting again.
+ * Pause between two lines. Games that wait for their console with select() and then read it through a buffer (OpenTTD
+ * does) see only the first of two lines that come together, and the second when a third comes. So each line has to
+ * arrive while they wait again.
  */
 const pauseMs = 100;
 
-/** The game's standard input, for orders. */
+/** The game's standard input, for console commands. */
 export class GameConsole {
   readonly #input: Writable | null;
   readonly #clock: Clock;
@@ -19,7 +19,7 @@ export class GameConsole {
     this.#clock = clock;
   }
 
-  /** Writes a line, after those that were given before. Throws where the game's input is closed, or is not ours. */
+  /** Writes a line, after those that were given before. Throws if the game's input is closed, or is not ours. */
   async writeLine(text: string): Promise<void> {
     const isFree = this.#isFree;
     const next = Promise.withResolvers<void>();

@@ -1,13 +1,13 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Files through which the game learns what changes while it runs. */
+/** Files through which the game learns of changes while it runs. */
 export interface GameFiles {
-  /** Does not exist until the end is known; then holds the instant in RFC 3339 and a line end. */
+  /** Absent until the end is known; then holds the instant in RFC 3339 and a newline. */
   readonly deadlineFile: string;
-  /** JSON: what the wrapper knows of itself. */
+  /** JSON with the wrapper's state. */
   readonly stateFile: string;
-  /** Does not exist while there is no session; then JSON: its id, and the pod's labels and annotations. */
+  /** Absent without a session; then JSON: its id, and the pod's labels and annotations. */
   readonly sessionFile: string;
   writeDeadline(instant: string): void;
   withdrawDeadline(): void;
@@ -17,7 +17,7 @@ export interface GameFiles {
   remove(): void;
 }
 
-/** Creates the folder in its parent, which has to be there. Throws where that fails. */
+/** Creates the folder in its parent, which has to exist. Throws if that fails. */
 export function createGameFiles(parent: string, gameServerId: string): GameFiles {
   const folder = join(parent, `spotable-${gameServerId}`);
   mkdirSync(folder, { mode: 0o755 });
@@ -37,7 +37,7 @@ export function createGameFiles(parent: string, gameServerId: string): GameFiles
   };
 }
 
-/** In one step, so that a game that watches the file never reads half of it. */
+/** Replace in one step, so that a game that watches the file never reads half of it. */
 function replaceFile(path: string, content: string): void {
   const fresh = `${path}.new`;
   writeFileSync(fresh, content);

@@ -15,12 +15,12 @@ import { type BoundSocket, readBoundSockets } from './socket-table.ts';
 export interface GameTreeOptions {
   /** The first process: it leads a process group of the same number. */
   readonly root: number;
-  /** An entry of the environment that every process of the game was born with. */
+  /** An environment entry that every process of the game starts with. */
   readonly mark: string;
   readonly ports: readonly LeasedPort[];
 }
 
-/** The game's processes, wherever they went, and the signals to them. */
+/** Finds the game's processes, wherever they went, and signals them. */
 export class GameTree {
   readonly #options: GameTreeOptions;
   readonly holders: PortHolders;
@@ -39,19 +39,19 @@ export class GameTree {
   }
 
   /**
-   * Whether any of these is the game itself and no helper of it; undefined where nobody has ever been seen to hold a
+   * Whether any of these is the game itself rather than a helper; undefined if no process has ever been seen to hold a
    * port.
    */
   includesGame(entries: readonly ProcessEntry[]): boolean | undefined {
-    // One that has let its port go may still be saving.
+    // A game that has closed its port may still be saving.
     if (this.holders.among(entries, this.#sockets()).length > 0 || this.holders.known.size > 0) return true;
     return this.holders.wereSeen ? false : undefined;
   }
 
-  /** Sends a stop signal to whom it concerns, and wakes the game. Returns whom it has reached. */
+  /** Sends a stop signal to its addressees and wakes the game. Returns the processes that it reached. */
   stop(signal: NodeJS.Signals, scope: SignalScope): readonly number[] {
     const { root } = this.#options;
-    // The usual game is one process: no need to look through all of /proc while many games end at once.
+    // Most games are one process: skip the scan of /proc, because many games may end at once.
     const { known } = this.holders;
     const isUsual = known.has(root) || (known.size === 0 && isChildless(root));
     if (isUsual && (scope === 'auto' || scope === 'first')) {
@@ -68,14 +68,14 @@ export class GameTree {
       all: pidsOf(entries.filter((entry) => !isHelper(entry))),
       inGroup: new Set(inGroup),
     });
-    // Of a group that cannot be seen at least its number is known.
+    // If the group's members cannot be seen, report at least its number.
     const reachedGroup = group && reach(-root, signal) ? [root, ...inGroup] : [];
     const reached = new Set([...reachedGroup, ...reachAll(pids, signal)]);
     wake(pidsOf(entries));
     return [...reached];
   }
 
-  /** The same to those who hold a port and are not among the told. */
+  /** Sends the stop signal to port holders that have not been told. */
   stopOthers(signal: NodeJS.Signals, told: ReadonlySet<number>): readonly number[] {
     const { entries } = this.list();
     const untold = this.holders.among(entries, this.#sockets()).filter((pid) => !told.has(pid));
@@ -84,7 +84,7 @@ export class GameTree {
     return reached;
   }
 
-  /** Passes on a signal that has another meaning than to stop: to the group, and to a game that has left it. */
+  /** Passes on a signal that does not mean stop: to the group, and to a game that has left it. */
   forward(signal: NodeJS.Signals): void {
     const { root } = this.#options;
     reach(-root, signal);
@@ -92,14 +92,14 @@ export class GameTree {
     reachAll(this.holders.among(outside, this.#sockets()), signal);
   }
 
-  /** To every process of the game. */
+  /** Signals every process of the game. */
   sendToAll(signal: 'SIGTERM' | 'SIGKILL'): void {
-    // The group in one step, which no fork escapes; then whoever has left it.
+    // Kill the group in one call, which no fork escapes, then any process that has left it.
     if (signal === 'SIGKILL') reach(-this.#options.root, signal);
     reachAll(pidsOf(this.list().entries), signal);
   }
 
-  /** A game that a script has paused hears nothing, on its console neither. */
+  /** A paused game receives nothing, not even from its console. */
   wake(): void {
     wake(pidsOf(this.list().entries));
   }
@@ -115,8 +115,8 @@ export class GameTree {
 }
 
 /**
- * Shells and Python catch SIGINT for themselves, to end after their child. A launcher that passes it on catches SIGTERM
- * too: that is what container runtimes send.
+ * Shells and Python catch SIGINT for themselves, to end after their child. Judge such a launcher by SIGTERM: one that
+ * passes signals on catches SIGTERM too, because container runtimes send that.
  */
 function launcherReaction(pid: number, signal: NodeJS.Signals): ReturnType<typeof reactionOf> {
   const reaction = reactionOf(pid, signalNumbers[signal] ?? 0);
@@ -125,7 +125,7 @@ function launcherReaction(pid: number, signal: NodeJS.Signals): ReturnType<typeo
   return isForItself ? 'default' : reaction;
 }
 
-/** Whether they are stopped or not: a SIGSTOP that is still on its way is taken back by it too. */
+/** Send SIGCONT to running processes too: it also cancels a SIGSTOP that is still on its way. */
 function wake(pids: readonly number[]): void {
   reachAll(pids, 'SIGCONT');
 }
@@ -138,7 +138,7 @@ function reachAll(pids: readonly number[], signal: NodeJS.Signals): readonly num
   return pids.filter((pid) => reach(pid, signal));
 }
 
-/** False: it has gone already, or it is another user's and beyond our reach; the container's end takes it. */
+/** False: the process has gone, or belongs to another user and cannot be signalled; then it ends with the container. */
 function reach(pid: number, signal: NodeJS.Signals): boolean {
   try {
     return process.kill(pid, signal);

@@ -1,13 +1,11 @@
-/**
- * A longer line is matched by its beginning only, so that a game without line ends costs a bounded amount of memory.
- */
+/** Match a longer line by its beginning only, so that a game that writes no line ends costs bounded memory. */
 const maxLineBytes = 16_384;
 
 /** Colours and other orders to a terminal: CSI, OSC, and the short ones (ECMA-48). */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they begin with ESC
 const terminalOrders = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])/g;
 
-/** Looks for a line in a stream of bytes that passes by. */
+/** Looks for a line in a byte stream as it passes through. */
 export class LineMatcher {
   readonly #pattern: RegExp;
   #line = Buffer.alloc(0);
@@ -16,7 +14,7 @@ export class LineMatcher {
     this.#pattern = pattern;
   }
 
-  /** Whether a line that `chunk` completes matches, as a terminal would show it or byte by byte. */
+  /** Whether a line that `chunk` completes matches, either as a terminal would show it or byte by byte. */
   push(chunk: Buffer): boolean {
     let start = 0;
     for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, start)) {

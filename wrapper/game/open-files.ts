@@ -6,7 +6,7 @@ interface Limit {
   readonly hard: number;
 }
 
-/** The line of `/proc/PID/limits`; a limit may be `unlimited`. */
+/** Parses the line of `/proc/PID/limits`; a limit may be `unlimited`. */
 export function parseOpenFiles(limits: string): Limit | undefined {
   const [, soft, hard] = /^Max open files\s+(\w+)\s+(\w+)/m.exec(limits) ?? [];
   if (soft === undefined || hard === undefined) return undefined;
@@ -15,10 +15,9 @@ export function parseOpenFiles(limits: string): Limit | undefined {
 }
 
 /**
- * The soft limit on open files that this process was started with; undefined: it is the present one, or nothing is
- * known of it. Node raises its own to the hard limit before any of our code runs, and a child would inherit that.
- * Whoever started us (tini, a shell) still has what it gave us, unless it changed both in between, which the hard limit
- * shows.
+ * The soft limit on open files that this process was started with; undefined: it equals the present one, or is unknown.
+ * Node raises its own to the hard limit before any of our code runs, and a child would inherit that. Our parent (tini,
+ * a shell) still has the original limit, unless it changed both in between, which its hard limit shows.
  */
 export function givenOpenFiles(ppid: number): number | undefined {
   const [own, parent] = [readLimit('self'), readLimit(String(ppid))];
@@ -37,8 +36,8 @@ function readLimit(process: string): Limit | undefined {
 const shell = '/bin/sh';
 
 /**
- * The same command with a soft limit of its own: a shell sets it and becomes the program. A program that cannot be
- * found or run, or an image without a shell, is left as it is, so that starting it fails or succeeds as it would.
+ * Wraps the command so that a shell sets the soft limit and then becomes the program. Leaves the command unchanged if
+ * the program cannot be found or run, or the image has no shell, so that its start fails or succeeds as before.
  */
 export function withOpenFiles(
   command: string,

@@ -14,8 +14,8 @@ import { basename, dirname, join } from 'node:path';
 import { hasCode } from '../../shared/system-error.ts';
 
 /**
- * Gives a file new content in one step: a full disk or a kill leaves the old one. Where the folder does not allow that
- * (it may not be written to, or the file is a mount of its own), the file is written over. Keeps mode, owner and
+ * Replaces a file's content in one step: a full disk or a kill leaves the old content. If the folder does not allow
+ * that (it is not writable, or the file is a mount of its own), the file is overwritten in place. Keeps mode, owner and
  * symbolic links. Throws Node's error.
  */
 export function overwriteFile(path: string, content: Buffer): void {
@@ -23,7 +23,8 @@ export function overwriteFile(path: string, content: Buffer): void {
   const found = statSync(target, { throwIfNoEntry: false });
   if (found?.size === content.length && found.isFile() && readFileSync(target).equals(content)) return;
   try {
-    // A pipe or a device is written to, and a second name of the same file is to show the new content as well.
+    // Write a pipe or a device in place, and a file with several hard links too, so that every name shows the new
+    // content.
     if (found !== undefined && (!found.isFile() || found.nlink > 1)) writeFileSync(target, content);
     else replaceFile(target, found, content);
   } catch (error) {
@@ -42,7 +43,7 @@ function realpathIfThere(path: string): string {
 }
 
 function replaceFile(target: string, found: Stats | undefined, content: Buffer): void {
-  // On the same file system as the target, and a name that nobody else has.
+  // Use the target's file system and a unique name.
   const folder = mkdtempSync(join(dirname(target), '.spotable-'));
   try {
     const fresh = join(folder, basename(target));
@@ -58,7 +59,7 @@ function replaceFile(target: string, found: Stats | undefined, content: Buffer):
   }
 }
 
-/** What a full disk cannot take twice may still fit where it stands. */
+/** A full disk that has no room for a second copy may still have room to overwrite the file. */
 function mayWriteOver(error: unknown, content: Buffer, found: Stats | undefined): boolean {
   if (hasCode(error, 'ENOSPC', 'EDQUOT')) return found !== undefined && content.length <= found.size;
   return hasCode(error, 'EACCES', 'EPERM', 'EROFS', 'EBUSY', 'EXDEV');

@@ -1,9 +1,7 @@
-/** Names and what stands for them: leased ports, SPOTABLE_* facts. */
+/** Placeholder names and their values: leased ports, SPOTABLE_* facts. */
 export type Placeholders = Readonly<Record<string, string>>;
 
-/**
- * Puts the values in place of `{NAME}`. Braces around anything else stay as they are: config formats are full of them.
- */
+/** Replaces `{NAME}` by its value. Other braces stay as they are: config formats are full of them. */
 export function fillIn(text: string, placeholders: Placeholders): string {
   return text.replace(/\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (whole, name: string) =>
     Object.hasOwn(placeholders, name) ? (placeholders[name] ?? whole) : whole,
@@ -14,8 +12,7 @@ export function fillIn(text: string, placeholders: Placeholders): string {
 const byteOrderMark = /^(?:\ufeff|\xef\xbb\xbf)/;
 
 /**
- * Sets a key of a `key=value` file, wherever it stands, and leaves all other lines, comments included, as they are;
- * adds it where it is missing.
+ * Sets a key of a `key=value` file, or adds it if it is missing. All other lines, comments included, stay as they are.
  */
 export function setProperty(content: string, key: string, value: string): string {
   const line = `${key}=${value}`;
@@ -27,7 +24,7 @@ export function setProperty(content: string, key: string, value: string): string
     return end >= 0 && candidate.slice(0, end).trim() === key;
   };
   if (lines.some(isKey)) {
-    // A key that stands twice has its last value for most readers, and its first for some.
+    // Set every occurrence of the key: most readers use the last one, some the first.
     const set = (old: string) => (isKey(old) ? line + (old.endsWith('\r') ? '\r' : '') : old);
     return mark + lines.map(set).join('\n');
   }

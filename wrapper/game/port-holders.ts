@@ -2,8 +2,8 @@ import { type GameProcessList, hidesProcesses, type ProcessEntry, socketInodes }
 import type { BoundSocket } from './socket-table.ts';
 
 /**
- * Wine's server process has every socket of the programs it serves open as well. It is no game: it outlives them, and
- * takes them with it.
+ * Wine's server process also has every socket of the programs it serves open. It is not the game: it outlives them, and
+ * its end would end them.
  */
 const wineServer = /^wineserver/;
 
@@ -21,19 +21,19 @@ export class PortHolders {
     this.#look = look;
   }
 
-  /** Processes that have held one of the ports, as far as they lived when they were last looked at. */
+  /** Processes that have held one of the ports and were alive at the last scan. */
   get known(): ReadonlySet<number> {
     return this.#known;
   }
 
-  /** There has been one at some time. */
+  /** Whether a holder was ever found. */
   get wereSeen(): boolean {
     return this.#wereSeen;
   }
 
   /**
-   * Whether one of the sockets is the game's; undefined where that cannot be told, and the lease alone says whose the
-   * port is. Whoever had it last is asked first: looking through all of /proc costs milliseconds.
+   * Whether one of the sockets is the game's; undefined if unknown: then only the lease tells the port's owner. Check
+   * the last holder first, because a scan of /proc costs milliseconds.
    */
   isOwn(sockets: readonly BoundSocket[]): boolean | undefined {
     for (const pid of this.#known) if (hasOneOf(pid, sockets) === true) return true;
@@ -44,8 +44,8 @@ export class PortHolders {
   }
 
   /**
-   * Looks anew who of these processes holds one of the sockets; where nobody can be seen to, those that we may not look
-   * into.
+   * Searches these processes again for holders of the sockets. If none can be seen, returns the processes that we may
+   * not inspect.
    */
   among(entries: readonly ProcessEntry[], sockets: readonly BoundSocket[]): readonly number[] {
     const { holding, hidden } = this.#sort(

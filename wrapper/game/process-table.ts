@@ -3,7 +3,7 @@ import { hasCode } from '../../shared/system-error.ts';
 
 export interface ProcessEntry {
   readonly pid: number;
-  /** As the kernel cuts it: 15 characters at most. */
+  /** Cut by the kernel to 15 characters. */
   readonly name: string;
   readonly state: string;
   readonly parent: number;
@@ -13,7 +13,7 @@ export interface ProcessEntry {
   readonly startTime: number;
 }
 
-/** Reads `/proc/PID/stat`. The name stands in parentheses and may itself contain spaces and parentheses. */
+/** Parses `/proc/PID/stat`. The name is in parentheses and may itself contain spaces and parentheses. */
 export function parseProcessStat(stat: string): ProcessEntry | undefined {
   const nameEnd = stat.lastIndexOf(')');
   const fields = stat.slice(nameEnd + 2).split(' ');
@@ -31,9 +31,8 @@ export function parseProcessStat(stat: string): ProcessEntry | undefined {
 }
 
 /**
- * Which of the processes belong to the game: its process group and session, those that carry its mark (a daemon that
- * has left the group, the session and its parents still has the environment it was born with), and all their
- * descendants.
+ * Selects the processes that belong to the game: its process group and session, those that carry its mark (a daemon
+ * that has left the group, the session and its parents still has its original environment), and all their descendants.
  */
 export function selectTree(
   entries: readonly ProcessEntry[],
@@ -54,22 +53,22 @@ export function selectTree(
 
 export interface GameProcessList {
   readonly entries: readonly ProcessEntry[];
-  /** False: the game may have processes that we are not allowed to see, or to recognise. */
+  /** False: the game may have processes that we may not see or cannot recognise. */
   readonly isComplete: boolean;
 }
 
-/** The game's living processes. None where there is no /proc. */
+/** The game's living processes; empty without /proc. */
 export function findGameProcesses(root: number, mark: string): GameProcessList {
   const entries = readProcesses();
   const own = entries.find(({ pid }) => pid === process.pid);
   const ancestors = ancestorsOf(process.pid, entries);
-  // With `hidepid` not even the game's first process is listed once it has changed its user.
+  // With `hidepid` even the game's first process is missing from the list once it has changed its user.
   let isComplete = entries.some(({ pid }) => pid === root) || !isRunning(root);
   const isMarked = ({ pid, parent, startTime }: ProcessEntry) => {
-    // Older processes than ourselves are not worth the look into their environment.
+    // Skip processes older than ourselves: reading their environment is wasted.
     if (pid === process.pid || startTime < (own?.startTime ?? 0)) return false;
     const isGame = hasEnvironmentEntry(pid, mark);
-    // An orphan belongs to the init of its container, or to whoever takes orphans in its place.
+    // An orphan's parent is the init of its container, or a subreaper.
     if (isGame === undefined && ancestors.has(parent)) isComplete = false;
     return isGame ?? false;
   };
@@ -92,7 +91,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Whether /proc leaves out processes of other users (`hidepid`). */
+/** Whether /proc hides processes of other users (`hidepid`). */
 export function hidesProcesses(): boolean {
   const mounts = readText('/proc/self/mounts')?.split('\n') ?? [];
   return mounts.some((line) => /^\S+ \/proc proc \S*hidepid=(?!0|off)/.test(line));
@@ -108,7 +107,7 @@ function readProcesses(): ProcessEntry[] {
   return entries;
 }
 
-/** undefined: we may not look. */
+/** undefined: we may not read its environment. */
 function hasEnvironmentEntry(pid: number, entry: string): boolean | undefined {
   try {
     return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(entry);
@@ -118,8 +117,8 @@ function hasEnvironmentEntry(pid: number, entry: string): boolean | undefined {
 }
 
 /**
- * The sockets that a process has open, by inode number; undefined where we may not look. Root without CAP_SYS_PTRACE
- * may list another user's descriptors, but not read where they lead.
+ * The process's open sockets, by inode number; undefined if we may not read them. Root without CAP_SYS_PTRACE may list
+ * another user's descriptors, but cannot read their targets.
  */
 export function socketInodes(pid: number): ReadonlySet<number> | undefined {
   const folder = `/proc/${pid}/fd`;
@@ -135,7 +134,7 @@ export function socketInodes(pid: number): ReadonlySet<number> | undefined {
   return inodes;
 }
 
-/** undefined: no socket, or closed meanwhile. Throws where we may not look. */
+/** undefined: the descriptor is not a socket, or was closed meanwhile. Throws if we may not read it. */
 export function socketInode(descriptor: string): number | undefined {
   try {
     const digits = /^socket:\[(\d+)\]$/.exec(readlinkSync(descriptor))?.[1];
@@ -150,7 +149,10 @@ export function isForbidden(error: unknown): boolean {
   return hasCode(error, 'EACCES', 'EPERM');
 }
 
-/** What a process does with a signal; undefined: we may not look, or it has ended. `number` as the kernel counts. */
+/**
+ * The process's reaction to a signal; undefined: we may not read it, or the process has ended. `number` is the
+ * kernel's.
+ */
 export function reactionOf(pid: number, number: number): 'caught' | 'ignored' | 'default' | undefined {
   const status = readText(`/proc/${pid}/status`);
   if (status === undefined) return undefined;
@@ -162,7 +164,10 @@ export function reactionOf(pid: number, number: number): 'caught' | 'ignored' | 
   return isIn('SigIgn') ? 'ignored' : 'default';
 }
 
-/** Whether a living process has no children; false where the kernel does not say. Each thread has its own. */
+/**
+ * Whether a living process has no children; false if the kernel does not tell. Each thread has its own list of
+ * children.
+ */
 export function isChildless(pid: number): boolean {
   const threads = listDirectory(`/proc/${pid}/task`);
   return threads.length > 0 && threads.every((thread) => readText(`/proc/${pid}/task/${thread}/children`) === '');

@@ -7,18 +7,18 @@ import type { ReadyRule } from '../settings/parse-setting.ts';
 import type { PortHolders } from './port-holders.ts';
 import { type BoundSocket, readBoundSockets, readListeningHosts } from './socket-table.ts';
 
-/** undefined: all is well. Otherwise what is missing, for a person to read. */
+/** Resolves with undefined if all is well, otherwise with what is missing, for a person to read. */
 export type ReadyCheck = () => Promise<string | undefined>;
 
 export interface ReadyCheckOptions {
   readonly ports: readonly LeasedPort[];
   readonly startedAtMs: number;
-  /** How long the game has been running, by a clock that nobody sets. */
+  /** The game's age by a monotonic clock. */
   readonly ageMs: () => number;
   readonly holders: Pick<PortHolders, 'isOwn'>;
-  /** Resolved once the game has written the line of `log:`. */
+  /** Whether the game has written the line of `log:`. */
   readonly hasLogged: () => boolean;
-  /** The game has said Ready() to the SDK server. */
+  /** Whether the game has called Ready() on the SDK server. */
   readonly hasSaidReady: () => boolean;
 }
 
@@ -45,8 +45,8 @@ export function readyCheck(rule: ReadyRule, options: ReadyCheckOptions): ReadyCh
 }
 
 /**
- * Some rules hold for good once they do. A game that has had its port then, or since, has to keep it: a server that has
- * closed it takes no players, whatever else lives on in its process.
+ * Some rules stay fulfilled for good. A game that has held its port by then, or since, has to keep it: a server that
+ * has closed its port takes no players, even if its process lives on.
  */
 function keepingPort(check: () => string | undefined, boundCheck: ReadyCheck): ReadyCheck {
   let hasBeenBound = false;
@@ -60,7 +60,7 @@ function keepingPort(check: () => string | undefined, boundCheck: ReadyCheck): R
 }
 
 interface WantedPort extends LeasedPort {
-  /** Whether each of its protocols is needed, or any one of them. */
+  /** Whether every protocol is needed, or any one of them. */
   readonly needsAll: boolean;
 }
 
@@ -70,7 +70,7 @@ function wantedPorts(names: readonly string[], ports: readonly LeasedPort[]): re
   return ports.slice(0, 1).map((port) => ({ ...port, needsAll: false }));
 }
 
-/** Looks at the ports one by one; the first that is missing is the answer. */
+/** Checks the ports one by one and returns the first that is missing. */
 function boundCheck(wanted: readonly WantedPort[], holders: Pick<PortHolders, 'isOwn'>): ReadyCheck {
   return async () => {
     for (const port of wanted) {
@@ -83,7 +83,7 @@ function boundCheck(wanted: readonly WantedPort[], holders: Pick<PortHolders, 'i
   };
 }
 
-/** Whether the port is bound, and on addresses of this machine alone: nobody else can come. */
+/** Whether the port is bound to loopback addresses only, where no player can reach it. */
 export function isOnLoopbackAlone(port: LeasedPort): boolean {
   const sockets = protocolsOf(port.protocol).flatMap((one) => readBoundSockets(one, new Set([port.port])));
   return sockets.length > 0 && sockets.every(({ isLoopback }) => isLoopback);
@@ -91,7 +91,7 @@ export function isOnLoopbackAlone(port: LeasedPort): boolean {
 
 function findBound({ port, protocol, needsAll }: WantedPort): readonly BoundSocket[] | undefined {
   const found: BoundSocket[] = [];
-  // UDP first: the kernel takes milliseconds to walk its TCP table, however empty, and most games need no look at it.
+  // Check UDP first: the kernel takes milliseconds to walk its TCP table, however empty, and most games do not need it.
   for (const one of protocolsOf(protocol)) {
     const sockets = readBoundSockets(one, new Set([port]));
     if (sockets.length === 0 && needsAll) return undefined;
@@ -107,7 +107,7 @@ function protocolsOf(protocol: PortProtocol): readonly ('udp' | 'tcp')[] {
 
 const connectLimitMs = 1000;
 
-/** Loopback first; a game may listen on one address only, which the kernel's tables name. */
+/** Try loopback first. A game may listen on one address only, which the kernel's tables name. */
 async function isAccepting(port: number): Promise<boolean> {
   const isOnLoopback = await isAcceptingOnAny(['127.0.0.1', '::1'], port);
   return isOnLoopback || isAcceptingOnAny(readListeningHosts(port), port);
@@ -127,9 +127,9 @@ function isAcceptingOn(host: string, port: number): Promise<boolean> {
   return promise.finally(() => socket.destroy());
 }
 
-/** A file of an earlier run, on a volume that outlives the container, says nothing. */
+/** Ignore a file of an earlier run, on a volume that outlives the container. */
 function isWrittenSince(path: string, sinceMs: number): boolean {
   const found = statSync(path, { throwIfNoEntry: false });
-  // The kernel stamps files with a clock that lags by up to one tick.
+  // The kernel's clock for files lags by up to one tick.
   return found !== undefined && found.ctimeMs >= sinceMs - 10;
 }

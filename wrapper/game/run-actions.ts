@@ -7,24 +7,21 @@ import type { Game } from './start-game.ts';
 
 export interface ActionContext {
   readonly game: Pick<Game, 'console' | 'pid'>;
-  /** Returns the processes that it has reached. */
+  /** Returns the processes that the signal reached. */
   readonly send: (signal: NodeJS.Signals) => readonly number[];
   readonly clock: Clock;
   readonly log: Log;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly placeholders: () => Placeholders;
-  /** Until the game is killed. It may move. */
+  /** Time until the game is killed, which may change. */
   readonly leftMs: () => number;
-  /** Aborts when nothing is to be waited for any more. */
+  /** Aborts when waits have to be skipped. */
   readonly hurry: AbortSignal;
-  /** Hears of each action that was done, and of the processes that a signal has reached. */
+  /** Called for each completed action, with the processes that a signal has reached. */
   readonly onDone: (how: string, pids?: readonly number[]) => void;
 }
 
-/**
- * Runs the actions one after the other, until the signal aborts. What fails is said in the log, and the next one
- * follows.
- */
+/** Runs the actions one after the other, until the signal aborts. Logs a failed action and goes on with the next. */
 export async function runActions(
   actions: readonly Action[],
   context: ActionContext,
@@ -40,12 +37,12 @@ export async function runActions(
   }
 }
 
-/** A wait leaves this to what follows it, or half of the time. */
+/** A wait leaves at least this, or half of the time, to the actions that follow it. */
 const minRestMs = 5000;
 
 /**
- * How long an action may take, so that one that hangs does not keep the next ones from the game: what is left, less the
- * waits to come, in equal parts for it and each that follows. The last one has all that is left.
+ * Time limit for an action, so that one that hangs does not keep the next ones from the game: the remaining time, less
+ * the waits to come, in equal parts for it and each that follows. The last one has all of it.
  */
 export function shareMs(action: Action, following: readonly Action[], leftMs: number): number {
   const others = following.filter(({ kind }) => kind !== 'wait').length;
@@ -97,7 +94,7 @@ async function runAction(
   }
 }
 
-/** Throws where the command cannot run, fails, or takes longer than its share of the time. */
+/** Throws if the command cannot run, fails, or takes longer than its share of the time. */
 async function runCommand(
   command: string,
   following: readonly Action[],
@@ -112,7 +109,7 @@ async function runCommand(
     detached: true,
   });
   const end = () => {
-    // Its whole group: `sh -c` may have forked the command.
+    // Kill the whole group: `sh -c` may have forked the command.
     if (shell.pid !== undefined && shell.exitCode === null) killGroup(shell.pid, log);
   };
   const over = new AbortController();
@@ -134,10 +131,10 @@ async function runCommand(
   });
 }
 
-/** A share grows and shrinks with the time that is left: it is looked at this often. */
+/** Check this often, because a share grows and shrinks with the remaining time. */
 const shareCheckMs = 250;
 
-/** Resolves when a command has used up its share, with the time that it took; undefined: the signal has aborted. */
+/** Resolves with a command's running time when it has used up its share; with undefined if the signal aborts. */
 async function shareOver(
   following: readonly Action[],
   { clock, leftMs }: ActionContext,

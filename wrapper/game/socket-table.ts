@@ -4,17 +4,17 @@ export interface BoundSocket {
   readonly protocol: 'udp' | 'tcp';
   readonly port: number;
   readonly inode: number;
-  /** Bound to an address that only this machine reaches. */
+  /** Bound to an address that only this machine can reach. */
   readonly isLoopback: boolean;
 }
 
-/** As the kernel numbers TCP states in /proc/net/tcp: only a listening socket takes players. */
+/** The kernel's number for the TCP state LISTEN in /proc/net/tcp: only a listening socket takes players. */
 const listening = '0A';
 
 /**
- * Reads a table of /proc/net (`udp`, `udp6`, `tcp`, `tcp6`) and keeps the sockets that are bound to one of the ports;
- * of TCP those that listen. A line: `sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout
- * inode ...`.
+ * Parses a table of /proc/net (`udp`, `udp6`, `tcp`, `tcp6`) and keeps the sockets that are bound to one of the ports,
+ * and for TCP are listening. A line: `sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid
+ * timeout inode ...`.
  */
 export function parseSocketTable(
   table: string,
@@ -32,7 +32,7 @@ export function parseSocketTable(
   return found;
 }
 
-/** Who is bound to these ports in our network namespace, IPv4 and IPv6. */
+/** Sockets bound to these ports in our network namespace, IPv4 and IPv6. */
 export function readBoundSockets(protocol: 'udp' | 'tcp', ports: ReadonlySet<number>): readonly BoundSocket[] {
   return ['', '6'].flatMap((version) =>
     parseSocketTable(readTable(`/proc/net/${protocol}${version}`), protocol, ports),
@@ -40,8 +40,8 @@ export function readBoundSockets(protocol: 'udp' | 'tcp', ports: ReadonlySet<num
 }
 
 /**
- * The addresses that something listens on with this TCP port, in our network namespace. The tables write an address as
- * 32-bit words of the machine's own byte order, in hexadecimal.
+ * The listening addresses of this TCP port in our network namespace. The tables write an address as 32-bit words in the
+ * machine's byte order, in hexadecimal.
  */
 export function readListeningHosts(port: number): readonly string[] {
   return ['', '6'].flatMap((version) => parseListeningHosts(readTable(`/proc/net/tcp${version}`), port));
@@ -67,8 +67,8 @@ function hostOf(hexWords: string): string {
 const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /**
- * Whether an end (`ADDRESS:PORT`) is in 127.0.0.0/8, ::1 or IPv4 in IPv6, as the kernel writes them: words of 32 bits
- * in the machine's byte order, which is little-endian.
+ * Whether an end (`ADDRESS:PORT`) is in 127.0.0.0/8, ::1 or IPv4 in IPv6. The kernel writes 32-bit words in the
+ * machine's byte order, which is little-endian.
  */
 export function isLoopback(end: string): boolean {
   const address = end.slice(0, end.indexOf(':'));
@@ -79,7 +79,7 @@ function readTable(path: string): string {
   try {
     return readFileSync(path, 'latin1');
   } catch {
-    // No IPv6, or no /proc at all.
+    // The kernel has no IPv6, or there is no /proc.
     return '';
   }
 }

@@ -16,15 +16,15 @@ export interface GameCommand {
   readonly command: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The game's input comes through us, because something will be written to it. */
+  /** The game's input passes through us, because an action will write to it. */
   readonly needsStdin: boolean;
-  /** Its soft limit on open files; undefined: ours. */
+  /** The game's soft limit on open files; undefined: ours. */
   readonly openFiles: number | undefined;
-  /** Wait for an output line that matches; the output then passes through us. */
+  /** Wait for an output line that matches; then the output passes through us. */
   readonly logPattern: RegExp | undefined;
   readonly clock: Clock;
   readonly log: Log;
-  /** Hears of the process group in the moment in which there is one. */
+  /** Called with the process group as soon as it exists. */
   readonly onSpawn: (pid: number) => void;
 }
 
@@ -33,17 +33,17 @@ export interface Game {
   readonly pid: number;
   /** The first process's end. Its descendants may live on. */
   readonly exited: Promise<GameExit>;
-  /** A line of output has matched. */
+  /** Whether a line of output has matched. */
   hasLogged(): boolean;
   readonly console: GameConsole;
-  /** It is about to be killed: its last output is not waited for as long. */
+  /** Called before a kill: wait less for the game's last output. */
   hurryOutput(): void;
 }
 
 const notFound = 127;
 const notExecutable = 126;
 
-/** Starts the game. Throws a FatalError with a shell's status, 126 or 127, where it cannot be executed. */
+/** Starts the game. Throws a FatalError with a shell's status, 126 or 127, if it cannot be executed. */
 export async function startGame(options: GameCommand): Promise<Game> {
   const child = await spawnGame(options);
   const pid = child.pid ?? 0;
@@ -70,7 +70,7 @@ async function spawnGame(options: GameCommand): Promise<ChildProcess> {
     const child = spawn(program, [...args], {
       env: { ...env },
       detached: true,
-      // Inherited descriptors cost nothing, lose nothing, and push back on the game as they always did.
+      // Inherited descriptors cost nothing, lose nothing, and give the game the same back-pressure as without us.
       stdio: [needsStdin ? 'pipe' : 'inherit', output, output],
     });
     if (child.pid !== undefined) onSpawn(child.pid);
@@ -86,7 +86,9 @@ async function spawnGame(options: GameCommand): Promise<ChildProcess> {
   }
 }
 
-/** A folder of PATH that may not be looked into makes the system say EACCES of a command that is in none of them. */
+/**
+ * If a folder of PATH is not searchable, the system reports EACCES even for a command that is in none of the folders.
+ */
 function isNowhere(command: string, path = ''): boolean {
   return !command.includes('/') && !path.split(delimiter).some((folder) => existsSync(join(folder, command)));
 }
@@ -97,18 +99,17 @@ function exitOf(child: ChildProcess): Promise<GameExit> {
   return promise;
 }
 
-/** Device number of /dev/null, what a container without `stdin: true` has as its input. */
+/** Device number of /dev/null, which is the input of a container without `stdin: true`. */
 const nullDevice = 0x103;
 
 /**
- * Passes our own input on, and keeps the game's open after its end: many games take a closed console for an order to
- * stop.
+ * Forwards our own input, and keeps the game's input open after ours ends: many games stop when their console closes.
  */
 function connectInput(input: Writable): void {
-  // A game that closes its console is no error.
+  // A game may close its console.
   input.on('error', () => {});
   if (isNullDevice(0)) return;
-  // Ours may be one that cannot be read, or whose other end breaks off: the game then gets no more of it.
+  // Our input may be unreadable, or its other end may break off: then the game gets no more input.
   process.stdin.on('error', () => {});
   process.stdin.pipe(input, { end: false });
 }
@@ -123,15 +124,15 @@ function isNullDevice(descriptor: number): boolean {
 
 interface WatchedOutput {
   hasMatched(): boolean;
-  /** Resolves when all output is through, or soon after where nobody takes it or a descendant keeps it open. */
+  /** Resolves when all output is written, or soon after if nobody reads it or a descendant keeps it open. */
   drained(isHurried: boolean): Promise<void>;
 }
 
-/** What a dead game has written is passed on for as long as somebody takes some of it in each such time, */
+/** Keep passing on a dead game's output while some of it is read in each such interval, */
 const drainStepMs = 1000;
-/** and no longer than so many of them: a descendant may go on writing. */
+/** but for at most this many intervals: a descendant may go on writing. */
 const maxDrainSteps = 3;
-/** All there is where the game was killed, because the time is over. */
+/** Total time for output after the game was killed, because the end has come. */
 const hurriedDrainMs = 500;
 
 function watchOutput(child: ChildProcess, pattern: RegExp, { log, clock }: GameCommand): WatchedOutput {
@@ -166,21 +167,21 @@ function watchOutput(child: ChildProcess, pattern: RegExp, { log, clock }: GameC
   };
 }
 
-/** Byte for byte, and no faster than the other end reads. Resolves at the end of the stream. */
+/** Copies byte for byte, and no faster than the other end reads. Resolves at the end of the stream. */
 async function passThrough(from: Readable | null, to: Writable, log: Log): Promise<void> {
   if (from === null) return;
   leaveTerminal(to);
   to.on('error', (err) => {
-    // Whoever read our output has gone: closing the pipe tells the game, as it would without us.
+    // The reader of our output has gone: close the pipe so that the game notices, as it would without us.
     if (hasCode(err, 'EPIPE', 'ECONNRESET')) return from.destroy();
-    // A full disk ends no game.
-    log.error({ err }, "Game's output is lost");
+    // A full disk must not end a game.
+    log.error({ err }, 'Game output lost');
     from.unpipe(to);
     return from.resume();
   });
   from.pipe(to, { end: false });
   await once(from, 'close').catch(() => {});
-  // What the other end has not taken yet is still ours.
+  // Wait for bytes that the other end has not taken yet.
   await new Promise((resolve) => to.write('', resolve));
 }
 
@@ -194,8 +195,8 @@ function matchLines(stream: Readable, matcher: LineMatcher, onMatch: () => void)
 }
 
 /**
- * Node writes to a terminal while everything else waits: a person who stops it with Ctrl-S would stop our clock. Node
- * knows no other way to change that than its handle.
+ * Node blocks while it writes to a terminal: a person who stops it with Ctrl-S would stop our clock. Only the stream's
+ * handle can change that.
  */
 function leaveTerminal(to: Writable & { readonly _handle?: { setBlocking?(isBlocking: boolean): void } }): void {
   if ('isTTY' in to && to.isTTY === true) to._handle?.setBlocking?.(false);

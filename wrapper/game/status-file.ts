@@ -3,23 +3,23 @@ import { errorText } from '../../shared/log.ts';
 import { hasCode } from '../../shared/system-error.ts';
 import { readableText } from './text-form.ts';
 
-/** What a game says of itself through `--status-file`. */
+/** The game's own report in `--status-file`. */
 export interface GameStatus {
   readonly players: number | null;
-  /** undefined: it says nothing of it. */
+  /** undefined: the game does not report it. */
   readonly isAllocated: boolean | undefined;
   readonly labels: Readonly<Record<string, string>>;
 }
 
 export const unsaidStatus: GameStatus = { players: null, isAllocated: undefined, labels: {} };
 
-/** The labels travel with every event, of which SQS takes 256 KiB. */
+/** The labels are sent with every event, and SQS limits an event to 256 KiB. */
 const maxFileBytes = 16_384;
 const maxLabels = 32;
 
 /**
- * Reads `{"players": 3, "allocated": true, "labels": {"map": "dm6"}}`; every name may be left out. A text says what is
- * wrong.
+ * Parses `{"players": 3, "allocated": true, "labels": {"map": "dm6"}}`; every name is optional. A string result says
+ * what is wrong.
  */
 export function parseStatusFile(content: string): GameStatus | string {
   let document: unknown;
@@ -53,7 +53,7 @@ export class StatusFile {
     this.#path = path;
   }
 
-  /** A text says why it is of no use, once. undefined: it has not changed, or is not there (yet). */
+  /** A string says once why the file is unusable. undefined: the file has not changed, or does not exist (yet). */
   readIfChanged(): GameStatus | string | undefined {
     try {
       return this.#read();
@@ -64,7 +64,7 @@ export class StatusFile {
   }
 
   #read(): GameStatus | string | undefined {
-    // A pipe that nobody writes to would stop us here for ever.
+    // Open without blocking: a pipe without a writer would block for ever.
     const file = openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const found = fstatSync(file);

@@ -22,19 +22,19 @@ export interface SupervisedGameOptions {
   readonly lifeEvents: LifeEvents;
   readonly context: WrapperContext;
   readonly sdk: GameSdk | undefined;
-  /** What the game's environment has besides ours. */
+  /** The game's environment variables in addition to ours. */
   readonly env: Readonly<Record<string, string>>;
   readonly placeholders: () => Placeholders;
-  /** When the game will be killed, in epoch milliseconds, as far as an end is known. */
+  /** When the game will be killed, in epoch milliseconds, if an end is known. */
   readonly killAtMs: () => number | undefined;
   readonly signal: AbortSignal;
 }
 
-/** When this part of the time is left, those are told who should have heard it from somebody else. */
+/** At 1/lateShare of the time left, signal the processes that should have got the signal from their launcher. */
 const lateShare = 4;
 const maxLateCheckMs = 1000;
 
-/** The running game with everything that watches it. */
+/** The running game and everything that watches it. */
 export class SupervisedGame {
   readonly #options: SupervisedGameOptions;
   readonly #game: Game;
@@ -42,9 +42,9 @@ export class SupervisedGame {
   readonly #watchdog: Watchdog | undefined;
   readonly #actions: ActionContext;
   readonly #hurry = new AbortController();
-  /** Actions that run, or whose commands are not gone yet. */
+  /** Actions that still run, or whose commands have not ended yet. */
   readonly #running = new Set<Promise<void>>();
-  /** Have heard a stop signal, and which one was the last. */
+  /** Processes that were sent a stop signal. `#stopSignal` is the last one sent. */
   readonly #told = new Set<number>();
   #stopSignal: NodeJS.Signals | undefined;
   #isReady = false;
@@ -69,14 +69,14 @@ export class SupervisedGame {
     };
   }
 
-  /** Throws a FatalError where the game cannot be started. */
+  /** Throws a FatalError if the game cannot be started. */
   static async start(options: SupervisedGameOptions): Promise<SupervisedGame> {
     const { config, command, context, placeholders } = options;
     const { log, clock, upMs, gameServerId } = context;
     const names = placeholders();
     writeConfigFiles(config.templates, config.properties, names);
     const [program = '', ...args] = command;
-    // Not part of the environment that actions get: it tells the game's processes from all others.
+    // Actions do not get this variable: it tells the game's processes from all others.
     const mark = { SPOTABLE_GAME: gameServerId };
     const startedAtMs = clock.now();
     let watchdog: Watchdog | undefined;
@@ -87,7 +87,7 @@ export class SupervisedGame {
       needsStdin: [...config.stop, ...config.warn].some(({ kind }) => kind === 'stdin'),
       clock,
       log,
-      // At once: before there is one nobody ends the game of a wrapper that is killed.
+      // Start the watchdog at once: without it nothing ends the game when the wrapper is killed.
       onSpawn: (pid) => {
         watchdog = watchdogOf(pid, context);
       },
@@ -104,7 +104,7 @@ export class SupervisedGame {
     return this.#game.pid;
   }
 
-  /** From now on the game is not expected to stay; tells the players. */
+  /** Runs the warn actions for the players. From now on the game's exit is expected. */
   warn(): void {
     this.#isEnding = true;
     const { warn, signalScope } = this.#options.config;
@@ -118,12 +118,12 @@ export class SupervisedGame {
   stop(signal: 'SIGTERM' | 'SIGINT'): void {
     this.#isEnding = true;
     const { stop } = this.#options.config;
-    // What is no signal needs a game that is awake as well.
+    // Actions other than signals need an awake game too.
     if (stop.some(({ kind }) => kind !== 'signal')) this.#tree.wake();
     this.#run(stop.length > 0 ? stop : [{ kind: 'signal', signal }], this.#actions);
   }
 
-  /** What waits among the actions waits no longer. */
+  /** Skips the waits of stop actions. */
   hurry(): void {
     this.#hurry.abort();
   }
@@ -139,12 +139,12 @@ export class SupervisedGame {
     this.#options.context.log.warn({}, 'Game killed');
   }
 
-  /** Nothing of the game is left. */
+  /** Call when no process of the game is left. */
   dismiss(): void {
     this.#watchdog?.dismiss();
   }
 
-  /** Resolves when our own helpers, the commands of actions and the watchdog, are gone too. */
+  /** Resolves when our own helpers, the commands of actions and the watchdog, have ended too. */
   async left(): Promise<void> {
     await Promise.all([...this.#running, this.#watchdog?.left]);
   }
@@ -179,8 +179,8 @@ export class SupervisedGame {
   }
 
   /**
-   * A launcher that catches the signal and passes nothing on would leave its game to the kill: it is told itself while
-   * there is time.
+   * A launcher that catches the signal and does not pass it on would leave its game to the kill: signal the game itself
+   * while there is time.
    */
   async #tellOthersLater(signal: NodeJS.Signals): Promise<void> {
     const { context, signal: over } = this.#options;
@@ -235,7 +235,7 @@ export class SupervisedGame {
     };
     void this.#game.exited
       .then((first) => {
-        // A launcher that has died of the signal has told nobody.
+        // A launcher that the signal killed has passed nothing on.
         if ('signal' in first && first.signal === this.#stopSignal) this.#tellOthers(first.signal);
         return waitForTree(first, watch);
       })
@@ -245,7 +245,7 @@ export class SupervisedGame {
       });
   }
 
-  /** Writes down that the game has been told of its end, and how. */
+  /** Records that the game was told of its end, and how. */
   noteTold(how: string, pids?: readonly number[]): void {
     const first = this.#isTold ? {} : { first: true };
     this.#options.context.log.info({ how, ...(pids === undefined ? {} : { pids }), ...first }, 'Game told');
@@ -256,7 +256,7 @@ export class SupervisedGame {
     const { config, ports, context } = this.#options;
     const [port] = ports;
     if (port === undefined || isLoopbackName(config.advertise) || !isOnLoopbackAlone(port)) return;
-    context.log.warn({ ports: { [port.name]: port.port } }, 'Game listens on loopback alone: no player can reach it');
+    context.log.warn({ ports: { [port.name]: port.port } }, 'Game listens on loopback only: no player can reach it');
   }
 }
 

@@ -1,10 +1,10 @@
 /**
- * How a file stores text: as UTF-16 (what Windows programs, and servers under Wine, write), or as `bytes`: UTF-8 or any
- * other encoding that holds ASCII as it is.
+ * How a file stores text: as UTF-16 (written by Windows programs and by servers under Wine), or as `bytes`: UTF-8 or
+ * any other encoding that contains ASCII unchanged.
  */
 export type TextForm = 'bytes' | 'utf-16le' | 'utf-16be';
 
-/** So much of a file without a byte order mark says what it is. */
+/** Detect the form of a file without a byte order mark from this many bytes. */
 const sampleBytes = 4096;
 
 /** undefined: UTF-32, which no game reads. */
@@ -28,7 +28,7 @@ function withoutMark(sample: Buffer): TextForm {
   return odd === 0 && even > sample.length / 4 ? 'utf-16be' : 'bytes';
 }
 
-/** One character a byte for `bytes`: whatever their encoding, those that nobody touches stay as they are. */
+/** One character per byte for `bytes`: in any encoding, untouched characters stay as they are. */
 export function decodeText(content: Buffer, form: TextForm): string {
   switch (form) {
     case 'bytes':
@@ -52,12 +52,12 @@ export function encodeText(text: string, form: TextForm): Buffer {
   }
 }
 
-/** Text of our own, as {@link decodeText} would show it: in `bytes` it is UTF-8. */
+/** Converts text of our own to the form of {@link decodeText}: in `bytes` it is UTF-8. */
 export function ownText(text: string, form: TextForm): string {
   return form === 'bytes' ? Buffer.from(text, 'utf8').toString('latin1') : text;
 }
 
-/** The content for somebody who only reads it, without the byte order mark. undefined as in {@link textFormOf}. */
+/** The content without its byte order mark, for reading only. undefined as in {@link textFormOf}. */
 export function readableText(content: Buffer): string | undefined {
   const form = textFormOf(content);
   if (form === undefined) return undefined;

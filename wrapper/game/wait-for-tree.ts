@@ -6,28 +6,28 @@ import type { GameProcessList } from './process-table.ts';
 
 export interface TreeWatch {
   readonly tree: Pick<GameTree, 'list' | 'isPortBound' | 'includesGame' | 'sendToAll'>;
-  /** The end is under way: what is left may take until the kill. */
+  /** Whether the end is under way: remaining processes may then run until the kill. */
   readonly isEnding: () => boolean;
   readonly isReady: () => boolean;
   readonly wasKilled: () => boolean;
   readonly clock: Clock;
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly upMs: () => number;
   readonly log: Log;
 }
 
 const firstPollMs = 10;
 const maxPollMs = 250;
-/** Between SIGTERM and SIGKILL for what a dead game leaves behind. */
+/** Time between SIGTERM and SIGKILL for processes that a dead game leaves behind. */
 const leftoverGraceMs = 5000;
-/** A process that waits in the kernel (a hung disk) cannot be killed: we do not wait for it. */
+/** A process that waits in the kernel (a hung disk) cannot be killed: do not wait for it longer than this. */
 const killedLimitMs = 2000;
 
 /**
- * The first process has ended; waits for the rest of the game. A launcher that exits 0 may have put the game into the
- * background: then its descendants are the game as long as they hold a port, or until it is ready. Others are leftovers
- * and go. While the end is under way the game may take until the kill: it has heard the stop itself, or from its
- * launcher.
+ * Waits for the rest of the game after its first process has ended. A launcher that exits 0 may have put the game into
+ * the background: then its descendants are the game as long as they hold a port, or until it is ready. Other processes
+ * are leftovers and are ended. While the end is under way the game may take until the kill: it has received the stop
+ * itself, or from its launcher.
  */
 export async function waitForTree(
   first: GameExit,
@@ -41,7 +41,7 @@ export async function waitForTree(
     isEnding() ? tree.includesGame(entries) !== false : isLauncher && (tree.isPortBound() || !isReady());
   for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.5, maxPollMs)) {
     const list = tree.list();
-    // A game in the background that we are not allowed to see shows by its port alone.
+    // A background game whose processes we may not see shows by its port alone.
     if (list.entries.length === 0 && (list.isComplete || !isLauncher || !tree.isPortBound())) break;
     if (wasKilled()) {
       killedSinceMs ??= upMs();

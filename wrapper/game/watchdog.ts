@@ -4,22 +4,22 @@ import type { Writable } from 'node:stream';
 
 /** Ends the game's process group when this process is gone, in whatever way. */
 export interface Watchdog {
-  /** The game has ended by itself: nothing to do any more. */
+  /** The game has ended by itself: disarm. */
   dismiss(): void;
-  /** Resolves when it is gone. */
+  /** Resolves when the watchdog has ended. */
   readonly left: Promise<void>;
 }
 
 /**
  * `read` returns when the pipe closes, and only we hold its other end: that happens at our death, SIGKILL included. A
- * parent-death signal (`setpriv --pdeathsig`) would reach the game's first process alone, not what a launcher script
- * has started.
+ * parent-death signal (`setpriv --pdeathsig`) would reach the game's first process alone, and not the processes that a
+ * launcher script has started.
  */
 const script = 'read -r dismissed || kill -s KILL -- "-$1"';
 
-/** undefined: no shell to run it; `onMissing` is told. */
+/** undefined: there is no shell to run it; `onMissing` is called. */
 export function guardGroup(pid: number, onMissing: (error: Error) => void): Watchdog {
-  // A session of its own: neither the terminal's Ctrl-C nor a signal to the game's group may end it.
+  // Use a separate session: neither the terminal's Ctrl-C nor a signal to the game's group may end the watchdog.
   const shell = spawn('/bin/sh', ['-c', script, 'spotable-watchdog', String(pid)], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
@@ -32,7 +32,7 @@ export function guardGroup(pid: number, onMissing: (error: Error) => void): Watc
     onMissing(error);
     resolve();
   });
-  // Where descriptors have run out there is none, whatever its type says.
+  // undefined if the descriptors have run out, despite its type.
   const input: Writable | undefined = shell.stdin;
   input?.on('error', () => {});
   shell.unref();
@@ -43,13 +43,16 @@ function dismiss(shell: ChildProcess & { readonly stdin: Writable | null }): voi
   shell.stdin?.end('dismissed\n');
 }
 
-/** Where the kernel puts the first PID namespace: PROC_PID_INIT_INO. */
+/** The kernel's inode number of the first PID namespace: PROC_PID_INIT_INO. */
 const firstPidNamespace = 'pid:[4026531836]';
 
 /** Programs that, as PID 1, end with the one program that they were given. A start script or a supervisor may go on. */
 const inits: ReadonlySet<string> = new Set(['tini', 'tini-static', 'docker-init', 'dumb-init', 'catatonit']);
 
-/** The wrapper's end is the container's end, and with it the kernel ends every process in it: no watchdog needed. */
+/**
+ * Whether the wrapper's end is the container's end: then the kernel ends every process in it, and no watchdog is
+ * needed.
+ */
 export function endsItsContainer({ pid, ppid }: { readonly pid: number; readonly ppid: number }): boolean {
   if (pid === 1) return true;
   return ppid === 1 && pidNamespace() !== firstPidNamespace && inits.has(nameOf(ppid));

@@ -26,7 +26,7 @@ export function writeConfigFiles(
   }
 }
 
-/** Many games write a missing properties file themselves and keep what is in it. */
+/** A missing file is fine: many games write the properties file themselves and keep what is in it. */
 function readIfThere(file: string): Buffer {
   try {
     return readFileSync(file);
@@ -36,7 +36,7 @@ function readIfThere(file: string): Buffer {
   }
 }
 
-/** Writes `content` to `file` with its text changed and its form kept. `own` puts what we add into that form. */
+/** Writes `content` to `file` with its text changed and its form kept. `own` converts our text to that form. */
 function rewrite(
   act: string,
   content: Buffer,

@@ -50,7 +50,7 @@ suite('With the network of its host', () => {
     const [error] = (await once(socket, 'error')) as [Error];
     assert.match(error.message, /403/);
     assert.equal((await callOn(http, 'GET', '/watch/gameserver')).status, 403);
-    await wrapper.said('SDK call of a stranger refused');
+    await wrapper.said('SDK calls refused: not from the game');
     assert.ok(!wrapper.hasSaid('Game told'), 'a stranger has ended the game');
     wrapper.signal('SIGTERM');
     await wrapper.status();

@@ -34,10 +34,10 @@ suite('A game is ready', parallel, () => {
   });
 });
 
-suite('A game that listens on loopback alone is told of once', parallel, () => {
+suite('A game that listens on loopback only gets one warning', parallel, () => {
   const script = (host: string) =>
     `require('node:dgram').createSocket('udp4').bind(process.env.SERVER_PORT, '${host}'); setInterval(() => {}, 1000)`;
-  const warning = 'Game listens on loopback alone: no player can reach it';
+  const warning = 'Game listens on loopback only: no player can reach it';
 
   for (const [what, host, flags, count] of [
     ['under an address for others', '127.0.0.1', ['--advertise', '192.0.2.1'], 1],

@@ -4,7 +4,7 @@ import { announcedEnd } from '../../../wrapper/agones/model/announced-end.ts';
 import { answerCall } from '../../../wrapper/agones/model/answer-call.ts';
 import type { SdkCall } from '../../../wrapper/agones/model/sdk-call.ts';
 import { newSdkModel, passTime, type SdkModel } from '../../../wrapper/agones/model/sdk-model.ts';
-import { happeningsBetween, isNews, viewOf } from '../../../wrapper/agones/model/sdk-view.ts';
+import { lifeEventsBetween, isNews, viewOf } from '../../../wrapper/agones/model/sdk-view.ts';
 import type { Life } from '../../../wrapper/life/lifecycle.ts';
 
 type Call = Exclude<SdkCall, { kind: 'get-game-server' }>;
@@ -20,7 +20,7 @@ function after(model: SdkModel, ...calls: Call[]): SdkModel {
 }
 
 function between(before: SdkModel, model: SdkModel, changes: Partial<typeof rules> | { stopLeadMs: number } = {}) {
-  return happeningsBetween(view(before), view(model), { ...rules, ...changes }, nowMs);
+  return lifeEventsBetween(view(before), view(model), { ...rules, ...changes }, nowMs);
 }
 
 suite('What the game says', () => {

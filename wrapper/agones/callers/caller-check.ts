@@ -4,11 +4,11 @@ import { type Peer, peerKey, readPeerInodes } from './connection-table.ts';
 import { socketsOf, startTimeOf } from './socket-holders.ts';
 
 export interface GameProcesses {
-  /** The game's living processes. Costs milliseconds on a machine with many. */
+  /** The game's living processes. The scan costs milliseconds on a machine with many processes. */
   processes(): readonly number[];
 }
 
-/** Whether a connection is the game's own. */
+/** Whether the game owns a connection. */
 export type CallerCheck = (peer: Peer) => Promise<boolean>;
 
 interface Waiting {
@@ -16,23 +16,23 @@ interface Waiting {
   readonly answer: (isOwn: boolean) => void;
 }
 
-/** Between two looks through all processes, so that strangers who call in a loop cost next to nothing. */
+/** Pause between two scans of all processes, so that strangers who call in a loop cost next to nothing. */
 const searchGapMs = 250;
-/** Between two lines of log about strangers. */
+/** Pause between two log lines about strangers. */
 const warnGapMs = 10_000;
 
 /**
- * Tells the game's connections from those of other pods: with the host's network everybody on the node reaches our
+ * Tells the game's connections from those of other pods: on the host network every process of the node reaches our
  * loopback ports. The peer's port leads to its socket in the kernel's table, and the socket to a process of the game.
- * Connections that arrive together are looked up together. Asked once a connection: no other process can come to hold
- * its other end, unless the game hands it over.
+ * Connections that arrive together are looked up together. Ask once per connection: no other process can get hold of
+ * its other end unless the game hands it over.
  */
 export class OwnCallers {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #signal: AbortSignal;
   readonly #game = Promise.withResolvers<GameProcesses>();
-  /** The game's processes as far as known, with their start times. */
+  /** Known processes of the game, with their start times. */
   readonly #known = new Map<number, number>();
   #waiting: Waiting[] = [];
   #isRunning = false;
@@ -45,7 +45,7 @@ export class OwnCallers {
     this.#signal = options.signal;
   }
 
-  /** From now on there is a game; whoever has called earlier is answered then. */
+  /** Sets the game once it has started. Earlier callers get their answer now. */
   supervise(game: GameProcesses): void {
     this.#game.resolve(game);
   }
@@ -66,7 +66,7 @@ export class OwnCallers {
       try {
         await this.#answer(batch, game);
       } catch (err) {
-        if (!this.#signal.aborted) this.#log.error({ err }, 'Cannot tell whose SDK calls these are: refused');
+        if (!this.#signal.aborted) this.#log.error({ err }, 'SDK calls refused: cannot tell whether the game made them');
         for (const { answer } of batch) answer(false);
       }
     }
@@ -83,10 +83,10 @@ export class OwnCallers {
       const inode = inodes.get(peerKey(peer));
       answer(inode !== undefined && own.has(inode));
     }
-    if (!isComplete) this.#warn('SDK call of a stranger refused', { strangers: wanted.size - own.size });
+    if (!isComplete) this.#warn('SDK calls refused: not from the game', { strangers: wanted.size - own.size });
   }
 
-  /** Looks through all processes for new ones of the game. */
+  /** Searches all processes for new ones of the game. */
   async #search(game: GameProcesses, wanted: ReadonlySet<number>, own: Set<number>): Promise<boolean> {
     await this.#clock.sleep(this.#searchedAtMs + searchGapMs - this.#clock.now(), this.#signal);
     this.#searchedAtMs = this.#clock.now();
@@ -104,7 +104,7 @@ export class OwnCallers {
       if (own.size === wanted.size) return;
       const sockets = socketsOf(pid, wanted);
       if (sockets === 'hidden')
-        this.#warn('Cannot look into the game: run it as the same user as the wrapper, or give --sdk-open', { pid });
+        this.#warn("Cannot read the game's open files: run it as the same user as the wrapper, or set --sdk-open", { pid });
       else if (sockets !== 'gone') for (const inode of sockets) own.add(inode);
     }
   }

@@ -1,12 +1,12 @@
 import { close, open, read } from 'node:fs';
 import { isLoopback } from '../../game/socket-table.ts';
 
-/** The other end of a connection to us, on this machine. */
+/** The peer's end of a connection to us, on this machine. */
 export interface Peer {
-  /** As Node writes it: `127.0.0.1`, `::1`. */
+  /** As Node writes addresses: `127.0.0.1`, `::1`. */
   readonly address: string;
   readonly port: number;
-  /** The port of ours that it has reached. */
+  /** The port of ours that the peer connected to. */
   readonly localPort: number;
 }
 
@@ -14,19 +14,22 @@ export function peerKey({ port, localPort }: Peer): string {
   return `${port}>${localPort}`;
 }
 
-/** As the kernel numbers TCP states: other ends than an established one have no process any more, or none yet. */
+/**
+ * The kernel's number for the TCP state ESTABLISHED. In other states the peer's end belongs to no process any more, or
+ * to none yet.
+ */
 const established = '01';
-/** Up to the inode and beyond, in IPv6 too. */
+/** Long enough for a row up to the inode, in IPv6 too. */
 const maxRow = 200;
 
 /**
  * Finds the peers' own sockets in a table of /proc/net (`tcp`, `tcp6`): the rows whose local end is the peer's port and
- * whose remote end is ours. Adds their inode numbers to `found` by {@link peerKey}. Both ends of a loopback connection
- * stand in the table, each in a row of its own; an IPv6 socket that talks to 127.0.0.1 stands in `tcp6`.
+ * whose remote end is ours. Adds their inode numbers to `found` by {@link peerKey}. The table has one row for each end
+ * of a loopback connection. An IPv6 socket that talks to 127.0.0.1 is in `tcp6`.
  */
 export function findPeers(table: string, wanted: ReadonlySet<string>, found: Map<string, number>): void {
   const ports = new Set([...wanted].map((key) => Number.parseInt(key, 10).toString(16).toUpperCase().padStart(4, '0')));
-  // A node with many players has thousands of rows: only those with one of the ports are worth taking apart.
+  // A node with many players has thousands of rows: parse only those that contain one of the ports.
   for (let start = 0; start < table.length; start = table.indexOf('\n', start) + 1 || table.length) {
     const localEnd = table.indexOf(' ', table.indexOf(': ', start) + 2);
     if (ports.has(table.slice(localEnd - 4, localEnd))) readRow(table.slice(start, start + maxRow), wanted, found);
@@ -63,14 +66,14 @@ function tablesFor(peers: readonly Peer[]): readonly string[] {
 const chunkBytes = 65_536;
 
 /**
- * Reads a table beside the event loop: the kernel walks all buckets of its hash table for it, which takes up to 5 ms on
- * a large machine. It hands out a page of whole rows at a time. By callbacks, because a promise for each of a hundred
- * pages costs more than the page.
+ * Reads a table off the event loop: the kernel walks all buckets of its hash table, which takes up to 5 ms on a large
+ * machine. Each read returns a page of whole rows. Use callbacks, because a promise for each of a hundred pages costs
+ * more than the page.
  */
 function readRows(path: string, isEnough: (rows: string) => boolean): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   open(path, (missing, file) => {
-    // No IPv6, or no /proc at all: nobody is found then.
+    // Without IPv6, or without /proc, no peer is found.
     if (missing !== null) return resolve();
     const buffer = Buffer.allocUnsafe(chunkBytes);
     const readOn = () =>

@@ -26,16 +26,19 @@ import { codes, type SdkError } from '../sdk-error.ts';
 // Generated from Agones' own .proto files, see build/agones/README.md.
 import definition from './definition.json' with { type: 'json' };
 
-/** Calls and watches at a time on one connection: what its client does not read waits here. */
+/** Maximum concurrent calls and watches on one connection: each may hold messages that its client does not read. */
 const maxStreams = 100;
 
-/** Serves the SDK over gRPC, as most of Agones' SDKs speak it. A part of its own: it costs a process about 20 MiB. */
+/**
+ * Serves the SDK over gRPC, which most of Agones' SDKs speak. Kept separate and loaded on demand: it costs a process
+ * about 20 MiB.
+ */
 export async function startGrpcServer(endpoint: SdkEndpoint): Promise<SdkListener> {
   const callers = new Callers();
   const server = new Server({
     'grpc.max_receive_message_length': maxBodyBytes,
     'grpc.max_concurrent_streams': maxStreams,
-    // Its own bookkeeping of connections, for tools that nobody runs against a game.
+    // Channelz keeps records of connections for tools that nobody uses with a game.
     'grpc.enable_channelz': 0,
   });
   const packages = fromJSON(definition as Parameters<typeof fromJSON>[0], {
@@ -64,13 +67,13 @@ export async function startGrpcServer(endpoint: SdkEndpoint): Promise<SdkListene
 const serviceNames: readonly ServiceName[] = [...new Set(methods.map(({ service }) => service))];
 
 function listener(accept: (socket: Socket) => void): NetServer {
-  // What arrives before it is known whose connection it is waits in the socket's buffer, from which HTTP/2 takes it.
+  // Data that arrives before the caller is identified waits in the socket's buffer, from which HTTP/2 reads later.
   const server = createServer({ noDelay: true }, accept);
   server.maxConnections = maxConnections;
   return server;
 }
 
-/** The open connections, by the name that gRPC has for them, and whether they are the game's own. */
+/** The open connections, by gRPC's name for them, and whether the game owns each. */
 class Callers {
   readonly #own = new Map<string, boolean>();
   readonly #sockets = new Set<Socket>();
@@ -78,7 +81,7 @@ class Callers {
   add(socket: Socket): void {
     this.#sockets.add(socket);
     const peer = `${socket.remoteAddress}:${socket.remotePort}`;
-    // The number may be another program's a moment later.
+    // Another program may get the port a moment later.
     socket.once('close', () => {
       this.#sockets.delete(socket);
       this.#own.delete(peer);
@@ -110,7 +113,7 @@ async function acceptCaller(
   const isOwn = await endpoint.isOwn({ address, port, localPort });
   if (socket.destroyed) return;
   callers.judge(socket, isOwn);
-  // A stranger is let in as far as to hear that it is refused; a connection that stays silent is closed.
+  // Let a stranger connect so that it sees the refusal, and close a connection that stays silent.
   const limit = setTimeout(
     () => {
       if (!isOwn || socket.bytesRead === 0) socket.destroy();
@@ -169,7 +172,7 @@ function health(
     if (!callers.isOwn(call.getPeer())) return answer(stranger);
     call.on('data', (message: Message) => endpoint.call(method.read(new Fields(message))));
     call.on('end', () => answer(null, {}));
-    // The game has gone without a goodbye: missing messages will tell.
+    // The game closed the connection without ending the call: missing messages will show that.
     call.on('error', () => {});
   };
 }

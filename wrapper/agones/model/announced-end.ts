@@ -1,10 +1,10 @@
 import { endOf, type Life } from '../../life/lifecycle.ts';
 import type { AnnouncedEnd } from './sdk-model.ts';
 
-/** These can still be cancelled, as long as the game was not told to stop. */
+/** Ends for these reasons can still be cancelled, until the game is told to stop. */
 const revocableReasons: ReadonlySet<string> = new Set(['rebalance', 'maintenance', 'rehearsal']);
 
-/** What a game's watchers are told of the end. */
+/** The end as the game's watchers are told of it. */
 export function announcedEnd(life: Life): AnnouncedEnd | undefined {
   const end = endOf(life);
   if (end?.deadlineMs === undefined) return undefined;

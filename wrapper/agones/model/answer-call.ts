@@ -7,15 +7,15 @@ import { answerPlayerCall } from './player-calls.ts';
 import type { SdkCall } from './sdk-call.ts';
 import { changed, type SdkModel, type SdkState } from './sdk-model.ts';
 
-/** The longest time that a timer of ours can wait for; a longer reservation is one for good. */
+/** The longest time that our timers support; treat a longer reservation as permanent. */
 const maxReservationSeconds = 2_000_000n;
 
-/** When it was last allocated: an annotation that Agones sets too. */
+/** The time of the last allocation: an annotation that Agones sets too. */
 const lastAllocated = 'agones.dev/last-allocated';
 
 /**
- * One call in, the new model and the answer out. `get-game-server` is answered by the caller, who has the rest of the
- * document.
+ * Takes one call; returns the new model and the answer. The caller answers `get-game-server`, because it has the rest
+ * of the document.
  */
 export function answerCall(
   model: SdkModel,
@@ -54,15 +54,15 @@ export function answerCall(
   }
 }
 
-/** Shutdown is final: what a game says afterwards is heard without an effect, as Agones does. */
+/** Shutdown is final: later calls have no effect, as in Agones. */
 function turnedTo(model: SdkModel, state: SdkState, reservedUntilMs?: number, stamp: Partial<SdkModel> = {}): Answer {
   const stays = model.state === 'Shutdown' || (model.state === state && model.reservedUntilMs === reservedUntilMs);
   return { model: stays ? model : changed(model, { state, reservedUntilMs, ...stamp }), reply: {} };
 }
 
-/** A Health() is news to watchers only where the game had been silent for too long. */
+/** A Health() is news to watchers only after the game had been silent for too long. */
 function healthy(model: SdkModel, nowMs: number): SdkModel {
-  // The initial delay counts on.
+  // Keep counting from the end of the initial delay if that is later.
   const healthyAtMs = Math.max(model.healthyAtMs, nowMs);
   return model.isUnhealthy ? changed(model, { healthyAtMs, isUnhealthy: false }) : { ...model, healthyAtMs };
 }

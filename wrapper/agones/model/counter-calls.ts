@@ -17,7 +17,7 @@ export function answerCounterCall(model: SdkModel, call: CounterCall): Answer {
       model,
       `out of range. Capacity must be greater than or equal to 0. Found Capacity: ${updated.capacity}`,
     );
-  // A capacity below the count lowers the count, as Agones does where only the capacity is set.
+  // A capacity below the count lowers the count if only the capacity is set, as in Agones.
   const isCountGiven = count !== undefined || difference !== 0n;
   if (isCountGiven && (updated.count < 0n || updated.count > updated.capacity))
     return refused(

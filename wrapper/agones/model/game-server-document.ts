@@ -1,7 +1,7 @@
 import { instant } from '../../../shared/interruption/interruption.ts';
 import type { HealthRules, SdkModel } from './sdk-model.ts';
 
-/** What the game is told of itself and cannot change. */
+/** Facts about the game server that the game can read and cannot change. */
 export interface GameServerIdentity {
   readonly name: string;
   readonly namespace: string;
@@ -12,7 +12,7 @@ export interface GameServerIdentity {
   readonly health: HealthRules;
 }
 
-/** The names that the agent gives pods too. */
+/** The agent uses the same names on pods. */
 export const deadlineAnnotation = 'spotable.dev/deadline';
 export const kindAnnotation = 'spotable.dev/interruption-kind';
 export const riskAnnotation = 'spotable.dev/at-risk';
@@ -23,8 +23,8 @@ export function shownState({ state, isUnhealthy }: SdkModel): string {
 }
 
 /**
- * The GameServer message in the protocol's JSON form: names as in its definition, int64 as text, int32 as number,
- * nothing left out. gRPC encodes the same object.
+ * The GameServer message in the protocol's JSON form: names as in its definition, int64 as text, int32 as number, every
+ * field present. gRPC encodes the same object.
  */
 export function gameServerDocument(
   model: SdkModel,
@@ -91,7 +91,7 @@ function listStatuses({ lists }: SdkModel): object {
   );
 }
 
-/** As Kubernetes calls a node's addresses. */
+/** Kubernetes' name for the type of a node's address. */
 function addressType(address: string): 'ExternalIP' | 'ExternalDNS' {
   return /^[\d.]+$|:/.test(address) ? 'ExternalIP' : 'ExternalDNS';
 }

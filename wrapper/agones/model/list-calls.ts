@@ -3,9 +3,9 @@ import type { Answer } from './answer.ts';
 import type { ListCall } from './sdk-call.ts';
 import { changed, type List, type SdkModel } from './sdk-model.ts';
 
-/** Agones' own limit for a list's capacity, and with it for what a list can hold. */
+/** Agones' own limit for a list's capacity, and so for its length. */
 export const maxListCapacity = 1000n;
-/** A list's value is a player's id or a room's name; a thousand of them travel to every watcher. */
+/** A list's value is a player's id or a room's name, and up to a thousand values are sent to every watcher. */
 export const maxValueCharacters = 256;
 
 export function answerListCall(model: SdkModel, call: ListCall): Answer {
@@ -55,7 +55,7 @@ function updateList(model: SdkModel, call: Extract<ListCall, { kind: 'update-lis
   const isSet = (field: string, isGiven: boolean) => (call.fields.length === 0 ? isGiven : call.fields.includes(field));
   const capacity = isSet('capacity', call.capacity !== 0n) ? call.capacity : list.capacity;
   const values = isSet('values', call.values.length > 0) ? [...new Set(call.values)] : list.values;
-  // More values than the capacity takes are dropped without a word, as Agones does.
+  // Silently drop values beyond the capacity, as Agones does.
   return stored(model, call.name, { capacity, values: values.slice(0, Number(capacity)) });
 }
 

@@ -2,12 +2,12 @@ import { codes } from '../sdk-error.ts';
 import type { Answer } from './answer.ts';
 import { changed, type SdkModel } from './sdk-model.ts';
 
-/** Stands in front of every key that a game sets, so that it can reach nobody else's. */
+/** Prefix of every key that a game sets, so that it cannot overwrite any other key. */
 export const keyPrefix = 'agones.dev/sdk-';
 
-/** Names of each kind. Labels travel with every inventory event. */
+/** Limit for labels and for annotations, each. Labels are sent with every inventory event. */
 const maxNames = 64;
-/** Of all annotations together, keys included: what Kubernetes takes on one object. */
+/** Limit for all annotations together, keys included: Kubernetes' limit for one object. */
 const maxAnnotationBytes = 262_144;
 
 const qualifiedName = /^(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?\/)?[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?$/;

@@ -4,7 +4,7 @@ import { maxValueCharacters } from './list-calls.ts';
 import type { PlayerCall } from './sdk-call.ts';
 import { changed, type Players, type SdkModel } from './sdk-model.ts';
 
-/** Players whose ids we keep, whatever capacity the game sets: all of them travel to every watcher. */
+/** Limit for stored players, whatever capacity the game sets: all ids are sent to every watcher. */
 const maxPlayers = 1000;
 const nobody: Players = { ids: new Set(), capacity: 0n };
 

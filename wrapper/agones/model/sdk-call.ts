@@ -1,8 +1,8 @@
-/** What a game asks of the SDK server, whichever way it came in. int64 of the protocol is a bigint. */
+/** A game's call to the SDK server, whichever protocol it came by. The protocol's int64 is a bigint. */
 export type SdkCall =
   | { readonly kind: 'get-game-server' }
   | { readonly kind: 'ready' | 'allocate' | 'shutdown' | 'health' }
-  /** 0 or less: until something else is said. */
+  /** 0 or less: no time limit. */
   | { readonly kind: 'reserve'; readonly seconds: bigint }
   | { readonly kind: 'set-label' | 'set-annotation'; readonly key: string; readonly value: string }
   | CounterCall
@@ -16,7 +16,7 @@ export type CounterCall =
       readonly name: string;
       readonly count: bigint | undefined;
       readonly capacity: bigint | undefined;
-      /** Added to the count; 0: nothing is. */
+      /** Added to the count; 0 adds nothing. */
       readonly difference: bigint;
     };
 
@@ -27,7 +27,7 @@ export type ListCall =
       readonly name: string;
       readonly capacity: bigint;
       readonly values: readonly string[];
-      /** Which of the two to set; none: those that are given. */
+      /** The fields to set; empty: those that are given. */
       readonly fields: readonly string[];
     }
   | { readonly kind: 'add-list-value' | 'remove-list-value'; readonly name: string; readonly value: string };

@@ -33,26 +33,26 @@ export interface Players {
 export interface AnnouncedEnd {
   readonly kind: string;
   readonly deadlineMs: number;
-  /** Nobody will take it back. */
+  /** The end cannot be cancelled. */
   readonly isCertain: boolean;
 }
 
 export interface HealthRules {
-  /** A Health() is expected at least so often. undefined: nobody counts. */
+  /** A Health() is expected at least once in this period. undefined: health is not checked. */
   readonly periodMs: number | undefined;
-  /** Unhealthy after so many periods without one. */
+  /** The game is unhealthy after this many periods without one. */
   readonly threshold: number;
-  /** Before the first period begins. */
+  /** Time before the first period begins. */
   readonly delayMs: number;
 }
 
-/** All that the SDK server knows of its game: data without behaviour, replaced at every change. */
+/** The SDK server's knowledge of its game: immutable data, replaced at every change. */
 export interface SdkModel {
-  /** Counts the changes. */
+  /** Increases by one with every change. */
   readonly version: number;
   readonly state: SdkState;
   readonly isUnhealthy: boolean;
-  /** As of the last Health(), or as if one came at the end of the initial delay. Epoch milliseconds. */
+  /** Time of the last Health(), or the end of the initial delay if that is later. Epoch milliseconds. */
   readonly healthyAtMs: number;
   readonly reservedUntilMs: number | undefined;
   readonly labels: ReadonlyMap<string, string>;
@@ -62,9 +62,9 @@ export interface SdkModel {
   /** undefined: the game has not tracked players. */
   readonly players: Players | undefined;
   readonly end: AnnouncedEnd | undefined;
-  /** What AWS warns of without naming an instant. */
+  /** An AWS warning that names no instant. */
   readonly risk: string | undefined;
-  /** What the pod bears, where a fleet gives it sessions. */
+  /** The pod's metadata, if a fleet gives it sessions. */
   readonly pod: PodMetadata | undefined;
 }
 
@@ -73,7 +73,7 @@ export interface SdkSeed {
   readonly lists: readonly (readonly [name: string, list: List])[];
 }
 
-/** A game server that has just been created. */
+/** The model of a game server that has just been created. */
 export function newSdkModel(seed: SdkSeed, { delayMs }: HealthRules, nowMs: number): SdkModel {
   return {
     version: 1,
@@ -92,12 +92,12 @@ export function newSdkModel(seed: SdkSeed, { delayMs }: HealthRules, nowMs: numb
   };
 }
 
-/** What a watcher is to see has changed. */
+/** Applies changes that watchers have to see. */
 export function changed(model: SdkModel, changes: Partial<SdkModel>): SdkModel {
   return { ...model, ...changes, version: model.version + 1 };
 }
 
-/** Does what is due: ends a reservation, counts missed Health(). The same model where nothing is. */
+/** Does what is due: ends a reservation, counts missed Health() calls. Returns the same model if nothing is due. */
 export function passTime(model: SdkModel, rules: HealthRules, nowMs: number): SdkModel {
   const { state, reservedUntilMs, isUnhealthy } = model;
   const isReservationOver = state === 'Reserved' && reservedUntilMs !== undefined && nowMs >= reservedUntilMs;
@@ -107,7 +107,7 @@ export function passTime(model: SdkModel, rules: HealthRules, nowMs: number): Sd
   return changed(next, { isUnhealthy: true });
 }
 
-/** When {@link passTime} has something to do next: epoch milliseconds; undefined: not before something else happens. */
+/** When {@link passTime} has to run next, in epoch milliseconds; undefined: only after another change. */
 export function nextMoveMs(model: SdkModel, rules: HealthRules): number | undefined {
   const reservedUntilMs = model.state === 'Reserved' ? model.reservedUntilMs : undefined;
   const limitMs = model.isUnhealthy ? undefined : healthLimitMs(model, rules);
@@ -116,11 +116,11 @@ export function nextMoveMs(model: SdkModel, rules: HealthRules): number | undefi
 }
 
 function healthLimitMs({ healthyAtMs, state }: SdkModel, { periodMs, threshold }: HealthRules): number | undefined {
-  // A game that has said goodbye need not say that it is well.
+  // A game that has called Shutdown() need not report its health.
   return periodMs === undefined || state === 'Shutdown' ? undefined : healthyAtMs + periodMs * threshold;
 }
 
-/** Announces, moves or takes back the end. The same model where it stands like that already. */
+/** Announces, moves or cancels the end. Returns the same model if nothing changes. */
 export function announceEnd(model: SdkModel, end: AnnouncedEnd | undefined, risk: string | undefined): SdkModel {
   const isSame =
     model.risk === risk &&
@@ -131,8 +131,8 @@ export function announceEnd(model: SdkModel, end: AnnouncedEnd | undefined, risk
 }
 
 /**
- * What the fleet says: a session allocates the game server, whatever its state, and its withdrawal makes it ready
- * again. The same model where it stands like that already.
+ * Applies the fleet's session: a session allocates the game server, whatever its state, and its withdrawal makes it
+ * ready again. Returns the same model if nothing changes.
  */
 export function joinFleet(model: SdkModel, { pod, current }: FleetSession, before: FleetSession): SdkModel {
   const begins = current !== undefined && current !== before.current && model.state !== 'Shutdown';

@@ -2,27 +2,27 @@ import type { StateMessage } from '../../../shared/link/link-message.ts';
 import type { LifeEvent } from '../../life/lifecycle.ts';
 import type { HealthRules, SdkModel } from './sdk-model.ts';
 
-/** What the rest of the wrapper knows of a game that speaks the SDK. */
+/** The SDK model as the rest of the wrapper sees it. */
 export interface SdkView {
-  /** It has said Ready(), or gone further. */
+  /** The game has called Ready(), or is in a later state. */
   readonly isReady: boolean;
-  /** Allocated, or reserved: in either case nobody may take it. */
+  /** Allocated or reserved: nobody may take it. */
   readonly isAllocated: boolean;
   readonly hasShutDown: boolean;
-  /** What its missing Health() is to be called; undefined: all is well. */
+  /** The problem that missing Health() calls are reported as; undefined: none. */
   readonly problem: string | undefined;
   readonly players: number | null;
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Labels of one game server that go out with each of its events, of 64 that an event takes. */
+/** One game server sends at most this many labels with each event, out of the 64 that an event can hold. */
 const maxLabels = 24;
-/** What an event takes as a number of players. */
+/** The largest number of players that an event can hold. */
 const maxPlayers = 1_000_000n;
 
 /**
- * Most games exit right after Shutdown(), as Agones' own clients do. There the SIGTERM comes with the pod's deletion,
- * about a second later; one that comes sooner would give them a signal as their exit status.
+ * Most games exit right after Shutdown(), as Agones' own clients do. Agones sends SIGTERM with the pod's deletion,
+ * about a second later; an earlier one would make the signal their exit status.
  */
 const maxOwnExitMs = 1000;
 
@@ -49,10 +49,10 @@ export function viewOf(model: SdkModel, { periodMs, threshold }: HealthRules): S
   };
 }
 
-/** What a fleet chooses game servers by. */
+/** Fleets choose game servers by these. */
 export type Counts = Pick<StateMessage, 'counters' | 'lists'>;
 
-/** Of one list, as JSON: they stand in annotations beside each other. */
+/** Limit for one list as JSON: lists share a pod's annotations. */
 const maxListChars = 4096;
 
 export function countsOf({ counters, lists }: SdkModel): Counts {
@@ -69,7 +69,7 @@ export function countsOf({ counters, lists }: SdkModel): Counts {
   };
 }
 
-/** Tracked players; else what a game counts or lists under that name. */
+/** Tracked players, or else the game's counter or list of that name. */
 function playersOf({ players, counters, lists }: SdkModel): number | null {
   if (players !== undefined) return players.ids.size;
   const list = lists.get('players');
@@ -79,17 +79,18 @@ function playersOf({ players, counters, lists }: SdkModel): number | null {
 }
 
 export interface ViewRules {
-  /** `--ready sdk`: the game's own word makes it ready. */
+  /** `--ready sdk`: the game's Ready() call makes it ready. */
   readonly decidesReady: boolean;
   readonly gracePeriodMs: number;
-  /** Told to stop so long before its end. */
+  /** How long before its end the game is told to stop. */
   readonly stopLeadMs: number | undefined;
 }
 
 /**
- * What has happened to the game server between two views. Missing Health() is told by {@link SdkView.problem} alone.
+ * The life events that follow from the change between two views. Only {@link SdkView.problem} reports missing Health()
+ * calls.
  */
-export function happeningsBetween(
+export function lifeEventsBetween(
   before: SdkView,
   view: SdkView,
   rules: ViewRules,
@@ -97,11 +98,11 @@ export function happeningsBetween(
 ): readonly LifeEvent[] {
   const lifeEvents: LifeEvent[] = [];
   if (rules.decidesReady && view.isReady && !before.isReady) lifeEvents.push({ kind: 'game-ready' });
-  // One that has shut down is free in no sense: as ready it would be given away in its last moment.
+  // Do not report a game that has shut down as ready: it could get a session in its last moment.
   if (view.isAllocated !== before.isAllocated && !view.hasShutDown)
     lifeEvents.push({ kind: 'allocation', isAllocated: view.isAllocated });
   if (view.hasShutDown && !before.hasShutDown) {
-    // The game has finished by its own word: there is no match to play on.
+    // The game itself has called Shutdown(): there is no match to finish.
     const graceMs = Math.min(rules.gracePeriodMs, rules.stopLeadMs ?? Number.POSITIVE_INFINITY);
     const notToldBeforeMs = nowMs + Math.min(maxOwnExitMs, graceMs / 4);
     const cause = { id: 'shutdown', via: 'wrapper', reason: 'shutdown', deadlineMs: undefined } as const;
@@ -110,7 +111,7 @@ export function happeningsBetween(
   return lifeEvents;
 }
 
-/** Whether consumers of the inventory should hear before the next heartbeat. */
+/** Whether the inventory should get this change before the next heartbeat. */
 export function isNews(before: SdkView, view: SdkView): boolean {
   return before.players !== view.players || JSON.stringify(before.labels) !== JSON.stringify(view.labels);
 }

@@ -1,12 +1,12 @@
-/** A message in the protocol's JSON form, of whatever a caller sent. */
+/** A message in the protocol's JSON form, with any content that a caller may send. */
 export type Message = Readonly<Record<string, unknown>>;
 
 const minInt64 = -(2n ** 63n);
 const maxInt64 = 2n ** 63n - 1n;
 
 /**
- * Reads a message's fields by the rules of protobuf's JSON: unknown ones are ignored, missing and null ones have their
- * type's default.
+ * Reads a message's fields by the rules of protobuf's JSON: unknown fields are ignored, and missing or null ones have
+ * their type's default.
  */
 export class Fields {
   readonly #message: Message;
@@ -16,7 +16,7 @@ export class Fields {
     this.#message = message;
   }
 
-  /** The first field that is not what its type says; undefined: all that was read is right. */
+  /** The first field that does not fit its type; undefined: all fields read so far are valid. */
   get problem(): string | undefined {
     return this.#problem;
   }
@@ -36,7 +36,7 @@ export class Fields {
     return this.optionalInt64(name) ?? 0n;
   }
 
-  /** A number is as good as a text, as long as JavaScript holds it exactly. */
+  /** Accepts a number as well as a text, if JavaScript represents the number exactly. */
   optionalInt64(name: string): bigint | undefined {
     const value = this.#get(name) ?? undefined;
     if (value === undefined) return undefined;

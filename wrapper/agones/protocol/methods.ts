@@ -4,19 +4,19 @@ import type { Fields, Message } from './fields.ts';
 export type Verb = 'GET' | 'POST' | 'PUT' | 'PATCH';
 export type ServiceName = 'agones.dev.sdk.SDK' | 'agones.dev.sdk.beta.SDK' | 'agones.dev.sdk.alpha.SDK';
 
-/** One call of the protocol, in both of its forms. */
+/** One call of the protocol, for REST and gRPC. */
 export interface SdkMethod {
   readonly service: ServiceName;
   readonly name: string;
   readonly verb: Verb;
-  /** A part in braces stands for a field of the message. */
+  /** A part in braces is a field of the message. */
   readonly path: string;
   /** `health` takes a stream of messages, `watch` answers with one. */
   readonly kind: 'unary' | 'health' | 'watch';
   readonly read: (fields: Fields) => SdkCall;
-  /** gRPC wraps some messages in another one, of which REST knows nothing. */
+  /** gRPC wraps some messages in another one that REST does not have. */
   readonly unwrap?: (message: Message) => Message;
-  /** What REST says by the mere presence of a field. */
+  /** Adds what REST expresses by the mere presence of a field. */
   readonly complete?: (message: Message) => Message;
 }
 
@@ -66,7 +66,7 @@ const updateList: Reader = (fields) => ({
     .filter((path) => path !== ''),
 });
 
-/** `google.protobuf.Int64Value` stands as a message of its own on the wire, and tells 0 from nothing. */
+/** On the wire `google.protobuf.Int64Value` is a message of its own, which distinguishes 0 from unset. */
 function unwrapCounter({ counterUpdateRequest }: Message): Message {
   const { count, capacity, ...rest } = asMessage(counterUpdateRequest);
   return { ...rest, count: asMessage(count)['value'], capacity: asMessage(capacity)['value'] };
@@ -77,7 +77,7 @@ function unwrapList({ list, update_mask: mask }: Message): Message {
   return { ...asMessage(list), updateMask: Array.isArray(paths) ? paths.join(',') : '' };
 }
 
-/** Without a mask of its own a PATCH sets what its body names. */
+/** A PATCH without a field mask sets the fields that its body names. */
 function maskByPresence(message: Message): Message {
   const mask = message['updateMask'] ?? message['update_mask'];
   const named = Object.keys(message).filter((name) => name === 'capacity' || name === 'values');

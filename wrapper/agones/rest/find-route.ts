@@ -4,7 +4,7 @@ import { codes, type SdkError } from '../sdk-error.ts';
 
 export interface Route {
   readonly method: SdkMethod;
-  /** Fields that stand in the path, and in the query. */
+  /** Fields from the path and the query. */
   readonly fields: Message;
 }
 
@@ -19,7 +19,7 @@ const patterns: readonly Pattern[] = methods.map((method) => {
   return { method, field, expression: new RegExp(`^${before}${field === undefined ? '' : '([^/]+)'}${after}$`) };
 });
 
-/** Which call a request line means. Errors as Agones' gateway words them. */
+/** Finds the call for a request line. Errors are worded as in Agones' gateway. */
 export function findRoute(verb: string, target: string): Route | SdkError {
   const [path = '', query = ''] = target.split('?', 2);
   const matching = patterns.filter(({ expression }) => expression.test(path));

@@ -1,21 +1,24 @@
 import type { IncomingMessage } from 'node:http';
 import type { Message } from '../protocol/fields.ts';
 
-/** One annotation may have as much as Kubernetes takes for all of them, and JSON may double it. */
+/** One annotation may be as large as Kubernetes allows for all of them together, and JSON escapes may double it. */
 export const maxBodyBytes = 524_288;
 /**
- * A body that is too long is read on and dropped up to here, because most clients read no answer before they have sent
- * all: closed in the middle, they would see a broken connection and no reason.
+ * Read and drop a body that is too long up to this size, because most clients read no answer before they have sent
+ * everything: if the connection closed in the middle, they would see an error without a reason.
  */
 const maxDroppedBytes = 33_554_432;
-/** Of all requests together that are under way. */
+/** Limit for the bodies of all concurrent requests together. */
 const maxBytesUnderWay = 4 * maxBodyBytes;
 
 /** Reads bodies, within a limit for each and one for all. */
 export class BodyReader {
   #bytesUnderWay = 0;
 
-  /** The whole body; `too-long`, or `too-busy` where others fill the memory. Rejects when the client goes away. */
+  /**
+   * Resolves with the whole body, `too-long`, or `too-busy` if other bodies fill the memory. Rejects when the client
+   * goes away.
+   */
   async read(request: IncomingMessage): Promise<Buffer | 'too-long' | 'too-busy'> {
     let isTooLong = Number(request.headers['content-length'] ?? 0) > maxBodyBytes;
     let isTooBusy = false;
@@ -41,7 +44,7 @@ export class BodyReader {
   }
 }
 
-/** The message in a body; none is an empty message, as in Agones. A text says what is wrong. */
+/** Parses a body; an empty one is an empty message, as in Agones. A string result says what is wrong. */
 export function parseBody(body: Buffer): Message | string {
   if (body.length === 0) return {};
   let value: unknown;

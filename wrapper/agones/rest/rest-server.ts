@@ -15,16 +15,16 @@ import { codes, httpStatusOf, type SdkError } from '../sdk-error.ts';
 import { findRoute, type Route } from './find-route.ts';
 import { BodyReader, maxBodyBytes, parseBody } from './read-body.ts';
 
-/** From its first byte to its last: a request is a few hundred bytes from the same machine. */
+/** Limit from a request's first byte to its last: a request is a few hundred bytes from the same machine. */
 const requestLimitMs = 10_000;
-/** A client that keeps a connection for its next Health() finds it still there. */
+/** Long enough that a client can keep its connection for the next Health(). */
 const idleLimitMs = 75_000;
 /**
- * Requests that wait for their answers on one connection. Node takes a whole chunk of them at once, hundreds, and would
- * keep every answer for a client that does not read.
+ * Limit for unanswered requests on one connection. Node parses a whole chunk at once, which may hold hundreds, and
+ * would keep every answer for a client that does not read.
  */
 const maxUnanswered = 16;
-/** How often Node looks for connections that are over these limits. */
+/** Interval at which Node looks for connections that exceed these limits. */
 const limitCheckMs = 2500;
 
 export interface RestServerOptions {
@@ -53,7 +53,7 @@ class RestShell {
   readonly #endpoint: SdkEndpoint;
   readonly #log: Log;
   readonly #bodies = new BodyReader();
-  /** Whether a connection is the game's own. */
+  /** Whether the game owns a connection. */
   readonly #verdicts = new WeakMap<Socket, Promise<boolean>>();
   readonly #upgraded = new Set<Socket>();
   readonly #unanswered = new WeakMap<Socket, number>();
@@ -71,7 +71,7 @@ class RestShell {
         keepAliveTimeout: idleLimitMs,
         connectionsCheckingInterval: limitCheckMs,
         noDelay: true,
-        // An offer that is not taken changes nothing (RFC 9110, 7.8): Java's client offers h2c with each of its calls.
+        // Ignore other Upgrade offers, as RFC 9110, 7.8 says: Java's client offers h2c with each call.
         shouldUpgradeCallback: isWatchByWebSocket,
       },
       (request, response) => {
@@ -122,12 +122,12 @@ class RestShell {
     const route = findRoute(request.method ?? '', request.url ?? '');
     if ('code' in route) return answerError(response, route);
     const body = await this.#bodies.read(request);
-    // What may still come is dropped, until Node's own limit for a request.
+    // Drop the rest of the request, until Node's own limit for a request.
     request.resume();
     if (body === 'too-long') return answerError(response, tooLong, 413);
     if (body === 'too-busy') return answerError(response, tooBusy);
     if (route.method.kind === 'watch') return this.#watch(response);
-    // Agones' own guard against a probe that means something else.
+    // Agones has the same guard against a probe that sends Health() by mistake.
     if (route.method.kind === 'health' && body.length === 0) return void response.writeHead(400).end();
     const call = readCall(route, body);
     if ('code' in call) return answerError(response, call);
@@ -154,19 +154,19 @@ class RestShell {
   }
 
   async #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    // Nothing else listens to it until it is a WebSocket.
+    // Without a listener an error before the WebSocket exists would end the process.
     socket.on('error', () => {});
     this.#upgraded.add(socket);
     socket.on('close', () => this.#upgraded.delete(socket));
     const isOwn = (await this.#verdicts.get(socket)) === true;
     if (!isOwn) return answerRaw(socket, stranger);
-    // Loaded for the first one: only Unreal asks for it.
+    // Load for the first WebSocket: only Unreal uses one.
     const { watchByWebSocket } = await import('./web-socket-watch.ts');
     if (!socket.destroyed) watchByWebSocket({ request, socket, head, endpoint: this.#endpoint });
   }
 
   #fail(request: IncomingMessage, response: ServerResponse, err: unknown): void {
-    // A client that has gone in the middle of its body is no failure of ours.
+    // A client that left in the middle of its body is no failure of ours.
     if (request.socket.destroyed || response.writableEnded) return;
     this.#log.error({ err, target: request.url }, 'SDK call failed');
     if (response.headersSent) response.destroy();
@@ -185,7 +185,7 @@ const tooLong: SdkError = {
 const tooBusy: SdkError = { code: codes.resourceExhausted, message: 'too many large bodies at a time' };
 const tooManyWatchers: SdkError = { code: codes.resourceExhausted, message: 'too many watchers' };
 
-/** The one protocol that we can change to, where we do. */
+/** WebSocket for a watch is the only protocol that we upgrade to. */
 function isWatchByWebSocket({ method, url, headers }: IncomingMessage): boolean {
   const route = findRoute(method ?? '', url ?? '');
   return 'method' in route && route.method.kind === 'watch' && headers.upgrade?.toLowerCase() === 'websocket';
@@ -208,7 +208,7 @@ function answerJson(response: ServerResponse, status: number, message: object): 
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length }).end(body);
 }
 
-/** An upgrade is refused without a response object. */
+/** A refused upgrade has no response object. */
 function answerRaw(socket: Socket, error: SdkError): void {
   const body = JSON.stringify({ ...error, details: [] });
   socket.end(
@@ -221,7 +221,7 @@ const requestFaults: Readonly<Record<string, readonly [status: number, text: str
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request took too long'],
 };
 
-/** What is no HTTP, or never ends. */
+/** The client sent no valid HTTP, or never finished its request. */
 function answerBadRequest(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
   const [status, message] = requestFaults[error.code ?? ''] ?? [400, 'the request is not HTTP/1.1'];

@@ -3,9 +3,9 @@ import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import type { SdkEndpoint } from '../sdk-endpoint.ts';
 
-/** A watcher has nothing to say; Agones reads and ignores it. */
+/** A watcher need not send anything; Agones reads and ignores what it sends. */
 const maxMessageBytes = 4096;
-/** Close code of RFC 6455 for "try again later". */
+/** RFC 6455's close code for "try again later". */
 const tryAgainLater = 1013;
 
 const server = new WebSocketServer({
@@ -18,12 +18,12 @@ const server = new WebSocketServer({
 export interface WebSocketWatchOptions {
   readonly request: IncomingMessage;
   readonly socket: Socket;
-  /** What came behind the request already. */
+  /** Bytes that have already arrived after the request. */
   readonly head: Buffer;
   readonly endpoint: SdkEndpoint;
 }
 
-/** Makes the connection a WebSocket that gets each version of the game server as one text frame. */
+/** Turns the connection into a WebSocket that sends each version of the game server as one text frame. */
 export function watchByWebSocket({ request, socket, head, endpoint }: WebSocketWatchOptions): void {
   server.handleUpgrade(request, socket, head, (client) => {
     client.on('error', () => client.terminate());
