@@ -5,7 +5,7 @@ import type { WrapperConfig } from '../settings/config.ts';
 import type { WrapperContext } from '../wrapper-context.ts';
 import type { GameServerIdentity } from './model/game-server-document.ts';
 import type { HealthRules } from './model/sdk-model.ts';
-import { lifeEventsBetween, isNews, type SdkView } from './model/sdk-view.ts';
+import { isNews, lifeEventsBetween, type SdkView } from './model/sdk-view.ts';
 import type { SdkServer } from './sdk-server.ts';
 
 export interface GameSdkOptions {

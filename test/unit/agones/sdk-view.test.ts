@@ -4,7 +4,7 @@ import { announcedEnd } from '../../../wrapper/agones/model/announced-end.ts';
 import { answerCall } from '../../../wrapper/agones/model/answer-call.ts';
 import type { SdkCall } from '../../../wrapper/agones/model/sdk-call.ts';
 import { newSdkModel, passTime, type SdkModel } from '../../../wrapper/agones/model/sdk-model.ts';
-import { lifeEventsBetween, isNews, viewOf } from '../../../wrapper/agones/model/sdk-view.ts';
+import { isNews, lifeEventsBetween, viewOf } from '../../../wrapper/agones/model/sdk-view.ts';
 import type { Life } from '../../../wrapper/life/lifecycle.ts';
 
 type Call = Exclude<SdkCall, { kind: 'get-game-server' }>;

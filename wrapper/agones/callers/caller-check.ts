@@ -66,7 +66,8 @@ export class OwnCallers {
       try {
         await this.#answer(batch, game);
       } catch (err) {
-        if (!this.#signal.aborted) this.#log.error({ err }, 'SDK calls refused: cannot tell whether the game made them');
+        if (!this.#signal.aborted)
+          this.#log.error({ err }, 'SDK calls refused: cannot tell whether the game made them');
         for (const { answer } of batch) answer(false);
       }
     }
@@ -104,7 +105,9 @@ export class OwnCallers {
       if (own.size === wanted.size) return;
       const sockets = socketsOf(pid, wanted);
       if (sockets === 'hidden')
-        this.#warn("Cannot read the game's open files: run it as the same user as the wrapper, or set --sdk-open", { pid });
+        this.#warn("Cannot read the game's open files: run it as the same user as the wrapper, or set --sdk-open", {
+          pid,
+        });
       else if (sockets !== 'gone') for (const inode of sockets) own.add(inode);
     }
   }
