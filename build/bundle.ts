@@ -37,6 +37,7 @@ const partNames: Readonly<Record<string, string>> = {
   'wrapper/publishing/publish-alone.ts': 'sqs',
   'wrapper/metadata-watch.ts': 'metadata',
   'node_modules/@kubernetes/client-node/dist/index.js': 'kubernetes',
+  'node_modules/undici/index.js': 'undici',
   'node_modules/yaml/dist/index.js': 'yaml',
 };
 

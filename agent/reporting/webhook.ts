@@ -1,7 +1,5 @@
-import { Agent } from 'node:http';
-import { Agent as TlsAgent } from 'node:https';
+import type { Dispatcher } from 'undici';
 import type { Clock } from '../../shared/clock.ts';
-import { sendRequest } from '../../shared/http/send-request.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import { NewCauses } from '../../shared/new-causes.ts';
 import { type Backoff, RetryPause } from '../../shared/retry.ts';
@@ -45,13 +43,11 @@ const maxUnderWay = 10;
 /** Tells somebody outside by HTTP: at the notice and at the end, each until it is taken or the instance is. */
 export class Webhook {
   readonly #options: WebhookOptions;
-  readonly #agent: Agent | undefined;
+  #dispatcher: Dispatcher | undefined;
   #underWay = 0;
 
   constructor(options: WebhookOptions) {
-    const { url, proxy } = options;
     this.#options = options;
-    this.#agent = proxy && agentThrough(proxy, url.protocol);
   }
 
   /** Whether a report is under way. */
@@ -97,22 +93,32 @@ export class Webhook {
   async #post(body: string, signal: AbortSignal): Promise<string | undefined> {
     const { url, headers: own } = this.#options;
     try {
-      const headers = { 'content-type': 'application/json', ...own };
-      const until = AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]);
-      const agent = this.#agent === undefined ? {} : { agent: this.#agent };
-      const response = await sendRequest({ url, method: 'POST', headers, body, ...agent }, until);
-      response.destroy();
-      const { statusCode: status = 0 } = response;
-      return status >= 200 && status < 300 ? undefined : `Cannot post to ${url.host}: HTTP ${status}`;
+      // Loaded with the first report: an agent at rest does without its memory.
+      const { fetch } = await import('undici');
+      const response = await fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...own },
+        body,
+        // A redirect would turn the report into a GET, or take the headers elsewhere.
+        redirect: 'manual',
+        signal: AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]),
+        dispatcher: await this.#route(),
+      });
+      await response.body?.cancel();
+      return response.ok ? undefined : `Cannot post to ${url.host}: HTTP ${response.status}`;
     } catch (error) {
       return `Cannot post to ${url.host}: ${errorText(error)}`;
     }
   }
-}
 
-function agentThrough(proxy: URL, protocol: string): Agent {
-  const proxyEnv = { HTTP_PROXY: proxy.href, HTTPS_PROXY: proxy.href };
-  return protocol === 'https:' ? new TlsAgent({ proxyEnv }) : new Agent({ proxyEnv });
+  /** HTTP/1.1 and a new connection for each call: the last report may be minutes ago. */
+  async #route(): Promise<Dispatcher> {
+    const { Agent, ProxyAgent } = await import('undici');
+    const options = { allowH2: false, pipelining: 0 };
+    const { proxy } = this.#options;
+    this.#dispatcher ??= proxy === undefined ? new Agent(options) : new ProxyAgent({ uri: proxy.href, ...options });
+    return this.#dispatcher;
+  }
 }
 
 /** Slack shows `text` with its own mark-up, in which three characters have a meaning. */
