@@ -23,8 +23,8 @@ const patchContentTypes: Record<PatchKind, string> = {
 const never = new AbortController().signal;
 
 /**
- * JSON calls for the sandbox's own parts. Paths are as on the wire: `/api/v1/nodes/n1`. What is refused or not answered
- * throws a KubeError.
+ * JSON calls for the sandbox's own parts. Paths are as on the wire: `/api/v1/nodes/n1`. Throws a KubeError if a call is
+ * refused or gets no answer.
  */
 export class KubeClient {
   readonly connection: KubeConnection;
@@ -74,7 +74,7 @@ export class KubeClient {
     await this.#call({ method: 'POST', path, body }, options);
   }
 
-  /** Begins with an ADDED for everything there is, and ends when the server ends it or the signal aborts. */
+  /** Begins with an ADDED for every existing object, and ends when the server ends it or the signal aborts. */
   async *watch<T extends KubeObject = AnyKubeObject>(
     path: string,
     { signal = never }: CallOptions = {},
@@ -100,7 +100,7 @@ export class KubeClient {
   }
 }
 
-/** For a server that is told a token, or nothing. `ca` is the authority (PEM) of an `https:` one. */
+/** Credentials for a server that takes a fixed token or none. `ca` is the authority (PEM) of an `https:` server. */
 export function fixedCredentials(
   server: string,
   { token, ca }: { readonly token?: string | undefined; readonly ca?: string | undefined } = {},

@@ -1,4 +1,4 @@
-/** The part of every Kubernetes object that the sandbox looks at. */
+/** The part of every Kubernetes object that the sandbox reads. */
 export interface ObjectMeta {
   name: string;
   namespace?: string;
@@ -19,7 +19,7 @@ export interface KubeObject {
   metadata: ObjectMeta;
 }
 
-/** An object whose fields nobody described: what `get` and the others return unless told more. */
+/** An object of a kind without a type here: the default result of `get` and the other calls. */
 export interface AnyKubeObject extends KubeObject {
   spec?: Record<string, unknown>;
   status?: Record<string, unknown>;

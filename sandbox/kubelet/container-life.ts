@@ -16,7 +16,7 @@ export interface LifeContext {
   tell: TellEvent;
 }
 
-/** One run of a container, from its start until nothing of it is left: its process, log, probes and hook. */
+/** One run of a container, from its start until all its processes have ended: its process, log, probes and hook. */
 export class ContainerLife {
   readonly #process: ContainerProcess;
   readonly #command: ContainerCommand;
@@ -25,7 +25,7 @@ export class ContainerLife {
   readonly #over: AbortController = new AbortController();
   readonly ended: Promise<ContainerEnd>;
 
-  /** @throws Error where the program cannot be started */
+  /** @throws Error if the program cannot be started */
   static async start(record: ContainerRecord, command: ContainerCommand, context: LifeContext): Promise<ContainerLife> {
     const { name, tell } = context;
     const log = new ContainerLog(join(context.logDirectory, `${record.spec.name}.log`));
@@ -71,13 +71,13 @@ export class ContainerLife {
     this.#process.kill();
   }
 
-  /** Tells each change of readiness until the container ends. */
+  /** Reports each change of readiness until the container ends. */
   watchReadiness(tellReady: (ready: boolean) => void): void {
     const probe = this.#record.spec.readinessProbe;
     if (probe !== undefined) void probeReadiness(probe, this.#place(), { tellReady, signal: this.#over.signal });
   }
 
-  /** Runs the preStop hook until it ends, `limitMs` are over, or the container has ended. */
+  /** Runs the preStop hook until the hook or the container ends, or `limitMs` have passed. */
   async runHook(limitMs: number): Promise<boolean> {
     const hook = this.#record.spec.lifecycle?.preStop;
     if (hook === undefined) return true;

@@ -9,7 +9,9 @@ export interface ContainerName extends PodName {
   container: string;
 }
 
-/** Everything the kubelet tells of. On stdout of its process each is one JSON line, with `time` in front. */
+/**
+ * Everything that the kubelet reports. Its process writes each event to stdout as a JSON line that begins with `time`.
+ */
 export type KubeletEvent =
   | { event: 'kubelet-started'; node: string; root: string; leftoversKilled: number }
   | { event: 'kubelet-ended'; node: string; how: 'stopped' | 'taken' }

@@ -17,35 +17,36 @@ import { type DelayRange, type PodHome, PodWorker } from './pod-worker.ts';
 import { Sweeper, type SweepResult } from './process/sweep.ts';
 
 export interface KubeletOptions {
-  /** Where the API server is, and who the kubelet is to it. */
+  /** The API server's address, and the kubelet's identity for it. */
   credentials: KubeCredentials;
   node: string;
   /**
-   * Where pods' directories (`pods/UID`) and logs (`logs/NAMESPACE_POD_UID/CONTAINER.log`) go. One kubelet at a time.
+   * Directory for pods' directories (`pods/UID`) and logs (`logs/NAMESPACE_POD_UID/CONTAINER.log`). One kubelet at a
+   * time may use it.
    */
   root: string;
-  /** Of the node and of its pods, which all use the host's network. Default 127.0.0.1. */
+  /** Address of the node and of its pods, which all use the host network. Default 127.0.0.1. */
   address?: string;
   labels?: Readonly<Record<string, string>>;
   maxPods?: number;
-  /** What every image would bring; PATH has to be in it for programs to be found. */
+  /** The environment that every image would bring. Programs are found by its PATH. */
   imageEnvironment: Readonly<Record<string, string>>;
   /** Working directory of containers that name none. */
   imageDirectory: string;
   /** Where paths of the host are. Default `/`. */
   hostRoot?: string;
   /**
-   * By the image's name without registry and tag; any other cannot be pulled. Without them every image is there, and
+   * By the image's name without registry and tag; any other image cannot be pulled. Default: every image exists and is
    * empty.
    */
   images?: Readonly<Record<string, Image>>;
-  /** As if the image had to be fetched first. Default 0. */
+  /** Simulated time to pull an image. Default 0. */
   startDelayMs?: number;
-  /** Before the second restart of a container, doubled each time. Default 10 s, at most 5 min. */
+  /** Delay before the second restart of a container, doubled each time. Default 10 s, at most 5 min. */
   restartBackoffMs?: number;
   /**
-   * From the end of a pod's last container until the pod's end is reported: at least and at most. Real kubelets took
-   * 1.5 to 4.5 s. Default 0.
+   * Minimum and maximum delay from the end of a pod's last container until the kubelet reports the pod's end. Real
+   * kubelets took 1.5 to 4.5 s. Default 0.
    */
   podEndDelayMs?: DelayRange;
   tell: TellEvent;
@@ -54,21 +55,21 @@ export interface KubeletOptions {
 export interface Kubelet {
   readonly node: string;
   readonly root: string;
-  /** Ends all pods (SIGTERM, at most 2 s later SIGKILL) and then itself. The API server hears nothing of it. */
+  /** Ends all pods (SIGTERM, at most 2 s later SIGKILL) and then the kubelet, without a word to the API server. */
   stop(): Promise<void>;
-  /** The instance is taken: everything of this node gets SIGKILL at once. */
+  /** The instance is taken: every process of this node gets SIGKILL at once. */
   take(): Promise<void>;
 }
 
 const maxRestartBackoffMs = 300_000;
 const defaultRestartBackoffMs = 10_000;
-/** The least grace of 2 s, and time for the last exits. */
+/** The minimum grace of 2 s, and time for the last exits. */
 const stopLimitMs = 4_000;
 
 /**
  * A kubelet for one node, without images, cgroups or a network of its own: a pod's containers are processes of this
- * machine. What an earlier kubelet left on the same root, killed as it may have been, is ended first.
- * @throws Error where another kubelet uses the root
+ * machine. It first ends whatever an earlier kubelet left on the same root, even after a kill.
+ * @throws Error if another kubelet uses the root
  */
 export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   await mkdir(options.root, { recursive: true });
@@ -160,7 +161,7 @@ function listenToPods(workers: Map<string, PodWorker>, home: PodHome): Parameter
   };
 }
 
-/** An abstract socket is a lock that the kernel lifts however the kubelet ends. */
+/** An abstract socket is a lock that the kernel releases however the kubelet ends. */
 async function lockRoot(root: string, rootId: string): Promise<Server> {
   const lock = createServer((socket) => socket.destroy());
   lock.listen(`\0spotable-sandbox-kubelet-${rootId}`);

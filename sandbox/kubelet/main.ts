@@ -8,10 +8,10 @@ import { type Kubelet, startKubelet } from './kubelet.ts';
 import { parseFlags, type Server, usage } from './parse-flags.ts';
 import { writeEvents } from './write-events.ts';
 
-/** sysexits: a wrong command line, and something needed that is not there. */
+/** sysexits: a wrong command line, and a missing resource. */
 const exUsage = 64;
 const exUnavailable = 69;
-/** As a container that was killed ends. */
+/** The exit status of a container that was killed. */
 const takenExitCode = 137;
 
 const flags = parseFlags(process.argv.slice(2));
@@ -34,7 +34,7 @@ async function run({
   const root = givenRoot ?? (await mkdtemp(join(tmpdir(), 'spotable-kubelet-')));
   const credentials = await credentialsOf(server);
   const compileCache = process.env['NODE_COMPILE_CACHE'];
-  // From the first moment: a signal while the kubelet starts must not leave what it has started.
+  // Do not await the start here: a signal during the start must also end whatever has started.
   const started = startKubelet({
     ...options,
     credentials,
@@ -42,7 +42,8 @@ async function run({
     imageEnvironment: {
       PATH: process.env['PATH'] ?? '/usr/bin:/bin',
       HOME: process.env['HOME'] ?? '/',
-      // Images come compiled; the programs that stand in for them are compiled once a machine at least.
+      // Images contain compiled code. Share a compile cache, so that the programs in their place are compiled only once
+      // per machine.
       ...(compileCache === undefined ? {} : { NODE_COMPILE_CACHE: compileCache }),
       ...environment,
     },
@@ -50,7 +51,7 @@ async function run({
     tell: writeEvents(process.stdout, Date.now),
   });
   let exitCode = 0;
-  // Whichever is over first ends the process: an instance can be taken while its pods are being ended.
+  // The first of `stop` and `take` to finish ends the process: an instance can be taken while its pods are being ended.
   const end = async (how: (kubelet: Kubelet) => Promise<void>): Promise<void> => {
     await how(await started);
     if (givenRoot === undefined) await rm(root, { recursive: true, force: true });
@@ -80,7 +81,7 @@ function fail(error: unknown): void {
   process.exit(exUnavailable);
 }
 
-/** The handler stays in place afterwards: a second Ctrl-C must not end this process before its pods have ended. */
+/** Keep the handler in place: a second Ctrl-C must not end this process before its pods have ended. */
 function once(act: () => void): () => void {
   let isDone = false;
   return () => {

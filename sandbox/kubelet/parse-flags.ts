@@ -4,7 +4,7 @@ import type { DelayRange } from './pod-worker.ts';
 
 export const usage: string = `Usage: node sandbox/kubelet/main.ts --server URL --node NAME [FLAG...]
 
-Runs the pods of one node as processes of this machine. One JSON line a happening on stdout.
+Runs the pods of one node as processes of this machine. Writes one JSON line per event to stdout.
 
   --server URL              API server, http only; or
   --kubeconfig FILE         API server and credentials
@@ -59,13 +59,13 @@ const flags = {
   help: { type: 'boolean' },
 } as const;
 
-/** Says all problems at once. */
+/** Reports all problems at once. */
 export function parseFlags(argv: readonly string[]): Flags {
   let values: ReturnType<typeof readFlags>;
   try {
     values = readFlags(argv);
   } catch (error) {
-    // parseArgs adds advice after the first sentence, about positionals that there are none of.
+    // parseArgs adds advice about positionals after the first sentence, and this command takes none.
     return { kind: 'bad', problems: [error instanceof Error ? (error.message.split('. ')[0] ?? '') : String(error)] };
   }
   if (values.help) return { kind: 'help' };

@@ -28,12 +28,12 @@ export interface DelayRange {
   readonly max: number;
 }
 
-/** What all pods of a kubelet share. */
+/** Shared by all pods of a kubelet. */
 export interface PodHome {
   kube: KubeClient;
   place: PodPlace;
   root: string;
-  /** In front of every container's marker, so that one sweep finds all of this kubelet. */
+  /** Prefix of every container's marker, so that one sweep finds all containers of this kubelet. */
   markerPrefix: string;
   imageEnvironment: Readonly<Record<string, string>>;
   imageDirectory: string;
@@ -44,18 +44,18 @@ export interface PodHome {
   podEndDelayMs: DelayRange;
   sweeper: Sweeper;
   tell: TellEvent;
-  /** Ends all talk to the API server. */
+  /** Ends all requests to the API server. */
   signal: AbortSignal;
 }
 
-/** What runc ends with where it cannot start a program. */
+/** runc's exit status if it cannot start a program. */
 const startErrorExitCode = 128;
-/** setTimeout fires at once beyond this. */
+/** setTimeout fires at once beyond this limit. */
 const maxTimerMs = 2 ** 31 - 1;
 
 /**
- * Makes one pod's processes what its spec, its deletion and the time ask for. Whatever happens (API event, exit, probe,
- * timer) changes what is known and plans again; `pod/pod-plan.ts` decides.
+ * Brings one pod's processes in line with its spec, its deletion and the time. Any change (API event, exit, probe,
+ * timer) updates the facts and plans again; `pod/pod-plan.ts` decides.
  */
 export class PodWorker {
   readonly #home: PodHome;
@@ -71,7 +71,7 @@ export class PodWorker {
   #pod: Pod;
   #ending: { graceSeconds: number } | undefined;
   #isFinished: boolean;
-  /** Until then the end of the pod is this kubelet's secret. */
+  /** Do not report the pod's end before this time. */
   #endShowsAtMs = 0;
   /** The API server no longer has the pod, or is no longer asked. */
   #isRemoved = false;
@@ -127,7 +127,7 @@ export class PodWorker {
     this.#sync();
   }
 
-  /** The kubelet ends: every container gets the least grace there is, and no hook. */
+  /** The kubelet ends: every container gets the minimum grace, and no hook. */
   shutdown(): void {
     this.#isRemoved = true;
     for (const { now } of [...this.#init, ...this.#main]) if (now.state === 'running') now.hook = 'done';
@@ -199,7 +199,7 @@ export class PodWorker {
         this.#stop(step);
         break;
       case 'finished':
-        // A start or an exit under way plans again when it is over.
+        // A start or an exit under way plans again when it finishes.
         if (this.#starting.size > 0 || this.#lives.size > 0 || this.#isFinished) return;
         this.#isFinished = true;
         this.#endShowsAtMs = nowMs + pick(this.#home.podEndDelayMs);
@@ -247,7 +247,7 @@ export class PodWorker {
     return resolveCommand(record.spec, { ...own, imageEnvironment, imageDirectory });
   }
 
-  /** One life of a container, from before its start until nothing of it is left. */
+  /** One life of a container, from before its start until all its processes have ended. */
   async #run(record: ContainerRecord, id: string, command: ContainerCommand): Promise<void> {
     const name: ContainerName = { ...this.#name, container: record.spec.name };
     const { tell, root, place, sweeper } = this.#home;

@@ -5,8 +5,8 @@ const maxWaitingLogBytes = 4 * 1024 * 1024;
 const maxWaitingBytes = 16 * 1024 * 1024;
 
 /**
- * One JSON line an event. A reader that does not keep up must not stop the kubelet: containers' lines are dropped first
- * and counted, everything else is dropped only when a reader has left for good.
+ * Writes one JSON line per event. A slow reader must not stop the kubelet: containers' lines are dropped first and
+ * counted, everything else only if the reader has gone for good.
  */
 export function writeEvents(out: Writable, now: () => number): TellEvent {
   let droppedLines = 0;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { eventually } from '../integration/agent/scene/eventually.ts';
 import { requestsFrom, rightFor } from './support/audit-log.ts';
-import { type Happening, Scene, type SceneNode } from './support/scene.ts';
+import { Scene, type SceneNode, type TimedKubeletEvent } from './support/scene.ts';
 import { onCluster } from './support/test-cluster.ts';
 
 /** Ends so many seconds after SIGTERM. */
@@ -10,14 +10,14 @@ const endsAfter = (seconds: number) => `trap "sleep ${seconds}; exit 0" TERM; sl
 const neverEnds = 'trap "" TERM; while :; do sleep 1; done';
 const gameServer = { 'spotable.dev/game-server': 'true' };
 
-function whenFirst(node: SceneNode, pod: RegExp, event: Happening['event']): number {
-  const found = node.happenings.find((one) => one.event === event && 'pod' in one && pod.test(one.pod));
+function whenFirst(node: SceneNode, pod: RegExp, event: TimedKubeletEvent['event']): number {
+  const found = node.kubeletEvents.find((one) => one.event === event && 'pod' in one && pod.test(one.pod));
   assert.ok(found, `${node.name}: ${event} of ${pod}`);
   return found.atMs;
 }
 
-function whenLast(node: SceneNode, pod: RegExp, event: Happening['event']): number {
-  const found = node.happenings.findLast((one) => one.event === event && 'pod' in one && pod.test(one.pod));
+function whenLast(node: SceneNode, pod: RegExp, event: TimedKubeletEvent['event']): number {
+  const found = node.kubeletEvents.findLast((one) => one.event === event && 'pod' in one && pod.test(one.pod));
   assert.ok(found, `${node.name}: ${event} of ${pod}`);
   return found.atMs;
 }
@@ -41,9 +41,9 @@ describe('a drain on a real control plane', { ...onCluster, concurrency: 3 }, ()
     const left = (await scene.pods()).filter(({ spec }) => spec.nodeName === doomed.name);
     assert.deepEqual(left.map(({ metadata }) => metadata.labels?.['app']).sort(), ['daemon', 'kept']);
     // Every game that ever ran on the doomed node was there before the notice.
-    const seen = doomed.happenings.filter((one) => one.event === 'pod-seen' && /^(games|proxy)-/.test(one.pod));
+    const seen = doomed.kubeletEvents.filter((one) => one.event === 'pod-seen' && /^(games|proxy)-/.test(one.pod));
     assert.equal(seen.length, 4, 'no replacement came to the doomed node');
-    assert.ok(refuge.happenings.some((one) => one.event === 'pod-seen' && one.pod.startsWith('games-')));
+    assert.ok(refuge.kubeletEvents.some((one) => one.event === 'pod-seen' && one.pod.startsWith('games-')));
     assert.ok(
       whenFirst(doomed, /^proxy-/, 'container-signalled') >= whenLast(doomed, /^games-/, 'container-exited'),
       'what carries traffic goes when the games have ended',

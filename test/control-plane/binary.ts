@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Without Go or its modules there is no control plane here. A build that fails is an Error. */
+/** There is no control plane without Go or its modules. A failed build is an Error. */
 export type Binary =
   | { readonly kind: 'ready'; readonly path: string }
   | { readonly kind: 'unavailable'; readonly reason: string };
@@ -21,8 +21,8 @@ const lockPollMs = 500;
 const buildLimitMs = 2_400_000;
 
 /**
- * The control plane's program: from the cache, or built into it, which takes minutes and happens once. Of several that
- * want it at the same time one builds it and the others wait.
+ * Returns the control plane's program from the cache, or builds it into the cache, which takes minutes and happens
+ * once. If several processes want it at the same time, one builds it and the others wait.
  * @param say gets progress, a line at a time
  */
 export async function provideBinary(say: (line: string) => void): Promise<Binary> {
@@ -54,7 +54,7 @@ async function isThere(path: string): Promise<boolean> {
   );
 }
 
-/** Why the Go modules are not to be had; undefined where they are. */
+/** Says why the Go modules are unavailable; undefined if they are available. */
 async function fetchModules(say: (line: string) => void): Promise<string | undefined> {
   say('fetching Go modules');
   try {
@@ -98,13 +98,13 @@ async function build(version: string, path: string, say: (line: string) => void)
   }
 }
 
-/** @throws Error with the last line of what Go says on stderr */
+/** @throws Error with the last line of Go's stderr */
 async function runGo(args: readonly string[], limitMs: number, onLine: (line: string) => void): Promise<void> {
   const go = spawn('go', args, {
     cwd: moduleFolder,
     env: { ...process.env, CGO_ENABLED: '0' },
     stdio: ['ignore', 'ignore', 'pipe'],
-    // Not `timeout`, whose timer would outlive a program that is not there.
+    // Not `timeout`, whose timer would outlive a missing program.
     signal: AbortSignal.timeout(limitMs),
   });
   let last = '';
@@ -116,7 +116,7 @@ async function runGo(args: readonly string[], limitMs: number, onLine: (line: st
   if (code !== 0) throw new Error(last);
 }
 
-/** An abstract socket is a lock that the kernel lifts however its holder ends. */
+/** An abstract socket is a lock that the kernel releases however its holder ends. */
 async function takeLock(key: string, onWait: () => void): Promise<AsyncDisposable> {
   const name = `\0spotable-control-plane-${process.getuid?.()}-${key}`;
   for (let isFirst = true; ; isFirst = false) {

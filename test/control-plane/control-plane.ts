@@ -13,13 +13,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface ControlPlane extends AsyncDisposable {
   /** `https://127.0.0.1:PORT` of the API server. */
   readonly url: string;
-  /** Of everything that it writes; removed at the end. */
+  /** Folder for everything that it writes; removed at the end. */
   readonly folder: string;
-  /** Path of an administrator's kubeconfig, and what is in it: the API server's authority (PEM) and a token. */
+  /** Path of an administrator's kubeconfig, and its content: the API server's authority (PEM) and a token. */
   readonly kubeconfig: string;
   readonly authority: string;
   readonly adminToken: string;
-  /** A file of one audit.k8s.io/v1 Event (level Metadata, stage ResponseComplete) a line. */
+  /** A file with one audit.k8s.io/v1 Event (level Metadata, stage ResponseComplete) per line. */
   readonly auditLog: string;
   /** Rejects as soon as one of the components ends by itself. */
   readonly broken: Promise<never>;
@@ -28,9 +28,12 @@ export interface ControlPlane extends AsyncDisposable {
 export interface ControlPlaneOptions {
   /** Path of the program that `provideBinary` found. */
   readonly binary: string;
-  /** Gets each line that a component logs. */
+  /** Called with each line that a component logs. */
   readonly onLog?: (component: string, line: string) => void;
-  /** More flags for kube-controller-manager, whose own rate limit is far from a test's way unless it is set here. */
+  /**
+   * More flags for kube-controller-manager. Its rate limit is set too high to matter in a test; a flag here can lower
+   * it.
+   */
   readonly controllerManagerFlags?: readonly string[];
 }
 
@@ -47,7 +50,7 @@ const userNames = Object.keys(users) as readonly UserName[];
 
 /**
  * Starts etcd, kube-apiserver, kube-controller-manager and kube-scheduler on loopback and resolves when they are ready.
- * Nothing of it outlives this process, whatever ends that.
+ * All of it ends with this process, however that ends.
  * @throws Error with the last lines of the component that did not start
  */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
@@ -82,7 +85,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         await writeFile(kubeconfigPath(folder, name), kubeconfigOf(url, authority, tokens[name]), { mode: 0o600 });
       run('kube-controller-manager', [...controllerManagerFlags(folder), ...(options.controllerManagerFlags ?? [])]);
       run('kube-scheduler', kubeconfigFlags(folder, 'kube-scheduler'));
-      // Pods are refused until the controller manager has made their namespace's own service account.
+      // The API server refuses pods until the controller manager has created their namespace's service account.
       const account = `${url}/api/v1/namespaces/default/serviceaccounts/default`;
       await poll(() => ask(account, authority, tokens.admin), limit);
       return authority;
@@ -104,7 +107,7 @@ function startComponent(
   { binary, onLog }: ControlPlaneOptions,
   onEnd: (error: Error) => void,
 ): ChildProcess {
-  // A group of its own: Ctrl-C is for whoever started this. It ends with its stdin in any case.
+  // A process group of its own, because Ctrl-C is for the caller. The component always ends with its stdin.
   const child = spawn(binary, [component, ...flags], {
     cwd: folder,
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -123,7 +126,7 @@ function startComponent(
   return child;
 }
 
-/** Removes the folder when this process is gone, killed as it may have been. The components end at the same moment. */
+/** Removes the folder when this process is gone, even after a kill. The components end at the same moment. */
 function spawnSweeper(folder: string): ChildProcess {
   const script = 'cat > /dev/null; until rm -rf "$0" 2> /dev/null; do sleep 0.1; done';
   const sweeper = spawn('/bin/sh', ['-c', script, folder], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
@@ -138,7 +141,7 @@ async function kill(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-/** It may be taken by somebody else before it is used, which fails the start. */
+/** Another process may take the port before it is used; then the start fails. */
 export async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -167,7 +170,7 @@ async function writeSecrets(folder: string): Promise<Record<UserName, string>> {
   return tokens as Record<UserName, string>;
 }
 
-/** A socket where others take ports; what it advertises is for a cluster of several and used by nobody. */
+/** Use a socket in place of a port. The advertised addresses matter only to a cluster of several members. */
 function etcdFlags(folder: string): readonly string[] {
   return [
     `--data-dir=${join(folder, 'etcd')}`,
@@ -186,10 +189,10 @@ function apiServerFlags(folder: string, port: number): readonly string[] {
     `--etcd-servers=unix://${join(folder, 'etcd.sock')}`,
     '--bind-address=127.0.0.1',
     `--secure-port=${port}`,
-    // It makes a certificate of its own there, for 127.0.0.1, which is its own authority.
+    // The API server creates a self-signed certificate for 127.0.0.1 there.
     `--cert-dir=${folder}`,
     '--advertise-address=127.0.0.1',
-    // An endpoint on loopback is refused, and tried again for ever.
+    // The reconciler would refuse an endpoint on loopback and retry for ever.
     '--endpoint-reconciler-type=none',
     '--service-cluster-ip-range=10.96.0.0/16',
     '--authorization-mode=Node,RBAC',
@@ -199,7 +202,7 @@ function apiServerFlags(folder: string, port: number): readonly string[] {
     `--service-account-signing-key-file=${key}`,
     `--audit-policy-file=${join(folder, 'audit-policy.json')}`,
     `--audit-log-path=${join(folder, 'audit.log')}`,
-    // In megabytes; beyond it another file is begun.
+    // In megabytes; a larger log would continue in another file.
     '--audit-log-maxsize=10000',
   ];
 }
@@ -247,7 +250,7 @@ export function kubeconfigOf(server: string, authority: string, token: string): 
   return JSON.stringify(config, null, 2);
 }
 
-/** @throws Error unless the answer is 200 */
+/** @throws Error unless the status is 200 */
 async function ask(url: string, ca: string, token: string): Promise<void> {
   const headers = { authorization: `Bearer ${token}` };
   const asked = get(url, { ca, headers, agent: false, timeout: 5000 }, (response) => response.resume());
@@ -256,7 +259,7 @@ async function ask(url: string, ca: string, token: string): Promise<void> {
   if (response.statusCode !== 200) throw new Error(`${url} answers ${response.statusCode}`);
 }
 
-/** The first result of `look` that is no error. Rejects when the signal aborts. */
+/** The result of the first `look` that succeeds. Rejects when the signal aborts. */
 async function poll<T>(look: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (;;) {
     try {

@@ -67,7 +67,7 @@ async function main(): Promise<number> {
   return 0;
 }
 
-// Ctrl-C during the start too ends what was started: each component ends with this process.
+// Ctrl-C during the start also ends the components: each of them ends with this process.
 process.exitCode = await main().catch((error: unknown) => {
   say(error instanceof Error ? error.message : String(error));
   return exSoftware;

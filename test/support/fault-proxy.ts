@@ -15,15 +15,13 @@ import { FaultyNetwork } from './faulty-network.ts';
 import { type TestCertificate, testCertificates } from './test-certificates.ts';
 
 export interface FaultProxyOptions {
-  /** The server behind it: `http:` or `https:`. */
+  /** The upstream server: `http:` or `https:`. */
   readonly target: URL;
-  /** The authority that signed the server's certificate, and what to show the server where it asks who calls. */
+  /** The authority that signed the server's certificate, and a client certificate if the server asks for one. */
   readonly targetTls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
-  /** What clients are shown; `plain` for clients that speak http. */
+  /** The certificate for clients; `plain` for clients that speak http. */
   readonly certificate?: TestCertificate | 'plain';
-  /**
-   * Whether HTTP/2 is offered to clients, as a real API server does. The server behind is always spoken to in HTTP/1.1.
-   */
+  /** Whether to offer HTTP/2 to clients, as a real API server does. The upstream connection always uses HTTP/1.1. */
   readonly offersHttp2?: boolean;
 }
 
@@ -34,11 +32,11 @@ export interface ProxiedRequest {
   readonly path: string;
   readonly httpVersion: string;
   readonly atMs: number;
-  /** `passed`: the server behind has seen it. */
+  /** `passed`: the upstream server has seen it. */
   readonly fate: 'passed' | 'faulted';
 }
 
-/** The last ones are kept. */
+/** Only the last ones are kept. */
 const maxRequests = 20_000;
 const hopByHop = new Set([
   'connection',
@@ -50,22 +48,19 @@ const hopByHop = new Set([
 ]);
 
 /**
- * Stands between a client and an HTTP server (either Kubernetes API server, the metadata service, SQS) and fails on
- * demand: `network` fails connections, `faults` single requests by method and path.
+ * A proxy between a client and an HTTP server (either Kubernetes API server, the metadata service, SQS) that fails on
+ * demand: `network` fails connections, `faults` fails single requests by method and path.
  *
  *     client ──TCP──▶ FaultyNetwork ──TCP──▶ HTTP(S) server of the proxy: faults, records ──HTTP/1.1──▶ target
  */
 export interface FaultProxy extends AsyncDisposable {
   readonly url: string;
   readonly network: FaultyNetwork;
-  /** Answers, delays, hangs and resets for chosen requests. The first rule that fires decides. */
+  /** Answers, delays, hangs and resets for chosen requests. The first matching rule decides. */
   readonly faults: Faults;
   /** The last 20,000, oldest first. */
   readonly requests: readonly ProxiedRequest[];
-  /**
-   * Watches that are open, and new ones, say nothing any more while their connections stay. `false`: they say what was
-   * held back.
-   */
+  /** Holds back all data of watches, open and new, while their connections stay open. `false` releases the data. */
   silenceWatches(isSilent?: boolean): void;
 }
 
@@ -93,7 +88,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     requests,
     silenceWatches: (isSilent = true) => watches.set(isSilent),
     [Symbol.asyncDispose]: async () => {
-      // Its connections end with those of the network, which is all that the server has.
+      // The server has no connections but the network's, which end with it.
       await network[Symbol.asyncDispose]();
       agent.destroy();
       server.close();
@@ -109,7 +104,7 @@ function createServer(
   if (certificate === 'plain') return createHttpServer(onRequest);
   const { cert, key } = certificate;
   if (!offersHttp2) return createHttpsServer({ cert, key }, onRequest);
-  // Requests and responses of the two protocols are alike in all that is used here.
+  // Requests and responses of both protocols are alike in everything that is used here.
   return createSecureServer({ cert, key, allowHTTP1: true })
     .on('request', onRequest as unknown as (request: Http2ServerRequest, response: Http2ServerResponse) => void)
     .on('sessionError', () => {});
@@ -157,7 +152,7 @@ function pass({ target, agent, send, watches }: Forward, request: IncomingMessag
   request.pipe(outgoing);
 }
 
-/** Without what belongs to one connection, and without HTTP/2's own fields. */
+/** Drops hop-by-hop headers and HTTP/2's own fields. */
 function endToEnd(headers: IncomingMessage['headers']): Record<string, string | string[]> {
   const kept = Object.entries(headers).filter(([name]) => !name.startsWith(':') && !hopByHop.has(name));
   return Object.fromEntries(kept) as Record<string, string | string[]>;
@@ -186,7 +181,7 @@ class SilenceableWatches {
       if (this.#isSilent) this.#held.add(release);
       else release();
     };
-    // The headers go out at once: a client sees a watch that has begun.
+    // Send the headers at once, so that the client sees that the watch has begun.
     response.flushHeaders?.();
     answer.on('data', (chunk: Buffer) => {
       pending.push(chunk);

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** What happens to the bytes of a connection. */
+/** The fault for a connection's bytes. */
 export type NetworkFault =
   /** Everything passes. */
   | { readonly kind: 'none' }
   /**
-   * Nothing passes and nobody is told: bytes and ends are held until the fault is over, as packets that are sent again
-   * and again would be.
+   * Nothing passes and neither side notices: bytes and ends are held until the fault is over, like packets that are
+   * retransmitted again and again.
    */
   | { readonly kind: 'silent' }
   /** Everything passes later. */
@@ -18,10 +18,10 @@ type Delivery =
   | { readonly kind: 'end' }
   | { readonly kind: 'reset' };
 
-/** No scene sends more while a connection is held. */
+/** More than any test sends while a connection is held. */
 const maxHeldBytes = 64 * 1024 * 1024;
 
-/** One way of a connection. */
+/** One direction of a connection. */
 class Direction {
   readonly #from: Socket;
   readonly #to: Socket;
@@ -36,7 +36,7 @@ class Direction {
     from.on('data', (chunk: Buffer) => this.#push({ kind: 'data', chunk }));
     from.on('end', () => this.#push({ kind: 'end' }));
     from.on('error', () => {
-      // A reset takes back what its sender's kernel still had to send.
+      // A reset discards what its sender's kernel still had to send.
       this.#queue.length = 0;
       this.#push({ kind: 'reset' });
     });
@@ -103,7 +103,7 @@ export class FaultyConnection {
     this.#directions = [new Direction(client, this.#server), new Direction(this.#server, client)];
   }
 
-  /** Whether the client still holds it. */
+  /** Whether the client still holds the connection. */
   get isOpen(): boolean {
     return !this.#client.destroyed;
   }
@@ -128,7 +128,7 @@ export class FaultyConnection {
   }
 }
 
-/** A port on the loopback that leads to another one, through a network that can fail. */
+/** A loopback port that leads to another one through a network that can fail. */
 export class FaultyNetwork implements AsyncDisposable {
   readonly #server: Server;
   readonly #connections = new Set<FaultyConnection>();
@@ -151,23 +151,23 @@ export class FaultyNetwork implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** The connections that their clients hold, oldest first. */
+  /** Connections still held by their clients, oldest first. */
   get connections(): readonly FaultyConnection[] {
     return [...this.#connections].filter(({ isOpen }) => isOpen);
   }
 
-  /** How many connections were ever accepted. */
+  /** Number of connections ever accepted. */
   get accepted(): number {
     return this.#accepted;
   }
 
-  /** No byte passes any more, on old connections and on new ones, and nobody is told. */
+  /** Holds every byte back, on old connections and new ones, and neither side notices. */
   silence(): void {
     this.#apply({ kind: 'silent' });
   }
 
   /**
-   * The connections there are go dead without a word; new ones work: a conntrack table was emptied, one server of
+   * Existing connections go dead silently and new ones work, as if a conntrack table was emptied or one server of
    * several is gone.
    */
   killExisting(): void {
@@ -187,12 +187,12 @@ export class FaultyNetwork implements AsyncDisposable {
     this.reset();
   }
 
-  /** Resets the connections there are. */
+  /** Resets all existing connections. */
   reset(): void {
     for (const connection of this.#connections) connection.reset();
   }
 
-  /** Everything passes again; what was held goes first. */
+  /** Everything passes again, held data first. */
   restore(): void {
     this.#isRefusing = false;
     this.#apply({ kind: 'none' });
@@ -212,7 +212,7 @@ export class FaultyNetwork implements AsyncDisposable {
 
   #accept(client: Socket, targetPort: number): void {
     this.#accepted++;
-    // Whoever resets a connection does so by an error on it, which its direction hears.
+    // A reset raises an error here, which would be thrown without a listener. The connection's direction handles it.
     client.on('error', () => {});
     if (this.#isRefusing) {
       reset(client);
@@ -226,7 +226,7 @@ export class FaultyNetwork implements AsyncDisposable {
 }
 
 /**
- * While an end is under way libuv refuses to reset, and Node then keeps the handle for ever: its exit would spin (Node
+ * libuv refuses to reset while an end is under way, and Node then keeps the handle for ever: its exit would spin (Node
  * 24.21).
  */
 function reset(socket: Socket): void {

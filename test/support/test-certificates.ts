@@ -1,7 +1,7 @@
 // Written by make-certificates.sh.
 
 export interface TestCertificate {
-  /** Of a server on 127.0.0.1, and at the same time the authority that signed it. */
+  /** Certificate of a server on 127.0.0.1. It is also the authority that signed it. */
   readonly cert: string;
   readonly key: string;
 }

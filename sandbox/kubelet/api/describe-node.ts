@@ -8,7 +8,7 @@ export interface NodeFacts {
   cpus: number;
   memoryBytes: number;
   maxPods: number;
-  /** Go's word for it: amd64, arm64. */
+  /** Go's name for it: amd64, arm64. */
   architecture: string;
 }
 
@@ -77,7 +77,9 @@ const unknownNodeInfo = {
   kubeProxyVersion: '',
 };
 
-/** The lease a kubelet renews every 10 s as its sign of life. MicroTime takes exactly six digits of a second. */
+/**
+ * The lease that a kubelet renews every 10 s to show that it is alive. MicroTime takes exactly six digits of a second.
+ */
 export function describeLease(node: string, nowMs: number): { spec: Record<string, unknown> } & AnyKubeObject {
   return {
     apiVersion: 'coordination.k8s.io/v1',

@@ -7,11 +7,11 @@ import type { Pod } from '../pod/pod.ts';
 export interface PodListener {
   changed(pod: Pod): void;
   removed(pod: Pod): void;
-  /** Told on change only. */
+  /** Called on changes only. */
   reachable(reachable: boolean, message: string): void;
 }
 
-/** Tells what becomes of this node's pods until `signal` aborts. */
+/** Reports changes to this node's pods until `signal` aborts. */
 export async function followPods(
   connection: KubeConnection,
   node: string,
@@ -31,14 +31,14 @@ export async function followPods(
     onItems(items) {
       tellReachable(true, `${items.size} pods`);
       const before = known;
-      // The given map goes on changing.
+      // Copy the map: the given one keeps changing.
       known = new Map(items);
       for (const [uid, pod] of before) if (!items.has(uid)) listener.removed(pod);
       for (const [uid, pod] of items) if (before.get(uid) !== pod) listener.changed(pod);
     },
     onReachable: (now, cause) => tellReachable(now, now ? `${known.size} pods` : errorText(cause)),
     clock: systemClock,
-    // What becomes of the pods is all that the kubelet tells.
+    // The kubelet reports what happens to its pods and nothing else.
     log: silentLog,
   });
   await pods.run(signal);

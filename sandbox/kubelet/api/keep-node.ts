@@ -15,7 +15,7 @@ export async function keepNode(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    // The pod list goes to the same server and tells of failures.
+    // Log nothing here: the pod list uses the same server and reports its failures.
     await retry(() => registerNode(kube, facts, signal), apiRetry, signal);
   } catch {
     return;
@@ -27,9 +27,7 @@ export async function keepNode(
   }
 }
 
-/**
- * A node of the name that exists keeps its cordon, taints and annotations: a kubelet's restart changes none of them.
- */
+/** Keep an existing node's cordon, taints and annotations: a real kubelet's restart changes none of them. */
 async function registerNode(kube: KubeClient, facts: NodeFacts, signal: AbortSignal): Promise<void> {
   const path = `/api/v1/nodes/${facts.name}`;
   try {

@@ -2,7 +2,7 @@ import { retry } from '../../../shared/retry.ts';
 import { apiRetry } from './api-retry.ts';
 import type { PreparedVolumes } from './prepare-volumes.ts';
 
-/** Keeps one pod's volumes there and its tokens fresh: tries again until it succeeds or is told to stop. */
+/** Keeps one pod's volumes in place and its tokens fresh: retries until it succeeds or is stopped. */
 export class PodVolumes {
   readonly #prepare: (signal: AbortSignal) => Promise<PreparedVolumes>;
   readonly #told: { prepared(): void; failed(message: string): void };
@@ -21,17 +21,17 @@ export class PodVolumes {
     this.#signal = AbortSignal.any([signal, this.#stopped.signal]);
   }
 
-  /** By the volume's name; undefined until all are there. */
+  /** By the volume's name; undefined until all volumes are ready. */
   get directories(): ReadonlyMap<string, string> | undefined {
     return this.#volumes?.directories;
   }
 
-  /** Epoch milliseconds; undefined where nothing has to be renewed or that is under way. */
+  /** Epoch milliseconds; undefined if nothing has to be renewed or a renewal is under way. */
   get refreshAtMs(): number | undefined {
     return this.#work === undefined ? this.#volumes?.refreshAtMs : undefined;
   }
 
-  /** Begins to prepare, where that is due and not under way. */
+  /** Begins to prepare the volumes if that is due and not under way. */
   ensure(nowMs: number): void {
     const isDue = this.#volumes === undefined || nowMs >= (this.#volumes.refreshAtMs ?? Infinity);
     if (!isDue || this.#work !== undefined || this.#signal.aborted) return;
@@ -57,7 +57,7 @@ export class PodVolumes {
     try {
       this.#volumes = await retry(() => this.#prepare(this.#signal), { ...apiRetry, onFailure }, this.#signal);
     } catch {
-      // Told to stop.
+      // Stopped.
     }
   }
 }

@@ -14,12 +14,12 @@ export interface PreparedVolumes {
 }
 
 const defaultTokenSeconds = 3600;
-/** The kubelet asks for a new token when 80 % of the old one's life is over. */
+/** A real kubelet asks for a new token after 80 % of the old one's life. */
 const tokenLifePart = 0.8;
 
 /**
- * Makes the pod's volumes below `directory`. May be called again: what is there stays, tokens are renewed.
- * @throws Error where a volume is of a kind this kubelet does not have or a token is refused
+ * Creates the pod's volumes below `directory`. May be called again: existing volumes stay and tokens are renewed.
+ * @throws Error if a volume is of an unsupported kind or a token is refused
  */
 export async function prepareVolumes(
   kube: KubeClient,
@@ -58,7 +58,7 @@ export async function prepareVolumes(
   return { directories, refreshAtMs };
 }
 
-/** @throws Error where a mount names no volume */
+/** @throws Error if a mount names no volume */
 export function findMounts(container: Container, directories: ReadonlyMap<string, string>): MountedPath[] {
   return (container.volumeMounts ?? []).map(({ name, mountPath, subPath }) => {
     const directory = directories.get(name);
@@ -112,7 +112,7 @@ async function requestToken(
   return { text: answer.status.token, expiresAtMs: Date.parse(answer.status.expirationTimestamp) };
 }
 
-/** In one step, so that a reader finds the old token or the new one. */
+/** Replace in one step, so that a reader finds either the old token or the new one. */
 async function replaceFile(directory: string, path: string, text: string): Promise<void> {
   const file = join(directory, path);
   if (relative(directory, file).startsWith('..')) throw new Error(`file ${path} lies outside its volume`);

@@ -6,12 +6,12 @@ import type { Condition, Pod, PodStatus } from '../pod/pod.ts';
 import { patchStatus } from '../pod/pod-status.ts';
 import { apiRetry } from './api-retry.ts';
 
-/** A server that wants more is asked sooner. */
+/** Retry sooner than this even if the server asks for a longer wait. */
 const maxRetryAfterMs = 5000;
 
 /**
- * Brings one pod's newest status to the API server, however long that takes, and last of all confirms its end: a DELETE
- * with grace 0 and the pod's uid, sent only once the final status has been taken.
+ * Brings one pod's newest status to the API server, however long that takes. Finally it confirms the pod's end: a
+ * DELETE with grace 0 and the pod's uid, sent only after the server has taken the final status.
  */
 export class PodReporter {
   readonly #kube: KubeClient;
@@ -33,12 +33,12 @@ export class PodReporter {
     this.#api = pod.status;
   }
 
-  /** What the API server shows. */
+  /** Records the pod as the API server shows it. */
   saw(pod: Pod): void {
     this.#api = pod.status;
   }
 
-  /** The conditions as last wanted, or as the API server had them before. */
+  /** The conditions as last sent, or as the API server had them before. */
   get conditions(): readonly Condition[] {
     return this.#wanted?.conditions ?? this.#api?.conditions ?? [];
   }
@@ -49,7 +49,7 @@ export class PodReporter {
     this.#start();
   }
 
-  /** The pod was deleted and has ended, and its final status was reported before. */
+  /** Call when the pod was deleted and has ended, and its final status was already reported. */
   confirm(): void {
     if (this.#confirm !== 'no') return;
     this.#confirm = 'wanted';
@@ -85,7 +85,7 @@ export class PodReporter {
     }
   }
 
-  /** Another pod has the name by now, or none: there is nobody left to report to. */
+  /** The name now belongs to another pod or to none, so there is no pod left to report on. */
   async #isReplaced(): Promise<boolean> {
     try {
       const found = await this.#kube.get(this.#path, { signal: this.#signal });

@@ -12,7 +12,7 @@ import type { Container, ContainerStatus } from './pod.ts';
 export interface ContainerRecord {
   spec: Container;
   now: ContainerState;
-  /** The end before this life: `lastState` of the status. */
+  /** How the previous run ended: the status's `lastState`. */
   last: Terminated | undefined;
   restartCount: number;
   backoff: Backoff;
@@ -51,11 +51,11 @@ export interface BackoffLimits {
   maxMs: number;
 }
 
-/** What the kubelet says of a container that ran when it last looked and is no longer there. */
+/** Reason for a container that ran when the kubelet last looked and no longer exists. */
 export const lostReason = 'ContainerStatusUnknown';
 export const killedExitCode = 137;
 
-/** Takes up what an earlier kubelet reported: whatever ran then is gone now. */
+/** Restores an earlier kubelet's record: whatever ran then has ended by now. */
 export function openRecord(spec: Container, reported: ContainerStatus | undefined, nowMs: number): ContainerRecord {
   const record: ContainerRecord = {
     spec,
@@ -100,8 +100,8 @@ function readId(containerId: string | undefined): string | undefined {
 }
 
 /**
- * When a container that has ended may start again: at once the first time, then after the base, doubled each time up to
- * the maximum. A container that held out twice the maximum begins anew.
+ * When an ended container may start again: at once the first time, then after the base delay, which doubles each time
+ * up to the maximum. A container that ran for twice the maximum starts over without a delay.
  */
 export function restartAtMs({ backoff }: ContainerRecord, ended: Terminated, { maxMs }: BackoffLimits): number {
   if (backoff.delayMs === 0 || ended.finishedAtMs - backoff.sinceMs > 2 * maxMs) return ended.finishedAtMs;

@@ -2,7 +2,7 @@ import type { Probe } from './pod.ts';
 
 export interface ProbeCount {
   ready: boolean;
-  /** Equal answers in a row, up to now. */
+  /** Equal results in a row so far. */
   streak: number;
   lastOk: boolean | undefined;
 }

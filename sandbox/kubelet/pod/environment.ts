@@ -1,8 +1,8 @@
 import type { Container, Pod } from './pod.ts';
 
 /**
- * Replaces `$(NAME)` as Kubernetes does in `env`, `command` and `args`: `$$` stands for one `$`, and a reference to a
- * name that is not known stays as it is written.
+ * Replaces `$(NAME)` as Kubernetes does in `env`, `command` and `args`: `$$` means one `$`, and a reference to an
+ * unknown name stays as it is.
  */
 export function expand(text: string, values: ReadonlyMap<string, string>): string {
   return text.replaceAll(/\$\$|\$\(([^)]*)\)/g, (whole, name: string | undefined) =>
@@ -10,13 +10,13 @@ export function expand(text: string, values: ReadonlyMap<string, string>): strin
   );
 }
 
-/** The address of the node and, as nothing has a network of its own here, of its pods. */
+/** The address of the node, and of its pods too, because pods have no network of their own here. */
 export interface PodPlace {
   nodeName: string;
   address: string;
 }
 
-/** @throws Error where the downward API has no such field */
+/** @throws Error if the downward API has no such field */
 export function readField(fieldPath: string, pod: Pod, place: PodPlace): string {
   const { metadata, spec } = pod;
   const keyed = /^metadata\.(labels|annotations)\['(.+)'\]$/.exec(fieldPath);
@@ -50,8 +50,8 @@ export function readField(fieldPath: string, pod: Pod, place: PodPlace): string 
 }
 
 /**
- * The container's environment on top of what its image would bring. Later entries win, and see the earlier ones.
- * @throws Error where a value comes from something this kubelet does not have
+ * The container's environment on top of its image's. Later entries win, and see the earlier ones.
+ * @throws Error if a value has an unsupported source
  */
 export function readEnvironment(
   container: Container,

@@ -1,13 +1,14 @@
 import type { Pod } from './pod.ts';
 
 const defaultGraceSeconds = 30;
-/** The kubelet gives every container at least this after its preStop hook, whatever was asked for. */
+/** The kubelet's minimum grace for every container after its preStop hook, whatever was asked for. */
 const minimumGraceSeconds = 2;
 const killAgainMs = 1000;
 
 /**
- * Seconds of grace for a pod that is to end; `current` is what an earlier call answered. It can only shrink, and a 0
- * means "not told": a pod deleted with grace 0 vanishes from the API, but its processes still get the pod's own grace.
+ * Seconds of grace for a pod that has to end; `current` is the result of an earlier call. The grace can only shrink. A
+ * 0 means "not given": a pod deleted with grace 0 vanishes from the API, but its processes still get the pod's own
+ * grace.
  */
 export function effectiveGraceSeconds(pod: Pod, current: number | undefined): number {
   const told = pod.metadata.deletionGracePeriodSeconds ?? 0;
@@ -16,7 +17,7 @@ export function effectiveGraceSeconds(pod: Pod, current: number | undefined): nu
   return Math.max(1, told > 0 ? told : own);
 }
 
-/** How far the stopping of a running container has come. Times are epoch milliseconds. */
+/** Progress in stopping a running container. Times are epoch milliseconds. */
 export type Stopping =
   | { state: 'hook'; graceSeconds: number; sinceMs: number }
   | { state: 'signalled'; graceSeconds: number; killAtMs: number };
@@ -24,7 +25,7 @@ export type Stopping =
 export interface StopDecision {
   stopping: Stopping;
   act: 'run-hook' | 'terminate' | 'kill' | 'wait';
-  /** When to decide again at the latest. */
+  /** Decide again at this time at the latest. */
   wakeAtMs: number;
 }
 

@@ -1,13 +1,13 @@
-/** A mountPath and the directory that stands in for it. */
+/** A mountPath and the directory used in its place. */
 export interface MountedPath {
   mountPath: string;
   directory: string;
 }
 
 /**
- * Nothing can be mounted without root, so what a container is told (arguments, environment, working directory) names
- * the directory itself. A path counts where it stands alone, after `=`, `:`, `,` or a quote (`--template SRC:DST`,
- * `file:PATH`), and ends there, at a `/`, or at one of those separators.
+ * Mounting needs root, so replace the path by the directory in the container's arguments, environment and working
+ * directory. A path counts only if it is the whole text or follows `=`, `:` or `,` (`--template SRC:DST`, `file:PATH`),
+ * and if it ends there, at a `/`, or at one of those separators.
  */
 export function rewritePaths(text: string, mounts: readonly MountedPath[]): string {
   if (mounts.length === 0) return text;

@@ -2,17 +2,17 @@ import { type BackoffLimits, type ContainerRecord, restartAtMs, type Terminated 
 import { decideStop, type Stopping } from './grace.ts';
 import type { PodSpec } from './pod.ts';
 
-/** Everything that decides what a pod needs next. Times are epoch milliseconds. */
+/** All facts that decide a pod's next actions. Times are epoch milliseconds. */
 export interface PodView {
   spec: PodSpec;
   init: readonly ContainerRecord[];
   main: readonly ContainerRecord[];
-  /** Set from the moment the pod has to go. */
+  /** Set once the pod has to end. */
   ending: { graceSeconds: number } | undefined;
-  /** Reported as Succeeded or Failed before: nothing of it starts again. */
+  /** Already reported as Succeeded or Failed: none of its containers starts again. */
   finished: boolean;
   volumesReady: boolean;
-  /** The image is there from then on. */
+  /** The image is available from this time on. */
   startAtMs: number;
 }
 
@@ -26,16 +26,19 @@ export type PodStep =
       stopping: Stopping;
       act: 'run-hook' | 'terminate' | 'kill' | 'wait';
     }
-  /** Nothing runs and nothing will. */
+  /** No container runs, and none will. */
   | { kind: 'finished' };
 
 export interface PodPlan {
   steps: PodStep[];
-  /** Plan again then at the latest; undefined where only an event can change anything. */
+  /** Plan again at this time at the latest; undefined if only an event can change anything. */
   wakeAtMs: number | undefined;
 }
 
-/** What to do now for one pod. Plans the whole again each time: whatever changed meanwhile needs no case of its own. */
+/**
+ * Decides the actions for one pod now. Plans everything anew each time, so that changes in between need no case of
+ * their own.
+ */
 export function planPod(view: PodView, nowMs: number, limits: BackoffLimits): PodPlan {
   if (view.ending !== undefined) return planEnd(view, view.ending.graceSeconds, nowMs);
   if (view.finished) return { steps: [{ kind: 'finished' }], wakeAtMs: undefined };
@@ -45,7 +48,7 @@ export function planPod(view: PodView, nowMs: number, limits: BackoffLimits): Po
   const started = view.main.some(({ now }) => now.state !== 'waiting' || now.reason === 'CrashLoopBackOff');
   const init = started ? undefined : view.init.find((record) => !hasSucceeded(record));
   if (init !== undefined) {
-    // A failed init container is tried again unless the policy is Never, and "Always" never repeats one that succeeded.
+    // Retry a failed init container unless the policy is Never; "Always" never repeats a successful one.
     return planContainers([init], policy === 'Never' ? 'Never' : 'OnFailure', nowMs, limits);
   }
   return planContainers(view.main, policy, nowMs, limits);

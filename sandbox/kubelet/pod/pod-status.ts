@@ -4,7 +4,7 @@ import type { Condition, ContainerStateStatus, ContainerStatus, Pod, PodStatus }
 
 export type Phase = 'Pending' | 'Running' | 'Succeeded' | 'Failed';
 
-/** What the status is made of. `finished`: nothing runs and nothing will. */
+/** The facts for the status. `finished`: no container runs, and none will. */
 export interface PodFacts {
   pod: Pod;
   init: readonly ContainerRecord[];
@@ -12,13 +12,13 @@ export interface PodFacts {
   finished: boolean;
   volumesReady: boolean;
   firstSeenMs: number;
-  /** As last wanted: the source of transition times while the API server has not answered. */
+  /** The conditions as last sent: the source of transition times until the API server has answered. */
   before: readonly Condition[];
 }
 
 export function readPhase({ init, main, finished }: Pick<PodFacts, 'init' | 'main' | 'finished'>): Phase {
   if (finished) {
-    // A container that never ran is no success: a pod deleted before its start ends as Failed.
+    // A container that never ran does not count as a success: a pod deleted before its start ends as Failed.
     const ends = [...init, ...main].map(({ now, last }) => (now.state === 'terminated' ? now : last));
     return ends.every((end) => end?.exitCode === 0) ? 'Succeeded' : 'Failed';
   }
@@ -27,7 +27,7 @@ export function readPhase({ init, main, finished }: Pick<PodFacts, 'init' | 'mai
   return wasStarted && !unstarted ? 'Running' : 'Pending';
 }
 
-/** The whole status this kubelet wants the pod to have, but for the conditions that others own. */
+/** The whole status that this kubelet wants, except conditions that belong to others. */
 export function describeStatus(facts: PodFacts, place: PodPlace, nowMs: number): PodStatus & { phase: Phase } {
   const { pod, init, main, volumesReady, firstSeenMs } = facts;
   const phase = readPhase(facts);
@@ -80,7 +80,7 @@ function describeEnd(end: Terminated): NonNullable<ContainerStateStatus['termina
     exitCode: end.exitCode,
     reason: end.reason,
     ...(end.message === undefined ? {} : { message: end.message }),
-    // A container that could not be started has the epoch here, in the real kubelet too.
+    // The real kubelet also reports the epoch for a container that could not be started.
     startedAt: formatTime(end.startedAtMs ?? 0),
     finishedAt: formatTime(end.finishedAtMs),
     ...(end.id === undefined ? {} : { containerID: formatId(end.id) }),
@@ -166,8 +166,8 @@ export function formatTime(ms: number): string {
 }
 
 /**
- * A strategic merge patch of `/status`. Conditions merge by type there, so those that others wrote stay, and a reason
- * or message that is no longer said has to be taken away by null.
+ * A strategic merge patch of `/status`. Conditions merge by type, so those of other writers stay. A reason or message
+ * that no longer applies has to be removed by null.
  */
 export function patchStatus(uid: string, wanted: PodStatus, known: readonly Condition[]): object {
   const conditions = wanted.conditions?.map((condition) => {

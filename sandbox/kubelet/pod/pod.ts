@@ -1,6 +1,6 @@
 import type { KubeObject, ObjectMeta } from '../../kube-client/kube-object.ts';
 
-/** The part of a Pod that this kubelet acts on. Fields it does not know are left alone. */
+/** The part of a Pod that this kubelet acts on. Unknown fields are left alone. */
 export interface Pod extends KubeObject {
   metadata: ObjectMeta & { namespace: string; uid: string };
   spec: PodSpec;
@@ -70,7 +70,7 @@ export interface Volume {
   projected?: { sources?: VolumeSource[] };
 }
 
-/** What a probe or a hook does; exactly one field is set. */
+/** The action of a probe or a hook; exactly one field is set. */
 export interface Action {
   exec?: { command?: string[] };
   httpGet?: { path?: string; port: number | string; host?: string };

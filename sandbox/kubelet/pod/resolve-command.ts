@@ -2,7 +2,7 @@ import { expand, type PodPlace, readEnvironment } from './environment.ts';
 import { type MountedPath, rewritePaths } from './mount-path.ts';
 import type { Container, Pod } from './pod.ts';
 
-/** What runs in a container, resolved: nothing in it is a placeholder any more. */
+/** A container's command, with every placeholder resolved. */
 export interface ContainerCommand {
   /** Unique among all containers of this machine. */
   marker: string;
@@ -17,17 +17,17 @@ export interface CommandContext {
   place: PodPlace;
   marker: string;
   image: Image;
-  /** What every image would bring: environment and working directory. */
+  /** Every image would bring this environment and working directory. */
   imageEnvironment: Readonly<Record<string, string>>;
   imageDirectory: string;
   mounts: readonly MountedPath[];
 }
 
-/** What this machine has in the place of an image. */
+/** This machine's replacement for an image. */
 export interface Image {
-  /** What runs where the container names no command. */
+  /** The default command. */
   command?: readonly string[];
-  /** Directories that stand in for paths in it. */
+  /** Directories that replace paths in the command. */
   paths?: Readonly<Record<string, string>>;
 }
 
@@ -36,7 +36,7 @@ export function imageName(reference: string): string {
   return reference.replace(/[:@][^/]*$/, '').replace(/^.*\//, '');
 }
 
-/** @throws Error where the container asks for something this kubelet does not have */
+/** @throws Error if the container asks for something that this kubelet does not support */
 export function resolveCommand(container: Container, context: CommandContext): ContainerCommand {
   const { pod, place, marker, image, imageEnvironment, imageDirectory } = context;
   const paths = Object.entries(image.paths ?? {}).map(([mountPath, directory]) => ({ mountPath, directory }));

@@ -1,10 +1,10 @@
 import { createWriteStream, type WriteStream } from 'node:fs';
 
 const maxFileBytes = 8 * 1024 * 1024;
-/** Lines that wait for the disk. */
+/** Limit for lines that wait for the disk. */
 const maxWaitingBytes = 1024 * 1024;
 
-/** One container's log file. It never makes the container wait: beyond a bound lines are dropped, and counted. */
+/** One container's log file. It never makes the container wait: beyond the limit it drops lines and counts them. */
 export class ContainerLog {
   readonly #file: WriteStream;
   #bytes = 0;
@@ -12,7 +12,7 @@ export class ContainerLog {
 
   constructor(path: string) {
     this.#file = createWriteStream(path, { flags: 'a' });
-    // A full disk costs the lines, not the kubelet.
+    // A full disk loses lines but must not end the kubelet.
     this.#file.on('error', () => undefined);
   }
 

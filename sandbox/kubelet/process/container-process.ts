@@ -10,7 +10,7 @@ import type { ContainerCommand } from '../pod/resolve-command.ts';
 import { markerName, type Sweeper } from './sweep.ts';
 
 export interface ContainerEnd {
-  /** 128+n where signal n ended it. */
+  /** 128+n if signal n ended it. */
   exitCode: number;
   signal: NodeJS.Signals | null;
   finishedAtMs: number;
@@ -20,11 +20,11 @@ export interface ContainerEnd {
 
 export interface ContainerProcess {
   readonly pid: number;
-  /** To the main process alone, as a container runtime does. */
+  /** Signals the main process only, as a container runtime does. */
   terminate(): void;
-  /** To the main process; everything else of the container ends with it. */
+  /** Kills the main process; every other process of the container ends with it. */
   kill(): void;
-  /** Resolves when nothing of the container is left and all that it wrote was read. */
+  /** Resolves when all processes of the container have ended and all their output was read. */
   readonly ended: Promise<ContainerEnd>;
 }
 
@@ -32,11 +32,11 @@ export type TellLine = (stream: 'stdout' | 'stderr', line: string) => void;
 
 /** A container log keeps lines of at most 16 KiB and splits longer ones, as containerd does. */
 const maxLineChars = 16 * 1024;
-/** Something outside the container may hold its pipes open for ever. */
+/** A process outside the container may hold its pipes open for ever. */
 const outputGraceMs = 500;
 const signalBase = 128;
 
-/** @throws Error, worded as runc words it, where the program cannot be started */
+/** @throws Error in runc's words if the program cannot be started */
 export async function startContainer(
   command: ContainerCommand,
   sweeper: Sweeper,
@@ -51,7 +51,7 @@ export async function startContainer(
     cwd: command.directory,
     env: { ...Object.fromEntries(command.environment), [markerName]: command.marker },
     stdio: ['ignore', 'pipe', 'pipe'],
-    // A session of its own: a Ctrl-C in the terminal is not for the pods.
+    // Use a separate session: a Ctrl-C in the terminal must not reach the pods.
     detached: true,
   });
   const output = Promise.all([
@@ -63,7 +63,7 @@ export async function startContainer(
   } catch (cause) {
     throw new Error(`exec: "${command.file}": ${await sayStartFailure(command, cause)}`, { cause });
   }
-  // A signal that cannot be sent: the process is gone, and its exit tells more.
+  // A signal could not be sent: the process has gone, and its exit reports more.
   child.on('error', () => undefined);
   const pid = child.pid ?? 0;
   return {
@@ -91,7 +91,7 @@ async function awaitEnd(
 
 async function sayStartFailure({ file, environment }: ContainerCommand, cause: unknown): Promise<string> {
   const { code, message } = cause as NodeJS.ErrnoException;
-  // execvp says EACCES of a missing program, too, where a directory of PATH may not be read.
+  // execvp also reports EACCES for a missing program if a directory of PATH is not readable.
   const isMissing = code === 'ENOENT' || (code === 'EACCES' && !(await isFound(file, environment.get('PATH') ?? '')));
   if (isMissing) return 'executable file not found in $PATH';
   return code === 'EACCES' ? 'permission denied' : message;
@@ -122,7 +122,7 @@ async function readLines(stream: Readable, name: 'stdout' | 'stderr', tellLine: 
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) take(decoder.write(chunk));
   } catch {
-    // Destroyed by us once the container is gone: what was not read by then is lost.
+    // We destroyed the stream once the container was gone: unread output is lost.
   }
   const last = pending + decoder.end();
   if (last !== '') tellPieces(last);

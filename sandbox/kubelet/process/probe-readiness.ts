@@ -3,7 +3,7 @@ import { countProbe, unprobed } from '../pod/count-probe.ts';
 import type { Probe } from '../pod/pod.ts';
 import { type ActionPlace, runAction } from './run-action.ts';
 
-/** Probes until `signal` aborts and tells each change of readiness. */
+/** Probes until `signal` aborts and reports each change of readiness. */
 export async function probeReadiness(
   probe: Probe,
   place: ActionPlace,

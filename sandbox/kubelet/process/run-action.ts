@@ -12,7 +12,7 @@ export interface ActionPlace {
   address: string;
 }
 
-/** Runs a probe or a hook. False where it fails; it also fails when `signal` ends it. Never throws. */
+/** Runs a probe or a hook. Returns false if it fails or `signal` ends it. Never throws. */
 export async function runAction(action: Action, place: ActionPlace, signal: AbortSignal): Promise<boolean> {
   if (signal.aborted) return false;
   const { exec, httpGet, tcpSocket, sleep } = action;
@@ -53,7 +53,7 @@ function runCommand(
   });
 }
 
-/** As the kubelet counts: any status from 200 to 399. */
+/** The kubelet accepts any status from 200 to 399. */
 function isHttpOk(url: URL, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const call = request(url, { signal, agent: false, headers: { 'user-agent': 'kube-probe/sandbox' } });
@@ -79,7 +79,7 @@ function acceptsTcp(port: number, host: string, signal: AbortSignal): Promise<bo
   });
 }
 
-/** 0, which nothing answers on, for a name that the container does not declare. */
+/** Returns port 0, which never answers, for a name that the container does not declare. */
 function findPort(port: number | string, { container }: ActionPlace): number {
   if (typeof port === 'number') return port;
   const named = container.ports?.find(({ name }) => name === port)?.containerPort;

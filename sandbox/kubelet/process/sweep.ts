@@ -1,15 +1,18 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Every process of a container carries this; its children inherit it, whatever session or process group they make. */
+/**
+ * Every process of a container has this variable. Its children inherit it, whatever session or process group they
+ * create.
+ */
 export const markerName = 'SPOTABLE_SANDBOX_CONTAINER';
 
 export interface SweepResult {
   killed: number;
-  /** Still there at the end of the time: stuck in the kernel, or of another user. */
+  /** Processes still alive at the end: stuck in the kernel, or of another user. */
   alive: number;
 }
 
-/** What a sweep looks for: markers that pass, and members of the session that the container's main process led. */
+/** The processes that a sweep looks for: by marker, or as members of the main process's session. */
 export interface SweepTarget {
   isMarker(marker: string): boolean;
   sessions: readonly number[];
@@ -26,9 +29,9 @@ interface Sweep {
 }
 
 /**
- * Kills with SIGKILL and looks again until nothing is found: a process may fork while it is looked for. This is what
- * the kernel does when the first process of a PID namespace ends. Reading all of /proc takes some ms, so sweeps that
- * are asked for at the same time share it.
+ * Kills with SIGKILL and scans again until nothing is found, because a process may fork during a scan. The kernel does
+ * the same when the first process of a PID namespace ends. Reading all of /proc takes some ms, so sweeps that are
+ * requested at the same time share it.
  */
 export class Sweeper {
   readonly #sweeps: Set<Sweep> = new Set();
@@ -78,8 +81,8 @@ function listProcesses(withSessions: boolean): FoundProcess[] {
 }
 
 /**
- * By its marker; or, as a process in the middle of an exec has no environment to read and one may have emptied it, by
- * the session of the main process. That one is over: where its number has a process again, the session is another one.
+ * Match by marker, or by the main process's session: a process in the middle of an exec has no environment to read, and
+ * one may have emptied it. The main process has ended: if its PID is in use again, the session is a different one.
  */
 function isTargeted({ marker, session }: FoundProcess, target: SweepTarget, alive: ReadonlySet<number>): boolean {
   if (marker !== undefined && target.isMarker(marker)) return true;
@@ -96,15 +99,15 @@ function readMarker(pid: number): string | undefined {
   return environment.slice(at + key.length, end === -1 ? undefined : end);
 }
 
-/** Undefined for a process that is gone or a zombie. */
+/** Undefined for a process that has gone or is a zombie. */
 function readSession(pid: number): number | undefined {
   const stat = read(`/proc/${pid}/stat`);
-  // The name in parentheses may hold spaces and parentheses: the fields begin after the last one.
+  // The name in parentheses may contain spaces and parentheses: the fields begin after the last one.
   const [state, , , session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return state === undefined || state === '' || state === 'Z' || state === 'X' ? undefined : Number(session);
 }
 
-/** '' for what is gone or belongs to somebody else. */
+/** '' if the process has gone or belongs to another user. */
 function read(path: string): string {
   try {
     return readFileSync(path, 'latin1');
@@ -117,6 +120,6 @@ function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // Gone since it was found, or of another user: the next look tells.
+    // The process has gone since, or belongs to another user: the next scan tells which.
   }
 }

@@ -34,7 +34,7 @@ export interface NodeOptions {
 }
 
 /** A kubelet's event with the moment it was told. */
-export type Happening = KubeletEvent & { readonly atMs: number };
+export type TimedKubeletEvent = KubeletEvent & { readonly atMs: number };
 
 const queueName = 'game-servers.fifo';
 /** Processes on a busy machine, and several controllers of Kubernetes between a wish and a running pod. */
@@ -75,7 +75,7 @@ export class Scene implements AsyncDisposable {
   async addNode({ podEndDelayMs = { min: 0, max: 0 } }: NodeOptions = {}): Promise<SceneNode> {
     const { url, adminToken, authority } = testCluster();
     const name = `n-${this.namespace}-${this.nodes.length + 1}`;
-    const happenings: Happening[] = [];
+    const kubeletEvents: TimedKubeletEvent[] = [];
     const directory = join(this.#directory, name);
     const metadata = await startMetadataService();
     const kubelet = await startKubelet({
@@ -87,13 +87,13 @@ export class Scene implements AsyncDisposable {
       imageDirectory: directory,
       restartBackoffMs: 1000,
       podEndDelayMs,
-      tell: (event) => happenings.push({ ...event, atMs: Date.now() }),
+      tell: (event) => kubeletEvents.push({ ...event, atMs: Date.now() }),
     });
     await mkdir(directory, { recursive: true });
-    const node = new SceneNode(this, name, directory, metadata, kubelet, happenings);
+    const node = new SceneNode(this, name, directory, metadata, kubelet, kubeletEvents);
     this.nodes.push(node);
     await eventually(`node ${name} takes pods`, async () => {
-      if (!happenings.some(({ event }) => event === 'node-registered')) return false;
+      if (!kubeletEvents.some(({ event }) => event === 'node-registered')) return false;
       return (await node.read()).spec.taints === undefined;
     });
     return node;
@@ -214,7 +214,7 @@ export class SceneNode {
   readonly metadata: MetadataService;
   readonly kubelet: Kubelet;
   /** All that its kubelet told of. */
-  readonly happenings: readonly Happening[];
+  readonly kubeletEvents: readonly TimedKubeletEvent[];
   readonly agents: AgentProcess[] = [];
   readonly link: string;
   readonly #scene: Scene;
@@ -227,14 +227,14 @@ export class SceneNode {
     directory: string,
     metadata: MetadataService,
     kubelet: Kubelet,
-    happenings: readonly Happening[],
+    kubeletEvents: readonly TimedKubeletEvent[],
   ) {
     this.#scene = scene;
     this.name = name;
     this.#directory = directory;
     this.metadata = metadata;
     this.kubelet = kubelet;
-    this.happenings = happenings;
+    this.kubeletEvents = kubeletEvents;
     this.link = `@${name}`;
   }
 

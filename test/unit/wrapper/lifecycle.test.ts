@@ -380,7 +380,7 @@ const anyCause = fc
   .map(({ id, deadlineMs, marginMs }): EndCause => {
     return { id, via: 'link', reason: 'spot-termination', deadlineMs, endByMs: deadlineMs - marginMs };
   });
-const anyHappening: fc.Arbitrary<LifeEvent> = fc.oneof(
+const anyLifeEvent: fc.Arbitrary<LifeEvent> = fc.oneof(
   fc.constantFrom(
     prepared,
     ready,
@@ -396,7 +396,7 @@ const anyHappening: fc.Arbitrary<LifeEvent> = fc.oneof(
   fc.constantFrom(exited(0), exited(1)),
 );
 const anyMoments = fc
-  .array(fc.tuple(fc.integer({ min: 1, max: 20_000 }), anyHappening), { maxLength: 15 })
+  .array(fc.tuple(fc.integer({ min: 1, max: 20_000 }), anyLifeEvent), { maxLength: 15 })
   .map((steps) => {
     let atMs = 0;
     return steps.map(([pauseMs, lifeEvent]) => {
