@@ -74,7 +74,7 @@ export class CheckedClock implements Clock {
     if (isSkewed === this.#isSkewed) return;
     this.#isSkewed = isSkewed;
     if (isSkewed) log.warn({ skewMs, references: [...this.#references.keys()] }, 'Clock skew: deadlines are corrected');
-    else log.info({ skewMs }, 'Clock skew is gone');
+    else log.info({ skewMs }, 'Clock skew resolved');
   }
 
   #skewMs(wallMs: number): number | undefined {

@@ -58,7 +58,7 @@ export function errorText(error: unknown): string {
 
 /** The error's own message, without its causes. */
 function messageOf(error: unknown): string {
-  // Not String(error): a thrown object may have no conversion to text.
+  // A thrown object may lack a conversion to text, on which String(error) would throw.
   if (!hasMessage(error)) return Object(error) === error ? Object.prototype.toString.call(error) : String(error);
   const { message } = error;
   const name = typeof error.name === 'string' ? error.name : 'Error';

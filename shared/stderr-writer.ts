@@ -89,7 +89,7 @@ class WaitingLines {
 
   #droppedLine(lines: number): string {
     const level = 40;
-    return `${JSON.stringify({ level, time: Date.now(), name: this.#name, lines, msg: 'Log lines dropped: nobody read them' })}\n`;
+    return `${JSON.stringify({ level, time: Date.now(), name: this.#name, lines, msg: 'Log lines dropped: stderr was not read' })}\n`;
   }
 }
 

@@ -43,10 +43,10 @@ export class FleetProcess implements AsyncDisposable {
       if (!line.startsWith('{')) return void process.stderr.write(`${line}\n`);
       const { msg, port } = JSON.parse(line) as { msg: string; port?: number };
       if (port !== undefined) ports.set(msg, port);
-      if (ports.has('Allocations are served') && ports.has('Metrics listen')) started.resolve();
+      if (ports.has('Allocations are served') && ports.has('Metrics server listening')) started.resolve();
     });
     await started.promise;
-    for (const metrics = ports.get('Metrics listen'); ; ) {
+    for (const metrics = ports.get('Metrics server listening'); ; ) {
       const response = await fetch(`http://127.0.0.1:${metrics}/readyz`).catch(() => undefined);
       if (response?.status === 200) break;
       await new Promise((resolve) => setTimeout(resolve, 100));

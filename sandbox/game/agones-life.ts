@@ -38,7 +38,7 @@ function post(url: string): Promise<void> {
     if (response.statusCode === 200) resolve();
     else reject(new Error(`Cannot call ${url}: HTTP ${response.statusCode}`));
   });
-  call.once('timeout', () => call.destroy(new Error(`Cannot call ${url}: no answer within ${requestTimeoutMs} ms`)));
+  call.once('timeout', () => call.destroy(new Error(`Cannot call ${url}: no response within ${requestTimeoutMs} ms`)));
   call.once('error', reject);
   call.end('{}');
   return promise;

@@ -29,8 +29,8 @@ export interface PlacementData {
 }
 
 /**
- * Every event carries everything known about its game server, so the newest one alone is complete. The first five names
- * and their meaning are the seed's.
+ * Every event carries everything known about its game server, so the newest one alone is complete. The first five
+ * names, and their meanings, come from the project's original specification.
  */
 export interface GameServerData extends PlacementData {
   /** The host that players connect to: a DNS name, or an address if there is none. */
@@ -43,7 +43,7 @@ export interface GameServerData extends PlacementData {
   readonly game_server_id: string;
   /** Counts the events of this game server from 1: the highest one is current. */
   readonly sequence: number;
-  /** Without another event by then (RFC 3339) the game server is lost. null: it has ended and needs no lease. */
+  /** If no further event comes by then (RFC 3339), the game server is lost. null: it has ended and needs no lease. */
   readonly lease_expires_at: string | null;
   readonly public_ip: string | null;
   readonly ports: Readonly<Record<string, PublishedPort>>;

@@ -16,8 +16,8 @@ export interface OutboxOptions {
   readonly attemptMs?: number;
   readonly onPublished?: (ids: readonly string[]) => void;
   /**
-   * Called with events that are dropped unpublished: the queue refused them, they are too long, there was no room, or a
-   * newer event made a heartbeat needless. Nothing needs to wait for them any more.
+   * Called with events that are dropped unpublished: the queue refused them, they are too long, the outbox was full, or
+   * a newer event superseded a heartbeat. The sender need not wait for them any more.
    */
   readonly onRefused?: (events: readonly RefusedEvent[]) => void;
 }
@@ -53,8 +53,8 @@ export class Outbox {
   }
 
   /**
-   * Never blocks. Adding a waiting event again has no effect. A newer event of the same subject makes its waiting
-   * heartbeats needless.
+   * Never blocks. Adding a waiting event again has no effect. A newer event supersedes the waiting heartbeats of its
+   * subject.
    */
   add(event: InventoryEvent): void {
     if (this.#waiting.some(({ id }) => id === event.id)) return;
@@ -66,7 +66,7 @@ export class Outbox {
     const needless = this.#waiting.filter(
       (other) => isHeartbeat(other) && other.subject === event.subject && !this.#inFlight.has(other.id),
     );
-    this.#letGo(needless, 'a newer event of the same game server says it all');
+    this.#letGo(needless, 'superseded by a newer event of the same game server');
     this.#waiting.push(event);
     if (this.#waiting.length > this.#options.capacity)
       this.#letGo(this.#leastImportant(), `the outbox is full: ${this.#options.capacity} events wait`);
@@ -115,7 +115,7 @@ export class Outbox {
     const batch = this.#nextBatch();
     this.#inFlight = new Set(batch.map(({ id }) => id));
     let outcome: PublishOutcome = { published: [], refused: [] };
-    let failure: unknown = new Error('none of the events was taken');
+    let failure: unknown = new Error('the queue accepted none of the events');
     try {
       outcome = await inventory.publish(batch, AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]));
     } catch (error) {
@@ -152,7 +152,7 @@ export class Outbox {
 
   #recover(): void {
     const { failures } = this.#retries;
-    if (failures > 0) this.#options.log.info({ failures }, 'Inventory queue takes events again');
+    if (failures > 0) this.#options.log.info({ failures }, 'Inventory queue accepts events again');
     this.#retries.progressed();
     this.#causes.clear();
   }

@@ -2,8 +2,8 @@ import type { InventoryEvent } from './event.ts';
 import { envelopeRules, eventRules, type Fields, isFields, type Rule } from './event-rules.ts';
 
 /**
- * Why a text was refused. `too-long` and `not-json` say that it was not examined. `newer-version` and `unknown-type`
- * may come from a newer sender that is right. `wrong-shape` is a mistake of the sender.
+ * Why a text was refused. `too-long` and `not-json`: it was not examined. `newer-version` and `unknown-type`: a newer
+ * sender may be right. `wrong-shape`: the sender made a mistake.
  */
 export const refusalCodes = ['too-long', 'not-json', 'unknown-type', 'newer-version', 'wrong-shape'] as const;
 export type RefusalCode = (typeof refusalCodes)[number];

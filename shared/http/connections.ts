@@ -4,26 +4,25 @@ import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 
-/** Who a server must be, and who we are to it. */
+/** The expected server, and our client certificate. */
 export type TlsIdentity = Pick<
   ConnectionOptions,
   'ca' | 'cert' | 'key' | 'pfx' | 'passphrase' | 'servername' | 'rejectUnauthorized'
 >;
 
 /**
- * A connection that was dead for so long is not found out by the request that matters: nothing is kept longer than
- * that.
+ * A kept connection may be dead, which the next request would have to find out. So none is kept for longer than this.
  */
 const idleMs = 4000;
 
-/** The TCP connection under a TLS one: only it can be reset. */
+/** The TCP connection below each TLS connection: only TCP can be reset. */
 const underTls = new WeakMap<Duplex, Socket>();
 
 /** `node:https` never offers HTTP/2. */
 class TlsConnections extends HttpsAgent {
   /**
-   * Made once: each one holds the parsed authorities in native memory, which the many attempts of an outage would pile
-   * up.
+   * Created once: each context holds the parsed authorities in native memory, which the many attempts of an outage
+   * would accumulate.
    */
   readonly #secureContext: SecureContext;
 
@@ -50,22 +49,22 @@ class TlsConnections extends HttpsAgent {
   }
 }
 
-/** Connections to one server, which are kept for the next request. */
+/** Connections to one server, kept for the next request. */
 export function keptConnections(protocol: string, tls: TlsIdentity): HttpAgent {
   const kept = { keepAlive: true, timeout: idleMs };
   return protocol === 'https:' ? new TlsConnections(tls, kept) : new HttpAgent(kept);
 }
 
 /**
- * Ends a request together with its connection, so that nothing of it is sent any more. A connection that is only closed
- * still sends what the kernel has of it, and goes on trying for minutes: an eviction would arrive when nobody wants it
- * any more.
+ * Ends a request and resets its connection, so that nothing more is sent. After a mere close the kernel still sends its
+ * buffer and retries for minutes: an eviction would arrive long after it was abandoned.
  */
 export function abandon(request: ClientRequest, reason: Error): void {
-  // Over already: its connection may be another request's.
+  // The request is over. Its connection may already serve another one.
   if (request.destroyed) return;
   const { socket } = request;
-  // While an end is under way libuv refuses to reset, and Node then keeps the handle for ever (24.21: its exit spins).
+  // libuv refuses to reset a connection that is being ended, and Node then keeps the handle forever (24.21: its exit
+  // spins).
   if (socket !== null && !socket.writableEnded) {
     const raw = underTls.get(socket) ?? ('encrypted' in socket ? undefined : socket);
     if (raw !== undefined && !raw.connecting && !raw.destroyed && !raw.writableEnded) raw.resetAndDestroy();
@@ -73,7 +72,7 @@ export function abandon(request: ClientRequest, reason: Error): void {
   request.destroy(reason);
 }
 
-/** Closes those that wait for a request. `isLast`: those under way are not kept either. */
+/** Closes idle connections. `isLast`: connections in use are not kept afterwards either. */
 export function dropIdle(agent: HttpAgent, isLast = false): void {
   if (isLast) agent.maxFreeSockets = 0;
   for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();

@@ -2,29 +2,28 @@ import { createServer, type IncomingMessage, type Server, type ServerOptions, ty
 import type { Socket } from 'node:net';
 
 export interface HttpServerOptions {
-  /** At the same time. */
+  /** Maximum number of concurrent connections. */
   readonly maxConnections: number;
-  /** From a connection, or from a request's first byte, to the end of the request. */
+  /** Time from the connection, or from a request's first byte, to the end of the request. */
   readonly requestMs: number;
-  /** A connection that waits for its next request is closed after this long. */
+  /** An idle connection is closed after this long. */
   readonly idleMs?: number;
   /**
-   * Which offers to upgrade are taken, by a listener for `upgrade`. All others are answered as if they had not been
-   * made (RFC 9110, 7.8).
+   * Decides which upgrade offers to accept; a listener for `upgrade` handles them. All others are handled as plain
+   * requests (RFC 9110, 7.8).
    */
   readonly takesUpgrade?: NonNullable<ServerOptions['shouldUpgradeCallback']>;
-  /** Hears what the handler throws; the request is answered with 500, or its connection is closed. */
+  /** Called with the handler's error. The request gets a 500, or its connection is closed. */
   readonly onError: (error: unknown) => void;
 }
 
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
-/** Node looks only every 30 s by default, whatever the limits say. */
+/** Node enforces its time limits only every 30 s by default. */
 const checkEveryMs = 1000;
 
 /**
- * A server that nobody can keep from answering: neither by connections that say nothing, nor by requests that do not
- * end. Not listening yet.
+ * A server that stays responsive: neither silent connections nor endless requests can block it. It does not listen yet.
  */
 export function createHttpServer(handle: HttpHandler, options: HttpServerOptions): Server {
   const { maxConnections, requestMs, idleMs = requestMs, takesUpgrade = () => false, onError } = options;
@@ -51,8 +50,8 @@ export function createHttpServer(handle: HttpHandler, options: HttpServerOptions
 }
 
 /**
- * Past the limit the connection goes that has waited longest for its request. Node's own limit would refuse the newest:
- * the one that has one.
+ * Beyond the limit, closes the connection that has waited longest for its request. Node's own limit would refuse the
+ * newest connection, which is the one with a request.
  */
 function boundConnections(server: Server, maxConnections: number): void {
   const waiting = new Set<Socket>();
@@ -77,7 +76,7 @@ function boundConnections(server: Server, maxConnections: number): void {
 /** Resolves when the port is free and every connection is closed. */
 export async function closeHttpServer(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  // After it has stopped to listen: clients come back at once.
+  // Only after listening stopped: clients reconnect at once.
   server.closeAllConnections();
   await closed;
 }

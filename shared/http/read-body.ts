@@ -1,4 +1,4 @@
-/** Throws an Error where the body is longer than `maxBytes` or breaks off. */
+/** Throws an Error if the body is longer than `maxBytes` or incomplete. */
 export async function readText(body: AsyncIterable<Buffer>, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -10,7 +10,7 @@ export async function readText(body: AsyncIterable<Buffer>, maxBytes: number): P
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** Yields each line that is not empty, without its newline. An unfinished last line is dropped: its end never came. */
+/** Yields each non-empty line without its newline. Drops an unfinished last line. */
 export async function* readLines(
   body: AsyncIterable<Buffer>,
   maxBytes: number,

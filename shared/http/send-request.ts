@@ -7,15 +7,15 @@ export interface OutgoingRequest {
   readonly method?: string;
   readonly headers?: OutgoingHttpHeaders;
   readonly body?: string | undefined;
-  /** Without one the request has a connection of its own, which ends with it. */
+  /** Without an agent the request uses its own connection, which ends with it. */
   readonly agent?: Agent;
-  /** Hears of the request before it is sent; `giveUp` ends it, and its connection, with that reason. */
+  /** Called before the request is sent. `giveUp` ends the request and its connection with that reason. */
   readonly onRequest?: (outgoing: ClientRequest, giveUp: (reason: Error) => void) => void;
 }
 
 /**
- * Resolves at the answer's headers. The signal ends the request together with its connection, and later the reading of
- * its body.
+ * Resolves when the response headers arrive. The signal ends the request and its connection; afterwards it ends the
+ * reading of the body.
  */
 export function sendRequest(
   { url, method = 'GET', headers = {}, body, agent, onRequest }: OutgoingRequest,
@@ -33,7 +33,7 @@ export function sendRequest(
   const onAbort = () => giveUp(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   outgoing.once('close', () => signal.removeEventListener('abort', onAbort));
-  // Stays for good: what `abandon` makes of a request under way is an error once more.
+  // Never removed: `abandon` makes a request in flight emit another error.
   outgoing.on('error', reject);
   outgoing.once('response', resolve);
   onRequest?.(outgoing, giveUp);

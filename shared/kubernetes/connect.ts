@@ -3,9 +3,7 @@ import { errorText } from '../log.ts';
 import { findCredentials, type KubeEnvironment } from './find-credentials.ts';
 import { type ConnectionListeners, KubeConnection } from './kube-connection.ts';
 
-/**
- * A connection with the credentials that the environment names. Rejects with a FatalError where it names no cluster.
- */
+/** Connects with the credentials that the environment names. Rejects with a FatalError if it names no cluster. */
 export async function connectToKubernetes(
   environment: KubeEnvironment,
   listeners: ConnectionListeners = {},

@@ -3,19 +3,19 @@ import { join } from 'node:path';
 import type { KubeCredentials } from './kube-credentials.ts';
 import { ServiceAccount, serviceAccountDirectory } from './service-account.ts';
 
-/** What the environment of the process says about the API server. */
+/** The environment variables that locate the API server and our credentials. */
 export interface KubeEnvironment {
   readonly KUBECONFIG?: string | undefined;
   readonly HOME?: string | undefined;
   readonly KUBERNETES_SERVICE_HOST?: string | undefined;
   readonly KUBERNETES_SERVICE_PORT?: string | undefined;
-  /** Where the pod's credentials are mounted, if not where the kubelet puts them. */
+  /** Directory of the pod's credentials; default: where the kubelet mounts them. */
   readonly SERVICE_ACCOUNT_DIR?: string | undefined;
 }
 
 /**
- * A kubeconfig that is named, else the service account of our pod, else the kubeconfig of our user. Rejects where there
- * is none: the client library would take `localhost:8080` for the cluster.
+ * Finds credentials: the kubeconfig in `KUBECONFIG`, else the pod's service account, else the user's kubeconfig.
+ * Rejects if there are none, because the client library would then connect to `localhost:8080`.
  */
 export async function findCredentials(environment: KubeEnvironment): Promise<KubeCredentials> {
   const directory = environment.SERVICE_ACCOUNT_DIR ?? serviceAccountDirectory;
@@ -29,7 +29,7 @@ export async function findCredentials(environment: KubeEnvironment): Promise<Kub
   return new KubeconfigCredentials(loadKubeconfig);
 }
 
-/** An IPv6 address stands in brackets in a URL, and without them in the variable. */
+/** A URL needs brackets around an IPv6 address; the environment variable has none. */
 function serverOf(host: string, port: string): string {
   return `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -9,18 +9,18 @@ export interface FollowOptions<Item> {
   readonly connection: Pick<KubeConnection, 'request' | 'lines'>;
   /** Path and query of the list, selectors included. */
   readonly path: string;
-  /** undefined: an object that is not of interest, or makes no sense. */
+  /** undefined: the object is irrelevant or malformed. */
   readonly read: (object: object) => Item | undefined;
   /**
-   * Called after each change with all that is there, by uid: the map goes on showing that, until a list begins another
-   * one.
+   * Called after each change with all current items by uid. The same map is updated in place until the next list
+   * replaces it.
    */
   readonly onItems: (items: ReadonlyMap<string, Item>) => void;
   readonly clock: Clock;
   readonly log: Log;
-  /** The API server sent something that makes no sense. */
+  /** The API server sent a malformed response. */
   readonly onGarbage?: (() => void) | undefined;
-  /** Whether lists and watches can be had: called when that changes, and with each new cause of a failure. */
+  /** Called when lists and watches start or stop working, and for each new cause of a failure. */
   readonly onReachable?: ((isReachable: boolean, cause: unknown) => void) | undefined;
   readonly random?: (() => number) | undefined;
 }
@@ -40,23 +40,23 @@ interface Entry<Item> {
 }
 
 const backoff: Backoff = { firstMs: 200, maxMs: 5000 };
-/** The server ends a watch after this long; we come back with the last resourceVersion. */
+/** The server ends a watch after this long. The next watch resumes from the last resourceVersion. */
 const watchSeconds = 240;
 /**
- * A watch that was open for so long, and is none of a server that ends each at once, is progress even where nothing
- * changes.
+ * A watch that stays open this long counts as progress even if nothing changes: the server does not end every watch at
+ * once.
  */
 const provenMs = 10_000;
-/** So many failures in a row: whatever the server has against this watch, a list shows what there is. */
+/** After this many consecutive failures of a watch, list again: the list works whatever is wrong with the watch. */
 const maxWatchFailures = 3;
 
 class GarbageError extends Error {}
 class DoubtError extends Error {}
 
 /**
- * Keeps a list of objects current: one list, then a watch that is resumed where it ended. A resourceVersion that is too
- * old (410), and a watch that fails again and again, cost another list. Only what brings something new starts the
- * backoff anew: a server that accepts and ends each watch at once is asked no more often than one that is away.
+ * Keeps a list of objects current: one list, then a watch that resumes where the last one ended. Lists again if the
+ * resourceVersion is too old (410) or the watch fails repeatedly. Only progress resets the backoff, so a server that
+ * accepts every watch and ends it at once gets no more requests than an unreachable one.
  */
 export class FollowedList<Item> {
   readonly #options: FollowOptions<Item>;
@@ -64,9 +64,9 @@ export class FollowedList<Item> {
   readonly #causes = new NewCauses();
   #isFailing = false;
   #entries = new Map<string, Entry<Item>>();
-  /** The items of the entries; not made anew at each change, which 5000 pods would feel. */
+  /** The items of the entries, updated in place: a copy at each change would be slow with 5000 pods. */
   #items = new Map<string, Item>();
-  /** Where the next watch begins; lost where a list is needed. */
+  /** Where the next watch begins; undefined: list first. */
   #resourceVersion: string | undefined;
   #doubt = new AbortController();
 
@@ -75,7 +75,7 @@ export class FollowedList<Item> {
     this.#pause = new RetryPause({ backoff, clock: options.clock, random: options.random });
   }
 
-  /** Runs until the signal aborts; nothing else ends it. */
+  /** Runs until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
@@ -85,20 +85,22 @@ export class FollowedList<Item> {
         if (signal.aborted) return;
         this.#noteFailure(error);
       }
-      // Orderly or not, a watch that brought nothing is followed by a pause.
+      // A watch without progress is followed by a pause, even if it ended normally.
       if (this.#pause.failed() > 1 || this.#isFailing) await this.#pause.wait(signal);
     }
   }
 
-  /** What the watch shows is older than what the caller knows: another one is opened, from the same place. */
+  /**
+   * Reopens the watch from the same resourceVersion, because the caller knows of a newer state than the watch shows.
+   */
   doubt(): void {
     this.#doubt.abort(new DoubtError('The watch lags behind'));
     this.#doubt = new AbortController();
   }
 
   /**
-   * Lists anew, whatever the watch shows, and resolves with what is there now. Where the watch had it otherwise, it
-   * begins again from that list. Throws a {@link KubeError} where no list can be had.
+   * Lists now and resolves with the current items. If the watch disagrees with the list, it restarts from the list.
+   * Throws a {@link KubeError} if the list fails.
    */
   async listNow(signal: AbortSignal): Promise<ReadonlyMap<string, Item>> {
     const list = await this.#list(signal);
@@ -106,7 +108,7 @@ export class FollowedList<Item> {
       this.#take(list);
       this.doubt();
     }
-    // A watch that is ahead of the list knows of objects that the list does not.
+    // If the watch is ahead, its items are newer than the list's.
     return itemsOf(this.#entries);
   }
 
@@ -117,7 +119,7 @@ export class FollowedList<Item> {
     const { items, metadata } = Object(body) as { items?: KubeObject[]; metadata?: { resourceVersion?: string } };
     // Reject a malformed list: treated as empty it would end a drain.
     if (!Array.isArray(items) || typeof metadata?.resourceVersion !== 'string')
-      throw this.#garbage(`Cannot list ${path}: the answer is no list`);
+      throw this.#garbage(`Cannot list ${path}: the response is not a list`);
     const entries = new Map<string, Entry<Item>>();
     for (const object of items) {
       const item = read(object);
@@ -134,7 +136,7 @@ export class FollowedList<Item> {
     this.#tell();
   }
 
-  /** Whether the watch has everything as the list has it. */
+  /** Whether the watch agrees with the list. */
   #shows({ entries }: { readonly entries: ReadonlyMap<string, Entry<Item>> }): boolean {
     if (this.#resourceVersion === undefined || entries.size !== this.#entries.size) return false;
     return [...entries].every(
@@ -143,8 +145,8 @@ export class FollowedList<Item> {
   }
 
   /**
-   * A list that was under way while the watch went on is older than the watch. Kubernetes lets resourceVersions be
-   * compared as numbers.
+   * The watch may have moved on while the list was in flight; then the list is older. Kubernetes allows
+   * resourceVersions to be compared as numbers.
    */
   #isAhead({ version }: { readonly version: string }): boolean {
     return this.#resourceVersion !== undefined && Number(this.#resourceVersion) >= Number(version);
@@ -181,7 +183,7 @@ export class FollowedList<Item> {
       const status = object.code ?? 500;
       throw new KubeError(describeRefusal(`watch ${path}`, status, object), { status });
     }
-    // A DELETED event has a resourceVersion of its own, newer than the object's last: the watch resumes from it.
+    // A DELETED event carries its own resourceVersion, newer than the object's last one. The watch resumes from it.
     const { uid, resourceVersion } = object.metadata ?? {};
     if (resourceVersion !== undefined && resourceVersion !== this.#resourceVersion) this.#progressed();
     this.#resourceVersion = resourceVersion ?? this.#resourceVersion;
@@ -204,10 +206,10 @@ export class FollowedList<Item> {
     try {
       event = Object(JSON.parse(line)) as Partial<WatchEvent>;
     } catch (error) {
-      throw this.#garbage(`Cannot watch ${path}: a line is no JSON`, error);
+      throw this.#garbage(`Cannot watch ${path}: a line is not JSON`, error);
     }
     if (typeof event.type !== 'string' || typeof event.object !== 'object' || event.object === null)
-      throw this.#garbage(`Cannot watch ${path}: a line is no event`);
+      throw this.#garbage(`Cannot watch ${path}: a line is not a watch event`);
     return { type: event.type, object: event.object };
   }
 
@@ -227,7 +229,7 @@ export class FollowedList<Item> {
     if (!this.#isFailing) return;
     this.#isFailing = false;
     this.#causes.clear();
-    log.info({ path, failures }, 'Kubernetes API is readable again');
+    log.info({ path, failures }, 'Kubernetes watch recovered');
     onReachable?.(true, undefined);
   }
 
@@ -239,7 +241,7 @@ export class FollowedList<Item> {
     this.#isFailing = true;
     const err = errorText(error);
     if (!this.#causes.isNew(err)) return;
-    log.warn({ path, err }, 'Cannot follow the Kubernetes API');
+    log.warn({ path, err }, 'Kubernetes list or watch failed');
     onReachable?.(false, error);
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Whose trouble a failed call shows. `server`: nobody answered, or somebody who speaks for more than this object: all
- * calls may slow down. `object`: the API server refused this one (a webhook, a policy, a missing right, a conflict),
- * which says nothing about others.
+ * What a failed call says about other calls. `server`: there was no response, or the failure is not about this object,
+ * so every call may slow down. `object`: the API server refused this call (a webhook, a policy, a missing right, a
+ * conflict), which says nothing about other calls.
  */
 export type Trouble = 'server' | 'object';
 
@@ -11,11 +11,11 @@ export interface KubeErrorOptions extends ErrorOptions {
   readonly trouble?: Trouble;
 }
 
-/** A call that brought no answer, or one that its caller has no use for. */
+/** A call failed: it had no response, or one that the caller cannot use. */
 export class KubeError extends Error {
-  /** HTTP status; undefined where there was no answer. */
+  /** HTTP status; undefined: there was no response. */
   readonly status: number | undefined;
-  /** When the server wants to be asked again, where it said so. */
+  /** The pause that the server asked for, if any. */
   readonly retryAfterMs: number | undefined;
   readonly trouble: Trouble;
 
@@ -30,7 +30,7 @@ export class KubeError extends Error {
 
 export interface KubeAnswer {
   readonly status: number;
-  /** The parsed body, whatever the status; what is no JSON becomes `{ message }`. */
+  /** The parsed body, whatever the status. A body that is not JSON becomes `{ message }`. */
   readonly body: unknown;
   readonly isJson: boolean;
   readonly retryAfterMs: number | undefined;
@@ -49,8 +49,8 @@ export interface KubeStatus {
 }
 
 /**
- * Every refusal of an API server is a `Status`; proxies, load balancers and an overloaded API server answer with texts
- * of their own.
+ * The API server reports every refusal as a `Status`. Proxies, load balancers and an overloaded API server respond with
+ * text of their own.
  */
 export function statusOf({ body }: Pick<KubeAnswer, 'body'>): KubeStatus | undefined {
   const { kind } = Object(body) as { kind?: unknown };
@@ -58,8 +58,8 @@ export function statusOf({ body }: Pick<KubeAnswer, 'body'>): KubeStatus | undef
 }
 
 /**
- * Whether the API server itself says that there is no object of that name. A 404 of anything between us and it says
- * nothing.
+ * Whether the API server itself says that no object has this name. A 404 from a proxy or load balancer in front of it
+ * does not count.
  */
 export function isNotFound(answer: KubeAnswer, name: string): boolean {
   const status = statusOf(answer);
@@ -67,19 +67,19 @@ export function isNotFound(answer: KubeAnswer, name: string): boolean {
 }
 
 /**
- * Whether the server, or something before it, has no time for any call of ours now. Priority and fairness, and the
- * limit on calls in flight, refuse by a 429 that is no Status. A Status with 429 is about one object: a budget, or a
- * webhook of somebody else's.
+ * Whether the server, or a proxy in front of it, is too busy for any of our calls. Priority and fairness, and the limit
+ * on requests in flight, refuse with a 429 that is not a Status. A Status with 429 concerns one object: it comes from a
+ * budget or from a third party's webhook.
  */
 export function isOverloaded(answer: KubeAnswer): boolean {
   if (answer.status === 429) return statusOf(answer) === undefined || statusOf(answer)?.message === reinitializing;
   return answer.status === 503;
 }
 
-/** What an API server says while its caches are filled again. */
+/** The API server says this while it refills its caches. */
 const reinitializing = 'storage is (re)initializing';
 
-/** `Cannot ACT: 403 Forbidden: MESSAGE`, from the Status that the API server answered. */
+/** `Cannot ACT: 403 Forbidden: MESSAGE`, from the API server's Status. */
 export function describeRefusal(act: string, status: number, body: unknown): string {
   const { reason, message } = Object(body) as KubeStatus;
   return `Cannot ${act}: ${status}${reason ? ` ${reason}` : ''}${message ? `: ${message}` : ''}`;
@@ -91,8 +91,8 @@ export function refusal(act: string, answer: KubeAnswer): KubeError {
 }
 
 /**
- * A webhook that fails is a 500, and concerns what that webhook looks at; other 5xx and everything that is no Status
- * concern all calls.
+ * A failing webhook is a 500 and concerns only the objects that it watches. Other 5xx, and every response that is not a
+ * Status, concern all calls.
  */
 export function troubleOf(answer: KubeAnswer): Trouble {
   const status = statusOf(answer);

@@ -16,53 +16,50 @@ export interface KubeRequest {
   readonly path: string;
   readonly body?: object;
   readonly contentType?: string;
-  /** In place of the limit that adapts to the server. */
+  /** Replaces the adaptive time limit. */
   readonly timeoutMs?: number;
   /**
-   * Whether a second call does no harm, and says the same, where the first was carried out without an answer. Reading
-   * always is repeatable.
+   * Whether the call may be sent twice: the second one does no harm and gets the same response, even if the server
+   * carried out the first without responding. Reads are always repeatable.
    */
   readonly isRepeatable?: boolean;
   readonly signal: AbortSignal;
 }
 
 export interface ConnectionListeners {
-  /** How one call went: its method, the HTTP status (undefined without an answer), its time in milliseconds. */
+  /** Called after each call with its method, HTTP status (undefined: no response) and duration in milliseconds. */
   readonly onCall?: (method: string, status: number | undefined, ms: number) => void;
-  /** The server's own time. */
+  /** Takes the `Date` header of responses. */
   readonly onDate?: DateListener;
 }
 
-/** A list of 250 pods of a hundred kilobytes each would be 25 MiB. */
+/** A list of 250 pods of a hundred kilobytes each is 25 MiB. */
 const maxBodyBytes = 67_108_864;
 /** etcd stores no object above 1.5 MiB. */
 const maxLineBytes = 4_194_304;
-/** Enough for a drain (16) and all that runs beside it; what waits behind them is worth less with every second. */
+/** Enough for a drain (16 calls) and everything beside it. More waiting calls would be outdated before their turn. */
 const callLimits = { max: 32, maxWaiting: 256 };
-/** Webhooks may take 10 s by default, 30 s at most, and an API server ends a call after 60 s. */
+/** Webhooks may take 10 s by default and 30 s at most. An API server ends a call after 60 s. */
 const answerRange = { min: 5000, max: 30_000 };
-/** The kernel asks again after 1 s and 3 s; an attempt of ours that begins anew asks sooner. */
+/** The kernel resends a SYN after 1 s and 3 s. A new attempt of our own is sooner. */
 const connectRange = { min: 2000, max: 10_000 };
 /**
- * For the answer on a connection that was kept. Without one a call that may be repeated is made again on a new
- * connection: every kept one may be dead, where NAT has forgotten them or one API server of several is gone.
+ * Time limit for a response on a kept connection. After it, a repeatable call is sent again on a new connection,
+ * because all kept connections may be dead: NAT forgot them, or one of several API servers is gone.
  */
 const keptRange = { min: 500, max: 30_000 };
 const watchBeginMs = 5000;
-/** An API server sends a bookmark every minute to each watch that asks for them. */
+/** An API server sends a bookmark every minute to each watch that asks for bookmarks. */
 const watchSilenceMs = 75_000;
 
-/**
- * What node:tls says of a certificate that the authority we know did not sign, or of a handshake that the server broke
- * off.
- */
+/** The node:tls errors for a certificate of an unknown authority, or a handshake that the server broke off. */
 const tlsTrouble = /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_|ERR_SSL_)/;
 
 /**
- * HTTP/1.1 calls to the API server over connections that are kept for some seconds. A call that is given up takes its
- * connection with it, so a dead connection costs one call, and nothing that nobody waits for is ever sent. The
- * generated API classes of the client library are left out: they open a connection for each request, have no time
- * limits and double the agent's memory.
+ * HTTP/1.1 calls to the API server, over connections that are kept for a few seconds. Abandoning a call closes its
+ * connection, so a dead connection costs one call, and no abandoned request is sent later. The client library's
+ * generated API classes are not used: they open a connection per request, have no time limits and double the agent's
+ * memory.
  */
 export class KubeConnection {
   readonly #credentials: KubeCredentials;
@@ -82,7 +79,7 @@ export class KubeConnection {
     this.#listeners = listeners;
   }
 
-  /** One call. Throws a {@link KubeError} without an answer in time; any HTTP status is an answer. */
+  /** One call. Throws a {@link KubeError} if no response comes in time. Any HTTP status is a response. */
   async request(request: KubeRequest): Promise<KubeAnswer> {
     const { method, path, signal } = request;
     const limit = this.#limits[method === 'GET' ? 'read' : 'write'];
@@ -103,7 +100,7 @@ export class KubeConnection {
     } catch (error) {
       signal.throwIfAborted();
       if (until.isOver) this.#noteExpiry(limit, timeoutMs, startMs);
-      const because = until.isOver ? `no answer within ${timeoutMs} ms` : errorText(error);
+      const because = until.isOver ? `no response within ${timeoutMs} ms` : errorText(error);
       throw new KubeError(`Cannot reach the Kubernetes API: ${method} ${path}: ${because}`, { cause: error });
     } finally {
       this.#listeners.onCall?.(method, status, performance.now() - startMs);
@@ -111,13 +108,12 @@ export class KubeConnection {
   }
 
   /**
-   * The lines of a watch, as they come, until the server ends it. Throws a {@link KubeError} when nothing is heard for
-   * longer than a bookmark may take: a connection that died without a word looks like a cluster in which nothing
-   * happens.
+   * Yields the lines of a watch until the server ends it. Throws a {@link KubeError} if no data comes for longer than
+   * the interval of bookmarks: a watch whose connection died silently looks like a cluster without changes.
    */
   async *lines(path: string, signal: AbortSignal): AsyncGenerator<string, void> {
     using until = new Until(signal, watchBeginMs);
-    // Without its query, which differs from one watch to the next.
+    // Without the query, which differs between watches.
     const act = `watch ${path.split('?', 1)[0]}`;
     try {
       const response = await this.#send({ method: 'GET', path }, until.signal);
@@ -135,7 +131,7 @@ export class KubeConnection {
       signal.throwIfAborted();
       if (needsReload(error)) await this.#credentials.reload();
       if (error instanceof KubeError) throw error;
-      const because = until.isOver ? `nothing was heard for ${until.ms} ms` : errorText(error);
+      const because = until.isOver ? `no data for ${until.ms} ms` : errorText(error);
       throw new KubeError(`Cannot ${act}: ${because}`, { cause: error });
     } finally {
       until.end();
@@ -149,8 +145,8 @@ export class KubeConnection {
   }
 
   /**
-   * What was refused for its credentials, or met an unknown certificate, is tried once more where the files say
-   * something new.
+   * If the server rejects our credentials or shows an unknown certificate, reload the files and try once more if they
+   * changed.
    */
   async #answer(request: KubeRequest, signal: AbortSignal): Promise<KubeAnswer> {
     try {
@@ -204,12 +200,12 @@ export class KubeConnection {
 
   #limitKept(outgoing: ClientRequest, giveUp: (reason: Error) => void): void {
     const limitMs = this.#limits.kept.ms;
-    const timer = setTimeout(() => giveUp(new Error(`no answer on a kept connection within ${limitMs} ms`)), limitMs);
+    const timer = setTimeout(() => giveUp(new Error(`no response on a kept connection within ${limitMs} ms`)), limitMs);
     outgoing.once('close', () => clearTimeout(timer));
     outgoing.once('response', () => clearTimeout(timer));
   }
 
-  /** A connection that does not come about says nothing of how long the server needs for an answer. */
+  /** A failed connection attempt says nothing about how long the server needs to respond. */
   #limitConnect(outgoing: ClientRequest, socket: Socket, giveUp: (reason: Error) => void): void {
     const { connect } = this.#limits;
     const limitMs = connect.ms;
@@ -227,8 +223,8 @@ export class KubeConnection {
   }
 
   /**
-   * Only a server that did something else meanwhile gets more time. The others' connections are as doubtful as the one
-   * of this call.
+   * Grant more time only if the server did something else meanwhile. Otherwise all connections are as doubtful as this
+   * one.
    */
   #noteExpiry(limit: TimeLimit, limitMs: number, startMs: number): void {
     if (this.#lastSignOfLifeMs > startMs) limit.exceeded(limitMs);
@@ -253,7 +249,7 @@ export class KubeConnection {
   }
 }
 
-/** A caller's signal and a time limit in one. */
+/** A caller's signal combined with a time limit. */
 class Until implements Disposable {
   readonly #abort = new AbortController();
   readonly #outer: AbortSignal;
@@ -274,14 +270,14 @@ class Until implements Disposable {
     return this.#abort.signal;
   }
 
-  /** The time begins anew. */
+  /** Restarts the time limit. */
   extend(ms: number): void {
     clearTimeout(this.#timer);
     this.ms = ms;
     if (!this.signal.aborted) this.#timer = this.#start();
   }
 
-  /** Ends what goes on under this signal. */
+  /** Ends all work under this signal. */
   end(): void {
     this.#abort.abort(new Error('no longer wanted'));
   }
@@ -294,14 +290,14 @@ class Until implements Disposable {
   #start(): NodeJS.Timeout {
     return setTimeout(() => {
       this.isOver = true;
-      this.#abort.abort(new Error(`nothing was heard for ${this.ms} ms`));
+      this.#abort.abort(new Error(`no data for ${this.ms} ms`));
     }, this.ms);
   }
 }
 
 /**
- * Whether other credentials may help: the server did not accept ours, or showed a certificate that they do not vouch
- * for.
+ * Whether other credentials may help: the server rejected ours, or showed a certificate that our authorities did not
+ * sign.
  */
 function needsReload(error: unknown): boolean {
   if (error instanceof KubeError) return error.status === 401;

@@ -5,7 +5,8 @@ import type { TlsIdentity } from '../http/connections.ts';
 import type { Authorization, KubeCredentials } from './kube-credentials.ts';
 
 /**
- * The credentials of a kubeconfig file, with client certificates, tokens and exec plugins as the library knows them.
+ * The credentials of a kubeconfig file: client certificates, tokens and exec plugins, as the client library supports
+ * them.
  */
 export class KubeconfigCredentials implements KubeCredentials {
   readonly server: string;
@@ -14,10 +15,7 @@ export class KubeconfigCredentials implements KubeCredentials {
   #tls: TlsIdentity = {};
   #headers: Readonly<Record<string, string>> = {};
 
-  /**
-   * `load` reads the file, or whatever the library finds by itself. Throws an Error where there is no usable
-   * kubeconfig.
-   */
+  /** `load` reads the kubeconfig. Throws an Error if it is unusable. */
   constructor(load: () => KubeConfig) {
     this.#load = load;
     this.#config = load();
@@ -32,7 +30,8 @@ export class KubeconfigCredentials implements KubeCredentials {
     const { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized } = options;
     const all = { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized };
     const tls = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as TlsIdentity;
-    // The library reads the files again at each call: connections are shared as long as they say the same.
+    // The library reads the files again at each call. Keeping the old object while nothing changed lets connections be
+    // shared.
     if (!isDeepStrictEqual(tls, this.#tls)) this.#tls = tls;
     const basic = options.auth && `Basic ${Buffer.from(options.auth).toString('base64')}`;
     const headers = Object.fromEntries(
@@ -47,7 +46,7 @@ export class KubeconfigCredentials implements KubeCredentials {
     };
   }
 
-  /** The library keeps tokens and inline data: only a new one reads all of them again. */
+  /** The library caches tokens and inline data, so only a new KubeConfig reads them again. */
   async reload(): Promise<boolean> {
     const [tls, headers] = [this.#tls, this.#headers];
     try {
@@ -60,7 +59,7 @@ export class KubeconfigCredentials implements KubeCredentials {
   }
 }
 
-/** As kubectl finds it: `KUBECONFIG`, else `~/.kube/config`. */
+/** As kubectl does: `KUBECONFIG`, else `~/.kube/config`. */
 export function loadKubeconfig(): KubeConfig {
   const config = new KubeConfig();
   config.loadFromDefault();

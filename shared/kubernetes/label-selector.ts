@@ -1,7 +1,7 @@
 type Labels = Readonly<Record<string, string>>;
 export type LabelsPredicate = (labels: Labels) => boolean;
 
-/** Whether labels meet one requirement, in the words of a LabelSelector's `matchExpressions`. */
+/** Whether labels meet one requirement of a LabelSelector's `matchExpressions`. */
 export function meetsRequirement(labels: Labels, key: string, operator: string, values: readonly string[]): boolean {
   const value = labels[key];
   switch (operator) {
@@ -23,8 +23,8 @@ const equality = /^([^\s!=(),]+)\s*(=|==|!=)\s*([^\s!=(),]*)$/;
 const existence = /^(!?)\s*([^\s!=(),]+)$/;
 
 /**
- * A label selector as kubectl takes it: `a=b,c!=d,e in (f,g),h,!i`. Throws a SyntaxError with the API server's words
- * for one that does not parse.
+ * Parses a label selector in kubectl's syntax: `a=b,c!=d,e in (f,g),h,!i`. Throws a SyntaxError in the API server's
+ * words if it is invalid.
  */
 export function parseLabelSelector(text: string): LabelsPredicate {
   const requirements = splitOutsideParentheses(text).map(parseRequirement);

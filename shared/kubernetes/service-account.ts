@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Authorization, KubeCredentials } from './kube-credentials.ts';
 
-/** Where the kubelet puts a pod's credentials. */
+/** Where the kubelet mounts a pod's credentials. */
 export const serviceAccountDirectory = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** The kubelet renews a token long before it expires; client-go reads it as often. */
+/** The kubelet renews a token long before it expires. client-go reloads at the same interval. */
 const reloadMs = 60_000;
 
 interface Loaded extends Authorization {
@@ -15,8 +15,8 @@ interface Loaded extends Authorization {
 }
 
 /**
- * The credentials of the pod that we run in. Read here and not by the Kubernetes client library, which a kubeconfig
- * needs and which would cost every node some 15 MiB.
+ * The credentials of our own pod. Read without the Kubernetes client library, which only a kubeconfig needs: loading it
+ * would cost every node 15 MiB.
  */
 export class ServiceAccount implements KubeCredentials {
   readonly server: string;
@@ -31,14 +31,15 @@ export class ServiceAccount implements KubeCredentials {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** Rejects where the files cannot be read and never could. */
+  /** Rejects if the files are unreadable and were never read before. */
   async authorize(): Promise<Authorization> {
     const known = this.#loaded;
     if (known !== undefined && this.#monotonicMs() - known.atMs < reloadMs) return known;
     try {
       return await this.#load();
     } catch (error) {
-      // The files are replaced by a rename; a token that was good a minute ago still is.
+      // The kubelet replaces the files by a rename, so a read may fail briefly. The token of a minute ago is still
+      // valid.
       if (known !== undefined) return known;
       throw error;
     }

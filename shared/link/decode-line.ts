@@ -12,15 +12,13 @@ import type {
   WrapperMessage,
 } from './link-message.ts';
 
-/**
- * `unknown`: a well-formed message of a type this side does not know, from a newer peer. `garbage`: no message at all.
- */
+/** `unknown`: a well-formed message whose type this side does not know, from a newer peer. `garbage`: not a message. */
 export type DecodedLine<Message> =
   | { readonly kind: 'message'; readonly message: Message }
   | { readonly kind: 'unknown'; readonly type: string }
   | { readonly kind: 'garbage'; readonly reason: string };
 
-/** A day: whatever says more says nothing. */
+/** A day. A longer interval is treated as malformed. */
 const maxAliveMs = 86_400_000;
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -31,7 +29,7 @@ export function decodeAgentLine(line: string): DecodedLine<AgentMessage> {
   return decodeLine(line, agentReaders);
 }
 
-/** A hello, a state or an event as it came: `event` is checked by who publishes it. */
+/** Reads a line from a wrapper. The publisher checks the `event` of an event message. */
 export function decodeWrapperLine(line: string): DecodedLine<WrapperMessage> {
   return decodeLine(line, wrapperReaders);
 }
@@ -89,7 +87,7 @@ function readWelcome({ version, publishes, node, instance }: Fields): WelcomeMes
   return isFields(instance) ? { ...welcome, instance: pickInstance(instance) } : welcome;
 }
 
-/** JSON leaves out what is undefined, so absent names are facts that the agent does not know either. */
+/** JSON omits undefined values, so an absent name is a fact that the agent does not know either. */
 function pickInstance(fields: Fields): Instance {
   const texts = Object.keys(unknownInstance).map((name) => [name, fields[name]] as const);
   return { ...unknownInstance, ...Object.fromEntries(texts.filter(([, value]) => typeof value === 'string')) };
@@ -99,14 +97,14 @@ function readInterruption(fields: Fields): InterruptionMessage | string {
   const { id, kind, action, deadline = null, end_by = null } = fields as Readonly<Record<string, unknown>>;
   if (typeof id !== 'string' || typeof kind !== 'string' || typeof action !== 'string')
     return 'id, kind or action is not a string';
-  if (!isInstantOrNull(deadline)) return 'deadline is no instant';
-  if (!isInstantOrNull(end_by)) return 'end_by is no instant';
+  if (!isInstantOrNull(deadline)) return 'deadline is not an instant';
+  if (!isInstantOrNull(end_by)) return 'end_by is not an instant';
   return { type: 'interruption', id, ...nearestKnown(kind, action, deadline), deadline, end_by };
 }
 
 /**
- * Wrappers are built into game images and outlive many agents: a kind or an action that only a newer agent knows must
- * not make one deaf to a deadline, which matters more than its name.
+ * Wrappers are built into game images and outlive many agents. An unknown kind or action of a newer agent must not make
+ * a wrapper ignore the deadline, which matters more than the name.
  */
 function nearestKnown(
   kind: string,
@@ -120,7 +118,7 @@ function nearestKnown(
   };
 }
 
-/** What a fleet needs to know besides. One that makes no sense is left out: an older agent would not have seen it. */
+/** The optional fields for fleets. A malformed one is dropped, as an older agent would ignore it. */
 function readStateDetails(fields: Fields): Partial<StateMessage> {
   const { counters, lists } = fields as Readonly<Record<string, unknown>>;
   const texts = ['address', 'session_taken', 'session_over'].filter((name) => isShortText(fields[name]));
@@ -138,7 +136,7 @@ function isShortText(value: unknown): value is string {
   return typeof value === 'string' && value.length <= 512 && !/\p{Cc}/u.test(value);
 }
 
-/** As the name part of an annotation may be. */
+/** The allowed characters of an annotation's name part. */
 const countName = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,53}[A-Za-z0-9])?$/;
 
 function isCounter([name, value]: [string, unknown]): boolean {
@@ -170,7 +168,7 @@ function readHello(fields: Fields): HelloMessage | string {
     if (typeof text === 'string') texts[name] = text;
     else if (text !== undefined) return `${name} is not a string`;
   }
-  // Not every whole number names a process: to signal 0 or a negative one would reach whole groups.
+  // Signalling PID 0 or a negative PID would reach whole process groups.
   if (pid !== undefined && !isWhole(pid, 1)) return 'pid is not a process id';
   return { type: 'hello', version, game_server_id: id, ports, ...(pid === undefined ? {} : { pid }), ...texts };
 }

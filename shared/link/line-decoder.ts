@@ -1,4 +1,4 @@
-/** A line may carry an inventory event, whose labels are bounded well below this. */
+/** A line may carry an inventory event, whose labels are limited to much less than this. */
 export const maxLineBytes = 65_536;
 
 export class LineTooLongError extends Error {
@@ -11,12 +11,12 @@ export class LineTooLongError extends Error {
 const nothing = Buffer.alloc(0);
 
 /**
- * Cuts a byte stream into lines. Holds at most one unfinished line, in one buffer whatever the size of its pieces;
- * throws a {@link LineTooLongError} past its bound, after which the stream cannot be read on.
+ * Splits a byte stream into lines. Holds at most one unfinished line, in one buffer whatever the chunk size. Throws a
+ * {@link LineTooLongError} beyond its limit; the stream is then unusable.
  */
 export class LineDecoder {
   readonly #limitBytes: number;
-  /** The beginning of a line, in its first `#length` bytes. */
+  /** The first `#length` bytes are the beginning of a line. */
   #unfinished = nothing;
   #length = 0;
 
@@ -24,7 +24,7 @@ export class LineDecoder {
     this.#limitBytes = limitBytes;
   }
 
-  /** The lines that `chunk` completes, without their ends and white space around them; empty lines are left out. */
+  /** Returns the lines that `chunk` completes, trimmed. Empty lines are dropped. */
   push(chunk: Buffer): string[] {
     const lines: string[] = [];
     let start = 0;
@@ -37,7 +37,7 @@ export class LineDecoder {
     return lines;
   }
 
-  /** The bytes of a whole line: decoded only now, because a chunk may end inside a character. */
+  /** Returns the bytes of a whole line. Decoding waits until here, because a chunk may end within a character. */
   #complete(part: Buffer): Buffer {
     if (this.#length === 0 && part.length <= this.#limitBytes) return part;
     this.#keep(part);
@@ -51,7 +51,7 @@ export class LineDecoder {
     const length = this.#length + part.length;
     if (length > this.#limitBytes) throw new LineTooLongError(this.#limitBytes);
     if (length > this.#unfinished.length) {
-      // Doubled, so that a line that comes byte by byte is not copied once a byte.
+      // Doubling avoids a copy per byte if a line arrives byte by byte.
       const larger = Buffer.allocUnsafeSlow(Math.min(this.#limitBytes, Math.max(length, 2 * this.#unfinished.length)));
       this.#unfinished.copy(larger, 0, 0, this.#length);
       this.#unfinished = larger;

@@ -3,10 +3,10 @@ import type { RefusedEvent } from '../events/inventory.ts';
 import { type Interruption, instant } from '../interruption/interruption.ts';
 import type { Instance } from '../metadata/instance.ts';
 
-/** Raised when a message changes its meaning; new fields and new types do not raise it. */
+/** Increased when an existing message changes its meaning, not for new fields or new types. */
 export const linkProtocolVersion = 1;
 
-/** Who a wrapper is. `pod_uid` is absent outside Kubernetes. */
+/** Identifies a wrapper. `pod_uid` is absent outside Kubernetes. */
 export interface HelloMessage {
   readonly type: 'hello';
   readonly version: number;
@@ -14,10 +14,10 @@ export interface HelloMessage {
   readonly namespace?: string;
   readonly pod?: string;
   readonly pod_uid?: string;
-  /** The wrapper's process, so that the agent can clean up after one that was killed. */
+  /** The wrapper's PID, so that the agent can clean up after a wrapper that was killed. */
   readonly pid?: number;
   readonly ports: Readonly<Record<string, PublishedPort>>;
-  /** The pod's projected service-account token, where it has one. */
+  /** The pod's projected service-account token, if mounted. */
   readonly token?: string;
 }
 
@@ -25,23 +25,26 @@ export interface StateMessage {
   readonly type: 'state';
   readonly state: GameServerState;
   readonly players?: number;
-  /** Only from a game server that takes its players by allocation: of any other, nobody can say that it is idle. */
+  /** Sent only by a game server whose players come by allocation. Other game servers cannot know that they are idle. */
   readonly occupancy?: Occupancy;
-  /** What players connect to, where it is known. */
+  /** The address for players, if known. */
   readonly address?: string;
-  /** The session that it has taken; empty: it can take one, and has none. Absent: it knows nothing of sessions. */
+  /**
+   * The session that the game server has taken. Empty: it can take a session and has none. Absent: it does not support
+   * sessions.
+   */
   readonly session_taken?: string;
-  /** The session after which its game was ready again. */
+  /** The session after which the game became ready again. */
   readonly session_over?: string;
   /** `3/10`, by name. */
   readonly counters?: Readonly<Record<string, string>>;
   readonly lists?: Readonly<Record<string, { readonly capacity: number; readonly values: readonly string[] }>>;
 }
 
-/** `idle`: ready, and nobody plays. `occupied`: allocated or reserved, or players are there; also while it ends. */
+/** `idle`: ready and without players. `occupied`: allocated, reserved or with players; also while it ends. */
 export type Occupancy = 'idle' | 'occupied';
 
-/** An inventory event for the agent to publish; the wrapper keeps it until `published` names it. */
+/** An inventory event for the agent to publish. The wrapper keeps the event until `published` names it. */
 export interface EventMessage {
   readonly type: 'event';
   readonly event: InventoryEvent;
@@ -50,17 +53,17 @@ export interface EventMessage {
 export type WrapperMessage = HelloMessage | StateMessage | EventMessage;
 
 /**
- * Comes as soon as there is a connection, behind an interruption that is under way: a game's start waits for it. It
- * comes again once the agent knows from the `hello` whether it may publish for this wrapper. Older agents say all of it
- * after the `hello`.
+ * Sent as soon as a connection exists, after an interruption if one is under way: the game's start waits for this
+ * message. Sent again once the agent knows from the `hello` whether it may publish for this wrapper. Older agents send
+ * it only after the `hello`.
  */
 export interface WelcomeMessage {
   readonly type: 'welcome';
   readonly version: number;
-  /** Whether the agent will publish this wrapper's events; otherwise the wrapper does so by itself. */
+  /** Whether the agent will publish this wrapper's events. If not, the wrapper publishes them itself. */
   readonly publishes: boolean;
   readonly node: string | null;
-  /** What the agent knows of the instance, so that its wrappers need not ask the metadata service. */
+  /** Facts about the instance, so that wrappers need not query the metadata service. */
   readonly instance?: Instance;
 }
 
@@ -69,9 +72,9 @@ export interface InterruptionMessage {
   readonly id: string;
   readonly kind: Interruption['kind'];
   readonly action: Interruption['action'];
-  /** When the instance is taken (RFC 3339). null: a risk without an instant; the game goes on. */
+  /** When the instance is taken (RFC 3339). null: a mere risk without a known time; the game goes on. */
   readonly deadline: string | null;
-  /** By when the pod should have ended, some seconds before the deadline. */
+  /** When the pod should have ended, a few seconds before the deadline. */
   readonly end_by: string | null;
 }
 
@@ -85,37 +88,41 @@ export interface PublishedMessage {
   readonly ids: readonly string[];
 }
 
-/** What the wrapper's pod says of its allocation. Comes when it is known who the wrapper is, and at each change. */
+/** The allocation of the wrapper's pod. Sent when the agent has identified the wrapper, and at each change. */
 export interface SessionMessage {
   readonly type: 'session';
-  /** null: it has none. */
+  /** null: no session. */
   readonly session_id: string | null;
-  /** Of the pod. */
+  /** The pod's labels. */
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
-  /** A game that has never been ready is not the one that the session was given to: it must serve nobody. */
+  /**
+   * The session was given to a game that was ready. If this game has never been ready, it is a different one and must
+   * end instead of serving the session.
+   */
   readonly ends_if_new: boolean;
 }
 
-/** These events will never be taken by the queue. */
+/** Events that the queue will never accept. */
 export interface RefusedMessage {
   readonly type: 'refused';
   readonly events: readonly RefusedEvent[];
 }
 
-/** Answers a line that the agent could not use. */
+/** Response to a line that the agent could not use. */
 export interface ErrorMessage {
   readonly type: 'error';
   readonly message: string;
 }
 
 /**
- * The agent runs. One that hangs keeps its connections open, and its wrappers would go on relying on it: after three
- * times `next_ms` without the next one a wrapper looks after itself. Older agents never say it, and are believed.
+ * The agent's heartbeat. A hanging agent keeps its connections open, and its wrappers would go on relying on it.
+ * Without another heartbeat for three times `next_ms`, a wrapper acts on its own. Older agents never send heartbeats
+ * and are trusted without them.
  */
 export interface AliveMessage {
   readonly type: 'alive';
-  /** The next one comes after so many milliseconds. */
+  /** Milliseconds until the next heartbeat. */
   readonly next_ms: number;
 }
 

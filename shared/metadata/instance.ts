@@ -99,6 +99,6 @@ async function readFact(metadata: MetadataClient, path: string, signal?: AbortSi
   const text = answer.kind === 'found' ? answer.body.trim() : '';
   if (text === '') return undefined;
   if (!fact.test(text))
-    throw new MetadataError('garbage', `Cannot read instance metadata ${path}: the answer is no name or address`);
+    throw new MetadataError('garbage', `Cannot read instance metadata ${path}: the response is not a name or address`);
   return text;
 }

@@ -9,7 +9,7 @@ export const ec2MetadataEndpoint = 'http://169.254.169.254';
 
 export type MetadataAnswer =
   | { readonly kind: 'found'; readonly body: string }
-  /** 404: the service works, and there is no such item. Mostly good news. */
+  /** 404: the service works and has no such item. For a notice that is good news. */
   | { readonly kind: 'absent' };
 
 export type MetadataFailure =
@@ -135,7 +135,7 @@ export class MetadataClient {
     const { status, body } = await this.#send('PUT', tokenPath, headers);
     if (status !== 200) throw statusError(tokenPath, status);
     const text = body.trim();
-    if (!tokenText.test(text)) throw metadataError('garbage', tokenPath, 'the answer is no token');
+    if (!tokenText.test(text)) throw metadataError('garbage', tokenPath, 'the response is not a token');
     const nowMs = this.#clock.now();
     this.#token = { text, refreshAtMs: nowMs + ttlMs / 2, expiresAtMs: nowMs + ttlMs };
     return this.#token;
@@ -145,7 +145,7 @@ export class MetadataClient {
     signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
     const url = new URL(path, this.#endpoint);
-    if (url.protocol !== 'http:') throw metadataError('connection', path, `${url.origin} is no http address`);
+    if (url.protocol !== 'http:') throw metadataError('connection', path, `${url.origin} is not an http address`);
     const outgoing = request(url, { method, headers, agent: this.#connections });
     // An agent with a limit would pass this connection on to a waiting request.
     outgoing.shouldKeepAlive = false;
@@ -160,7 +160,7 @@ export class MetadataClient {
       timer = setTimeout(() => {
         // An unreachable service gets no more time, so that new attempts notice its return sooner.
         if (!socket.connecting) this.#limit.exceeded(limitMs);
-        reject(metadataError('timeout', path, `no answer within ${limitMs} ms`));
+        reject(metadataError('timeout', path, `no response within ${limitMs} ms`));
       }, limitMs);
     });
     signal?.addEventListener('abort', onAbort, { once: true });

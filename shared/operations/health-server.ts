@@ -7,19 +7,19 @@ import { type Backoff, retry } from '../retry.ts';
 import { aborted } from '../until-aborted.ts';
 
 export interface HealthServerOptions {
-  /** 0 takes a free one. */
+  /** 0: any free port. */
   readonly port: number;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   readonly liveness: () => HealthProblems;
   readonly readiness: () => HealthProblems;
-  /** Worth knowing, and no reason to be unready. */
+  /** Worth knowing, but no reason to be unready. */
   readonly remarks: () => readonly string[];
   readonly random?: () => number;
 }
 
-/** Why a process is not well; empty where it is. */
+/** Why a process is unhealthy; empty: healthy. */
 export type HealthProblems = readonly string[];
 
 const backoff: Backoff = { firstMs: 200, maxMs: 10_000 };
@@ -27,23 +27,23 @@ const maxConnections = 64;
 const requestMs = 5000;
 
 /**
- * Serves `/metrics`, `/livez` and `/readyz` until the signal aborts. With host networking the port is the node's: an
- * agent that is being replaced may still hold it, and games matter more than metrics, so a busy port is waited for and
- * ends nothing.
+ * Serves `/metrics`, `/livez` and `/readyz` until the signal aborts. With host networking the port is the node's, and
+ * an agent that is being replaced may still hold it. Games matter more than metrics, so a busy port is retried and ends
+ * nothing.
  */
 export async function serveHealth(options: HealthServerOptions, signal: AbortSignal): Promise<void> {
   const { clock, log, port, random } = options;
   const server = createHttpServer((request, response) => answer(options, request, response), {
     maxConnections,
     requestMs,
-    onError: (error) => log.warn({ err: errorText(error) }, 'Cannot answer a scrape'),
+    onError: (error) => log.warn({ err: errorText(error) }, 'Cannot serve metrics or health request'),
   });
   const onFailure = (error: unknown, failures: number) => {
     if (failures === 1) log.warn({ port, err: errorText(error) }, 'Cannot listen for metrics');
   };
   try {
     const bound = await retry(() => listen(server, { port }), { backoff, clock, random, onFailure }, signal);
-    log.info({ port: bound }, 'Metrics listen');
+    log.info({ port: bound }, 'Metrics server listening');
   } catch {
     return;
   }

@@ -84,7 +84,7 @@ describe('an agent', { concurrency: 2 }, () => {
     await once(squatter, 'listening');
     const agent = await scene.launchAgent();
     const startMs = 60_000;
-    await agent.says('Metrics listen', undefined, startMs);
+    await agent.says('Metrics server listening', undefined, startMs);
     const isOnlyDeaf = async () => {
       const { status, text } = await agent.get('/readyz');
       return status === 503 && text === `the link does not listen on ${scene.link}\n`;

@@ -165,7 +165,7 @@ test('replicas follow the pods of a selector through a watch, its end and a refu
   let stderr = '';
   child.stderr.on('data', (chunk) => (stderr += String(chunk)));
   const event = (type: string, object: object) => watches.at(-1)?.write(`${JSON.stringify({ type, object })}\n`);
-  await until(() => stderr.includes('Cannot follow the Kubernetes API'), 'the refusal is said', 20_000);
+  await until(() => stderr.includes('Kubernetes list or watch failed'), 'the refusal is said', 20_000);
   isRefusing = false;
   await until(() => watches.length === 1, 'it watches');
   assert.ok(

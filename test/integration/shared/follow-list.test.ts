@@ -137,9 +137,9 @@ describe('a followed list', { concurrency: 4 }, () => {
     await eventually('c is shown', () => here.shown.includes('b,c'));
     assert.deepEqual(here.shown, ['a', 'b', 'b,c']);
     assert.deepEqual(here.said, [
-      'Cannot follow the Kubernetes API: Cannot list /api/v1/pods?fieldSelector=spec.nodeName%3Dn1: 503: overloaded',
-      'Cannot follow the Kubernetes API: Cannot list /api/v1/pods?fieldSelector=spec.nodeName%3Dn1: the answer is no list',
-      'Kubernetes API is readable again: ',
+      'Kubernetes list or watch failed: Cannot list /api/v1/pods?fieldSelector=spec.nodeName%3Dn1: 503: overloaded',
+      'Kubernetes list or watch failed: Cannot list /api/v1/pods?fieldSelector=spec.nodeName%3Dn1: the response is not a list',
+      'Kubernetes watch recovered: ',
     ]);
   });
 
@@ -147,7 +147,7 @@ describe('a followed list', { concurrency: 4 }, () => {
     const here = await following(t, [list('10', 'a')], { status: 503, lines: ['down'] });
     await here.has(20);
     assertBackoff(here.clock.pausesMs);
-    assert.deepEqual(here.said, ['Cannot follow the Kubernetes API: Cannot watch /api/v1/pods: 503: down']);
+    assert.deepEqual(here.said, ['Kubernetes list or watch failed: Cannot watch /api/v1/pods: 503: down']);
   });
 
   test('asks a server that ends each watch at once ever more seldom', async (t) => {

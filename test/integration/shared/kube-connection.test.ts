@@ -78,7 +78,7 @@ describe('a connection to the Kubernetes API', { concurrency: 4 }, () => {
     const here = await scene(t);
     await here.get('/before');
     here.proxy.network.killExisting();
-    await assert.rejects(here.send('POST', '/lost', 100), /no answer within 100 ms/);
+    await assert.rejects(here.send('POST', '/lost', 100), /no response within 100 ms/);
     assert.equal((await here.get('/after')).status, 200);
     assert.deepEqual(paths(here), ['GET /before', 'GET /after']);
   });
@@ -125,7 +125,7 @@ describe('a connection to the Kubernetes API', { concurrency: 4 }, () => {
     await eventually('all turns are taken', () => held.length === 32);
     const abort = new AbortController();
     const unwanted = here.connection.request({ method: 'DELETE', path: '/unwanted', signal: abort.signal });
-    await assert.rejects(here.get('/late', 50), /no answer within 50 ms/);
+    await assert.rejects(here.get('/late', 50), /no response within 50 ms/);
     abort.abort(new Error('no longer wanted'));
     await assert.rejects(unwanted, /no longer wanted/);
     const crowd = Array.from({ length: 256 }, () => here.get('/crowd', 60_000));
@@ -189,7 +189,7 @@ describe('a connection to the Kubernetes API', { concurrency: 4 }, () => {
   test('gives a server more time that is there and needs longer', async (t) => {
     const here = await scene(t);
     here.proxy.faults.add({ method: 'PATCH', fault: { kind: 'delay', delayMs: 8000 } });
-    await assert.rejects(here.send('PATCH', '/node'), /no answer within 5000 ms/);
+    await assert.rejects(here.send('PATCH', '/node'), /no response within 5000 ms/);
     assert.equal((await here.send('PATCH', '/node')).status, 200);
     assert.equal((await here.get('/reads-are-fast')).status, 200);
   });
@@ -199,7 +199,7 @@ describe('a connection to the Kubernetes API', { concurrency: 4 }, () => {
     await here.get('/before');
     here.proxy.network.silence();
     for (let call = 0; call < 3; call++)
-      await assert.rejects(here.get('/lost'), /no (answer|connection) within [2-5]000 ms/);
+      await assert.rejects(here.get('/lost'), /no (response|connection) within [2-5]000 ms/);
     here.proxy.network.restore();
     assert.equal((await here.get('/after')).status, 200);
   });

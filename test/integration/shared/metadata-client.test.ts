@@ -158,7 +158,7 @@ describe('the metadata client', () => {
     ['a service that has too much to do', { kind: 'status', status: 503 }, 'status', /: HTTP 503$/],
     ['a detour', { kind: 'status', status: 302, headers: { location: '/' } }, 'status', /: HTTP 302$/],
     ['a reset', { kind: 'reset' }, 'connection', /ECONNRESET|socket hang up/],
-    ['a service that never answers', { kind: 'hang' }, 'timeout', /no answer within 200 ms$/],
+    ['a service that never answers', { kind: 'hang' }, 'timeout', /no response within 200 ms$/],
     ['a body that is too long', { kind: 'garbage', body: 'ä'.repeat(32_769) }, 'too-long', /more than 65536 bytes$/],
   ];
   for (const [name, fault, kind, message] of faults)
@@ -178,7 +178,7 @@ describe('the metadata client', () => {
     const { service, client } = await start(t);
     for (const body of [undefined, '', '<html>\n<body>', 'x'.repeat(1025)]) {
       service.faults.add({ method: 'PUT', times: 1, fault: { kind: 'garbage', ...(body !== undefined && { body }) } });
-      await assert.rejects(client.get(path), failure('garbage', /the answer is no token$/));
+      await assert.rejects(client.get(path), failure('garbage', /the response is not a token$/));
     }
     assert.equal((await client.get(path)).kind, 'found');
   });
@@ -199,7 +199,7 @@ describe('the metadata client', () => {
       }),
     );
     const client = new MetadataClient({ endpoint: drip, clock: new MovedClock(), timeoutMs: 200 });
-    await assert.rejects(client.get(path), failure('timeout', /no answer within 200 ms$/));
+    await assert.rejects(client.get(path), failure('timeout', /no response within 200 ms$/));
   });
 
   it('keeps its time limit while the TCP connect hangs', async (t) => {
@@ -208,7 +208,7 @@ describe('the metadata client', () => {
     const endpoint = new URL(`http://127.0.0.1:${port}`);
     const client = new MetadataClient({ endpoint, clock: new MovedClock(), timeoutMs: 200 });
     const startedMs = performance.now();
-    await assert.rejects(client.get(path), failure('timeout', /no answer within 200 ms$/));
+    await assert.rejects(client.get(path), failure('timeout', /no response within 200 ms$/));
     assert.ok(performance.now() - startedMs < 2000);
   });
 
@@ -239,7 +239,7 @@ describe('the metadata client', () => {
 
   it('tells an endpoint that it cannot speak to', async () => {
     const client = new MetadataClient({ endpoint: new URL('https://127.0.0.1:1'), clock: new MovedClock() });
-    await assert.rejects(client.get(path), failure('connection', /https:\/\/127\.0\.0\.1:1 is no http address$/));
+    await assert.rejects(client.get(path), failure('connection', /https:\/\/127\.0\.0\.1:1 is not an http address$/));
   });
 
   for (const method of ['PUT', 'GET'])

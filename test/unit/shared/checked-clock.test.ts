@@ -69,7 +69,7 @@ describe('a clock that is checked', () => {
     time.skewMs = 0;
     hear('metadata');
     assert.equal(clock.now(), trueMs());
-    assert.deepEqual(said, ['Clock skew: deadlines are corrected', 'Clock skew is gone']);
+    assert.deepEqual(said, ['Clock skew: deadlines are corrected', 'Clock skew resolved']);
   });
 
   test('is not led astray by one of two servers whose clock is wrong', () => {

@@ -85,7 +85,7 @@ test('a queue that is away is tried again, ever more slowly, and named once when
   assert.deepEqual(inventory.published, ['a/1/ready', 'a/2/terminating']);
   assert.deepEqual(lines, [
     { level: 'warn', message: 'Cannot publish inventory events', fields: { err: 'no route', waiting: 2 } },
-    { level: 'info', message: 'Inventory queue takes events again', fields: { failures: 8 } },
+    { level: 'info', message: 'Inventory queue accepts events again', fields: { failures: 8 } },
   ]);
 });
 
@@ -98,7 +98,7 @@ test('an outage that changes its cause says each new one once', async () => {
   await sendAll(outbox, [event('a', 1)]);
   assert.deepEqual(
     lines.map(({ fields, message }) => ('err' in fields ? fields.err : message)),
-    ['Throttling', 'AccessDenied', 'QueueDoesNotExist', 'Inventory queue takes events again'],
+    ['Throttling', 'AccessDenied', 'QueueDoesNotExist', 'Inventory queue accepts events again'],
   );
 });
 
@@ -160,7 +160,7 @@ test('a newer event of a server makes its waiting heartbeat needless, and says s
   outbox.add(event('b', 1, 'heartbeat'));
   outbox.add(event('a', 2));
   assert.equal(outbox.size, 2);
-  assert.deepEqual(refused, [{ id: 'a/1/heartbeat', reason: 'a newer event of the same game server says it all' }]);
+  assert.deepEqual(refused, [{ id: 'a/1/heartbeat', reason: 'superseded by a newer event of the same game server' }]);
   assert.deepEqual(lines, []);
 });
 

@@ -67,7 +67,7 @@ export class AgentProcess {
 
   /** The port of its metrics. */
   async port(): Promise<number> {
-    return Number((await this.says('Metrics listen'))['port']);
+    return Number((await this.says('Metrics server listening'))['port']);
   }
 
   async get(path: string): Promise<{ readonly status: number; readonly text: string }> {
