@@ -13,7 +13,7 @@ import { InterruptionJournal, type JournalParts } from './reporting/interruption
 import { interruptionFields, Response, type ResponseParts } from './response.ts';
 
 export interface AgentParts extends ResponseParts {
-  /** Looks at everything that announces interruptions, again and again. */
+  /** Yields everything that announces interruptions, once per poll. */
   readonly observe: (signal: AbortSignal) => AsyncIterable<Observation>;
   readonly policy: Policy;
   readonly keeper: Pick<NodeKeeper, 'setDesired' | 'isBusy' | 'tryNow'>;
@@ -35,21 +35,21 @@ export class Agent {
   #response: Response | undefined;
   #refused: string | undefined;
   #announced: ReadonlySet<InterruptionKind> = new Set();
-  /** The request for a rehearsal that has been answered, as long as it stands on the node. */
+  /** The last handled request for a rehearsal, while it is still on the node. */
   #spentRequest: string | undefined;
-  /** How often each kind was looked for, and not found, while the node bears a mark that cannot be read. */
+  /** How often each kind was checked and not found while the node has an unreadable mark. */
   readonly #absences = new Map<InterruptionKind, number>();
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
   }
 
-  /** What is under way; undefined while all is quiet. */
+  /** The response to the current interruption; undefined: there is none. */
   get response(): Response | undefined {
     return this.#response;
   }
 
-  /** Whether an interruption of this kind is announced, answered or not. */
+  /** Whether an interruption of this kind is announced, whether or not the agent responds to it. */
   isAnnounced(kind: InterruptionKind): boolean {
     return this.#announced.has(kind);
   }
@@ -89,7 +89,7 @@ export class Agent {
       case 'cancelled':
         log.info(interruptionFields(change.interruption), 'Interruption cancelled');
         if (change.interruption.kind === 'rehearsal') this.#spentRequest = node?.rehearse;
-        // What an agent before us began has no response here, and is undone all the same.
+        // A response that an earlier agent began is undone too.
         (this.#response ?? this.#respond(change.interruption, signal)).cancel();
         this.#response = undefined;
         break;
@@ -101,8 +101,8 @@ export class Agent {
   }
 
   /**
-   * What an agent before us was in the middle of. The node may be seen for the first time long after the start, when
-   * the API server comes back, and a mark that could not be taken off earlier is found again here.
+   * Resumes an earlier agent's interruption from the mark on the node. The node may be seen first long after the start,
+   * when the API server is back. A mark that could not be removed earlier is found again here.
    */
   #remember(): void {
     const { cluster, keeper } = this.#parts;
@@ -115,8 +115,8 @@ export class Agent {
   }
 
   /**
-   * An agent of another version, or somebody's hand, may have left a mark that this one cannot read. It would stay for
-   * ever: it is taken off when nothing is announced that would set a new one.
+   * An agent of another version, or a person, may have left a mark that this agent cannot read. It would stay forever,
+   * so remove it when no announcement would set a new one.
    */
   #mendMark({ seen }: Observation): void {
     const { cluster, keeper, log, journal } = this.#parts;
@@ -126,18 +126,23 @@ export class Agent {
     const wasAbsent = this.#isAllAbsent();
     if (isUnreadable) for (const kind of seen) this.#absences.set(kind, (this.#absences.get(kind) ?? 0) + 1);
     if (!isUnreadable || wasAbsent || !this.#isAllAbsent()) return;
-    log.warn({ annotation: node.annotation?.slice(0, 1000) ?? null }, 'Mark on the node cannot be read: taking it off');
+    log.warn(
+      { annotation: node.annotation?.slice(0, 1000) ?? null },
+      'Interruption mark on node is unreadable: removing it',
+    );
     journal.events.onNode(
       'Warning',
       'MarkUnreadable',
-      'The mark of an earlier agent cannot be read, and nothing is announced: it is taken off',
+      'The interruption mark is unreadable, and no interruption is announced: removing it',
     );
     void keeper.setDesired({ kind: 'unmarked' }).then((outcome) => {
       if (outcome !== 'done') return;
       const isCordoned = cluster.node()?.isCordoned === true;
       log.info(
         { isCordoned },
-        isCordoned ? 'Mark taken off: whose the cordon is is not known, and it stays' : 'Node uncordoned',
+        isCordoned
+          ? 'Interruption mark removed: origin of the cordon is unknown, node stays cordoned'
+          : 'Node uncordoned',
       );
     });
   }
@@ -146,7 +151,7 @@ export class Agent {
     return interruptionKinds.every((kind) => (this.#absences.get(kind) ?? 0) >= absencesUntilCancelled);
   }
 
-  /** Says once why a rehearsal is turned down, and takes the request off the node. */
+  /** Reports once why a rehearsal is refused, and removes the request from the node. */
   #refuseRehearsal(refusal: string | undefined): void {
     const { log, keeper, journal } = this.#parts;
     if (refusal === this.#refused || (refusal !== undefined && keeper.isBusy)) return;

@@ -16,51 +16,49 @@ export interface ResponseParts extends Pick<DrainParts, 'selection' | 'graceOver
   readonly cluster: Cluster;
   readonly keeper: Pick<NodeKeeper, 'setDesired' | 'isBusy' | 'tryNow'>;
   readonly link: Pick<LinkServer, 'announce' | 'cancel' | 'occupancies'>;
-  /** Publishes what became of this node. */
+  /** Publishes a new state of this node. */
   readonly publishNode: (state: NodeState, interruption: Interruption) => void;
   readonly clock: Clock;
   readonly log: Log;
   readonly safetyMarginMs: number;
   readonly agentUid: string | undefined;
-  /** Whether pods that a budget holds back may be deleted. */
+  /** Whether to delete pods that a budget protects. */
   readonly mayDelete: () => boolean;
   readonly excludeFromLoadBalancers: boolean;
-  /** Whether a drained node is declared out of service. */
+  /** Whether to declare a drained node out of service. */
   readonly marksOutOfService: boolean;
-  /** Whether a node counts as drained only when its volumes are detached too. */
+  /** Whether a node counts as drained only after its volumes are detached. */
   readonly waitsForVolumes: boolean;
-  /** Whether the mark is set again where somebody else takes it off. */
+  /** Whether to restore a mark that someone else removed. */
   readonly reassertsMark: boolean;
 }
 
 /**
- * With a very short notice the margin gives way: it takes at most this share of what was left when the notice was seen.
+ * Maximum share of the time left at the notice that the safety margin may take. It matters only for a very short
+ * notice.
  */
 const maxMarginShare = 1 / 4;
-/** How often the end is looked at: the deadline may move, and clocks may step. */
+/** Interval of checks for the end: the deadline may move, and clocks may step. */
 const watchEndMs = 250;
 
-/** How often it is looked for game servers that have become idle. */
+/** Interval of checks for game servers that have become idle. */
 const lookForIdleMs = 1000;
 
-/**
- * A cordon takes one call, a few milliseconds; an API server that cannot take it in this time shall not hold up the
- * drain.
- */
+/** A cordon takes one call of a few milliseconds. If the API server takes longer than this, the drain goes ahead. */
 const cordonHeadStartMs = 250;
 
 /**
- * The end is judged so long before the deadline. From the end of a container to the end of its pod a kubelet takes up
- * to 4.5 s, and the report has to leave the instance.
+ * The outcome is decided this long before the deadline. A kubelet takes up to 4.5 s from the end of a container to the
+ * end of its pod, and the report has to leave the instance.
  */
 const judgeLeadMs = 500;
 
-/** How often it is looked whether the node still bears the mark. */
+/** Interval of checks whether the node still has the mark. */
 const markAgainMs = 1000;
 
 /**
- * Everything that is under way because of one interruption. Its parts run beside each other, each with limits of its
- * own, and none waits for another: an API server that is away delays no game's warning.
+ * Everything that one interruption sets in motion. The parts run concurrently, each with its own limits, and none waits
+ * for another: an unreachable API server delays no game's warning.
  */
 export class Response {
   readonly #parts: ResponseParts;
@@ -75,7 +73,7 @@ export class Response {
   #hasFailedToList = false;
   #isSaidDrained = false;
   #headStartUntilMs = 0;
-  /** Uid of the node object that bears our mark. */
+  /** Uid of the node object that has our mark. */
   #markedUid: string | undefined;
 
   constructor(
@@ -94,23 +92,23 @@ export class Response {
     return this.#journal;
   }
 
-  /** Whether a pod still waits to be asked. What is less pressing waits for it. */
+  /** Whether a pod still waits for its call. Less urgent work waits meanwhile. */
   get isAsking(): boolean {
     return this.#drain?.run.isAsking === true;
   }
 
-  /** Whether pods are still to go by an instant. */
+  /** Whether a drain with a deadline is still under way. */
   get isBusy(): boolean {
     return this.#drain?.scope === 'all' && !this.#isDrained;
   }
 
-  /** Whether all that had to go by an instant has gone, or its time is up. */
+  /** Whether a drain with a deadline is complete, or its time is up. */
   get isOver(): boolean {
     return this.#drain?.scope === 'all' && (this.#isDrained || this.#journal.isClosed);
   }
 
   begin(isResumed: boolean): void {
-    // Wrappers first: the link costs no request, so games hear of it whatever becomes of the rest.
+    // Wrappers first: the link needs no request, so games hear of the interruption whatever happens to the rest.
     this.#tellWrappers();
     this.#mark();
     this.#startDrain();
@@ -119,17 +117,17 @@ export class Response {
     void this.#keepMark();
   }
 
-  /** The same interruption with another deadline, or one that outranks it in its place. What is under way goes on. */
+  /** The same interruption with a new deadline, or one that outranks and replaces it. Work in progress continues. */
   change(interruption: PlannedInterruption): void {
     const before = this.#interruption;
     this.#interruption = interruption;
     this.#journal.changed(interruption);
-    // Who was told to go, and need not any more, can only be told so by taking the old word back.
+    // Wrappers have no message for "you may stay". A reprieve therefore cancels the old announcement.
     const isOther = before.id !== interruption.id;
     const isReprieve = before.response === 'drain' && interruption.response !== 'drain';
     if (isReprieve && !isOther) this.#parts.link.cancel(before);
     this.#tellWrappers();
-    // After the new word, so that a game that has to go anyway is not told for a moment that it may stay.
+    // Only after the new announcement, so that a game that has to go anyway is never told that it may stay.
     if (isOther) this.#parts.link.cancel(before);
     this.#mark();
     if (this.#drain?.scope !== this.#scope()) {
@@ -139,7 +137,7 @@ export class Response {
     this.#publish();
   }
 
-  /** Calls it off: wrappers are told, the node is given back as it was. */
+  /** Cancels the response: wrappers are told, and the node is restored. */
   cancel(): void {
     const { link, publishNode, keeper, log, cluster } = this.#parts;
     link.cancel(this.#interruption);
@@ -152,12 +150,12 @@ export class Response {
       const isCordoned = node?.isCordoned === true;
       log.info(
         { node: node?.name },
-        isCordoned ? "Interruption mark removed: somebody else's cordon stays" : 'Node uncordoned',
+        isCordoned ? 'Interruption mark removed: node stays cordoned by someone else' : 'Node uncordoned',
       );
     });
   }
 
-  /** Ends all that is under way, and leaves the node as it is: the annotation says the rest to the next agent. */
+  /** Ends all work and leaves the node as it is. The annotation tells the next agent. */
   stop(): void {
     this.#stopped.abort();
     this.#stopDrain();
@@ -166,13 +164,13 @@ export class Response {
   #tellWrappers(): void {
     const { link, log } = this.#parts;
     const { deadlineMs, ...interruption } = this.#interruption;
-    // Told without an instant, a wrapper only takes note: nobody has to go while the node is merely held or cordoned.
+    // Without a deadline a wrapper only takes note: no game has to go while the node is merely held or cordoned.
     const isLeaving = interruption.response === 'drain';
     const announced = link.announce(
       { ...interruption, deadlineMs: isLeaving ? deadlineMs : undefined },
       isLeaving ? this.#endByMs() : undefined,
     );
-    log.info({ told: announced.told }, 'Wrappers told');
+    log.info({ told: announced.told }, 'Wrappers notified');
     this.#journal.told(announced);
   }
 
@@ -193,8 +191,8 @@ export class Response {
   }
 
   /**
-   * Kubernetes takes the pods of such a node for dead: it must be drained, be about to go, and run nothing that was to
-   * stay.
+   * Kubernetes treats the pods of such a node as dead. So the node must be drained and about to go, and none of the
+   * pods that the drain leaves alone may run on it.
    */
   #isOutOfService(): boolean {
     const { marksOutOfService, log } = this.#parts;
@@ -203,11 +201,11 @@ export class Response {
     if (!marksOutOfService || !this.#isDrained || !isTaken) return false;
     const kept = this.#drain?.run.keptRunning() ?? [];
     if (kept.length > 0)
-      log.warn({ kept }, 'Node not declared out of service: pods that the drain leaves alone run on it');
+      log.warn({ kept }, 'Node not declared out of service: pods that the drain leaves alone are running');
     return kept.length === 0;
   }
 
-  /** A node object that was deleted and created again bears no mark, and one may be taken off by somebody else. */
+  /** A recreated node object has no mark, and another client may remove the mark. */
   async #keepMark(): Promise<void> {
     const { cluster, clock, log, keeper, reassertsMark } = this.#parts;
     const signal = this.#signal;
@@ -219,7 +217,9 @@ export class Response {
       if (!isOther && !(reassertsMark && !hasMark(node, this.#interruption))) continue;
       log.warn(
         { node: node.name },
-        isOther ? 'Node object is a new one: marking it' : 'Mark was removed from the node: setting it again',
+        isOther
+          ? 'Node object was recreated: marking it again'
+          : 'Interruption mark was removed from node: restoring it',
       );
       this.#mark();
     }
@@ -254,8 +254,8 @@ export class Response {
     this.#drain = { run, scope, abort };
     if (scope === 'idle') void this.#drainIdle(run, signal);
     else {
-      // The watch may have fallen silent before the notice: another one shows the pods that come from now on, a list
-      // those that have come meanwhile. Nobody waits for either.
+      // The watch may have stalled before the notice. A new watch shows later pods, and a list those that came
+      // meanwhile. The drain waits for neither.
       cluster.doubt('pods');
       const listed = cluster.listPods(signal).then(
         () => true,
@@ -267,8 +267,7 @@ export class Response {
   }
 
   /**
-   * What is to be drained now; undefined: nothing. Maintenance that is held is days away: its idle servers may still
-   * find players.
+   * What to drain now; undefined: nothing. Maintenance on hold is days away, and idle servers may still find players.
    */
   #scope(): DrainScope | undefined {
     const { response, kind, deadlineMs } = this.#interruption;
@@ -283,32 +282,30 @@ export class Response {
     this.#isSaidDrained = false;
   }
 
-  /** While the node is at risk: those on which nobody plays begin anew elsewhere, before anybody does. */
+  /** While the node is at risk, idle game servers move to another node before players join them. */
   async #drainIdle(run: Drain, signal: AbortSignal): Promise<void> {
     const { cluster, clock } = this.#parts;
     while (await run.run(signal))
       await Promise.race([cluster.changed(), clock.sleep(lookForIdleMs, signal).catch(() => {})]);
   }
 
-  /** `listed` resolves with whether the pods could be listed at the notice. */
+  /** `listed` resolves with whether the list at the notice succeeded. */
   async #drainUntilStopped(run: Drain, listed: Promise<boolean>, signal: AbortSignal): Promise<void> {
     const { cluster, clock } = this.#parts;
     while (!signal.aborted) {
       if (!(await run.run(signal))) return;
-      // Pods that come meanwhile are moved at once, so nothing here waits for the proof.
+      // New pods are drained at once, so draining continues without waiting for the proof.
       if (!this.#isDrained && !this.#isProving) {
-        // Where there was nothing to move, the list made at the notice says so already.
+        // If there was nothing to drain, the list at the notice is already the proof.
         const isFirst = !run.hasMoved && !this.#hasProofFailed;
         void this.#prove(run, isFirst ? listed : this.#refresh(signal), signal);
       }
-      // A pod may still come: one that tolerates the taint, or that was bound in the same instant.
+      // A pod may still come: one that tolerates the taint, or was bound at the same instant.
       await Promise.race([cluster.changed(), clock.sleep(1000, signal).catch(() => {})]);
     }
   }
 
-  /**
-   * The node is called drained only when a list says so that was made after the notice: a watch may have missed pods.
-   */
+  /** Only a list made after the notice proves that the node is drained: a watch may have missed pods. */
   async #prove(run: Drain, proof: Promise<boolean>, signal: AbortSignal): Promise<void> {
     const { log, publishNode, marksOutOfService } = this.#parts;
     this.#isProving = true;
@@ -331,13 +328,16 @@ export class Response {
       return true;
     } catch (error) {
       if (!signal.aborted && !this.#hasFailedToList)
-        log.warn({ err: errorText(error) }, 'Cannot list pods: drained or not is not known');
+        log.warn({ err: errorText(error) }, 'Cannot list pods: drain state unknown');
       this.#hasFailedToList = true;
       return false;
     }
   }
 
-  /** A node of which neither object nor pods were ever seen is none that could be drained: its name may be wrong. */
+  /**
+   * If neither the node object nor a pod was ever seen, the node name may be wrong, and the node does not count as
+   * drained.
+   */
   #isEmpty(run: Drain): boolean {
     const isSeen = this.#parts.cluster.node() !== undefined || run.hasSeenPods;
     return isSeen && run.left()?.length === 0;
@@ -348,7 +348,7 @@ export class Response {
     return waitsForVolumes ? (cluster.node()?.volumesAttached ?? []) : [];
   }
 
-  /** The account is closed while the instance still lives, complete or not. */
+  /** Closes the journal while the instance is still alive, complete or not. */
   async #closeAtEnd(run: Drain, signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
     let isListed: boolean | undefined;
@@ -368,8 +368,7 @@ export class Response {
   }
 
   /**
-   * Says how it ended, from what runs now: a pod whose containers, or whose game, have ended is only listed a little
-   * longer.
+   * Decides the outcome by what still runs: a pod whose containers or game have ended is only listed a little longer.
    */
   #judge(run: Drain, isListed: boolean): void {
     const { log, publishNode, cluster } = this.#parts;
@@ -390,13 +389,13 @@ export class Response {
     } else {
       log.error(
         { node: cluster.node()?.name ?? null },
-        'Pods of the node could not be listed: whether it is drained is not known',
+        'Cannot list pods at the end of the notice: drain state unknown',
       );
       this.#journal.close('unknown');
     }
   }
 
-  /** By when every pod has ended; undefined where the notice names no instant. */
+  /** When every pod must have ended; undefined: the notice names no time. */
   #endByMs(): number | undefined {
     const { deadlineMs, firstSeenMs } = this.#interruption;
     if (deadlineMs === undefined) return undefined;

@@ -7,13 +7,13 @@ import {
 import type { Ec2Place } from '../interruption/ec2/ec2-place.ts';
 
 /**
- * The lifecycle action of one instance that waits for one hook. Each call rejects where it is not granted, or nothing
- * waits.
+ * The pending lifecycle action of one instance and one hook. Each call rejects if it is not permitted or no action is
+ * pending.
  */
 export interface LifecycleAction {
-  /** The hook's time-out begins anew. */
+  /** Restarts the hook's timeout. */
   heartbeat(signal: AbortSignal): Promise<void>;
-  /** The group goes on with what it wanted. */
+  /** Lets the group continue with the termination. */
   complete(signal: AbortSignal): Promise<void>;
   close(): void;
 }
@@ -21,8 +21,8 @@ export interface LifecycleAction {
 const callMs = 5000;
 
 /**
- * Finds the group of an instance. Loaded only when the group wants the instance back: the SDK's client costs the agent
- * some 20 MiB.
+ * Finds the group of an instance. Loaded only when the group terminates the instance, because the SDK's client costs
+ * the agent 20 MiB.
  */
 export async function openLifecycleAction(
   { region, instanceId }: Ec2Place,

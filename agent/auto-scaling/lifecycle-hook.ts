@@ -6,18 +6,18 @@ import type { Ec2Place } from '../interruption/ec2/ec2-place.ts';
 import type { LifecycleAction } from './auto-scaling-client.ts';
 
 /**
- * What the node is to its Auto Scaling group. `leaving`: pods are still to go. `done`: nothing keeps the instance any
- * more.
+ * The node's state with respect to its Auto Scaling group. `leaving`: pods are still to go. `done`: nothing keeps the
+ * instance any more.
  */
 export type Departure = 'staying' | 'leaving' | 'done';
 
 export interface LifecycleHookOptions {
-  /** Of a hook on termination whose action waits for this agent. */
+  /** Name of the termination hook that this agent completes. */
   readonly hookName: string;
-  /** Which instance this is, as far as it is known. */
+  /** Identifies the instance, as far as known. */
   readonly place: () => Ec2Place | undefined;
   readonly departure: () => Departure;
-  /** Whether somebody is still to be told how the drain went: afterwards this machine has only seconds. */
+  /** Whether a report on the drain is still being sent. Afterwards this machine has only seconds. */
   readonly isReporting: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
@@ -25,16 +25,16 @@ export interface LifecycleHookOptions {
   readonly random?: () => number;
 }
 
-/** Half of the shortest time-out that a hook can have. */
+/** Half of the shortest possible timeout of a hook. */
 const shortestHeartbeatMs = 15_000;
 const lookMs = 1000;
-/** Whoever cannot be told for so long is not waited for. */
+/** Maximum wait for a report whose receiver is unreachable. */
 const maxReportingMs = 10_000;
 const backoff: Backoff = { firstMs: 500, maxMs: 15_000 };
 
 /**
- * Keeps an instance that its Auto Scaling group wants to terminate, by heartbeats, until its pods have gone, and then
- * lets it go at once: without this the group waits for the hook's time-out, an hour by default.
+ * Keeps an instance that its Auto Scaling group terminates alive by heartbeats until its pods have gone, and then lets
+ * it go at once. Otherwise the group would wait for the hook's timeout, an hour by default.
  */
 export class LifecycleHook {
   readonly #options: LifecycleHookOptions;
@@ -54,7 +54,7 @@ export class LifecycleHook {
     }
   }
 
-  /** From the group's wish to the instance's end; false where the wish was withdrawn, or the signal aborted. */
+  /** Follows one termination to its end; false: it was withdrawn, or the signal aborted. */
   async #accompany(signal: AbortSignal): Promise<boolean> {
     const { departure, isReporting, clock, log, hookName, random } = this.#options;
     const { heartbeatMs = shortestHeartbeatMs } = this.#options;
@@ -100,7 +100,7 @@ export class LifecycleHook {
   async #open(signal: AbortSignal): Promise<LifecycleAction> {
     const { place, hookName } = this.#options;
     const at = place();
-    if (at === undefined) throw new Error('Cannot ask Auto Scaling: the instance is not known yet');
+    if (at === undefined) throw new Error('Cannot reach Auto Scaling: instance ID unknown');
     const { openLifecycleAction } = await import('./auto-scaling-client.ts');
     return openLifecycleAction(at, hookName, signal);
   }

@@ -3,11 +3,11 @@ import { type PodView, podName } from '../drain/pod.ts';
 import type { NodeView } from '../node-state/node-mark.ts';
 import type { Cluster, DeleteOutcome, EvictOutcome, PatchOutcome } from './cluster.ts';
 
-/** Reads the real cluster and changes nothing: it says what would be done, and pretends that it worked. */
+/** Reads the real cluster and changes nothing. Logs each change instead and reports success. */
 export class DryRunCluster implements Cluster {
   readonly #cluster: Cluster;
   readonly #log: Log;
-  /** Pods that would have been asked to go. */
+  /** Pods that a real run would have evicted or deleted. */
   readonly #gone = new Set<string>();
 
   constructor(cluster: Cluster, log: Log) {
@@ -47,14 +47,14 @@ export class DryRunCluster implements Cluster {
   }
 
   async evict(pod: PodView, gracePeriodSeconds: number): Promise<EvictOutcome> {
-    return this.#dryRunActors(pod, gracePeriodSeconds, 'Dry run: would evict pod');
+    return this.#logOnly(pod, gracePeriodSeconds, 'Dry run: would evict pod');
   }
 
   async deletePod(pod: PodView, gracePeriodSeconds: number): Promise<DeleteOutcome> {
-    return this.#dryRunActors(pod, gracePeriodSeconds, 'Dry run: would delete pod');
+    return this.#logOnly(pod, gracePeriodSeconds, 'Dry run: would delete pod');
   }
 
-  #dryRunActors(pod: PodView, gracePeriodSeconds: number, message: string): { readonly kind: 'gone' } {
+  #logOnly(pod: PodView, gracePeriodSeconds: number, message: string): { readonly kind: 'gone' } {
     this.#log.info({ pod: podName(pod), gracePeriodSeconds }, message);
     this.#gone.add(pod.uid);
     return { kind: 'gone' };

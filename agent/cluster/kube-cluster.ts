@@ -30,7 +30,7 @@ export class KubeCluster implements Cluster {
   readonly #podList: FollowedList<PodView>;
   #node: NodeView | undefined;
   #pods: readonly PodView[] | undefined;
-  /** Pods that the API server called gone: the watch may show them a little longer. */
+  /** Pods that the API server reported as gone. The watch may show them a little longer. */
   #gone: ReadonlySet<string> = new Set();
   #change = Promise.withResolvers<void>();
 
@@ -77,7 +77,7 @@ export class KubeCluster implements Cluster {
   async listPods(signal: AbortSignal): Promise<readonly PodView[]> {
     const before = this.#gone;
     const pods = [...(await this.#podList.listNow(signal)).values()];
-    // A pod that was called gone before this list began, and is in it, is not gone.
+    // A pod that was reported as gone before this list began, and is in the list, is not gone.
     this.#gone = new Set([...this.#gone].filter((uid) => !before.has(uid)));
     this.#seePods(pods);
     return this.#pods ?? [];
@@ -87,7 +87,7 @@ export class KubeCluster implements Cluster {
     const answer = await this.#options.connection.request({ method: 'GET', path: this.#nodePath(), signal });
     if (isNotFound(answer, this.#options.nodeName)) return undefined;
     const node = answer.status === 200 ? readNode(answer.body as V1Node) : undefined;
-    // An answer that makes no sense, or is a proxy's, must not end the attempts to cordon the node.
+    // A malformed response, or a proxy's, must not end the attempts to cordon the node.
     if (node === undefined) throw refusal(`read node ${this.#options.nodeName}`, answer);
     return node;
   }
@@ -98,7 +98,7 @@ export class KubeCluster implements Cluster {
       method: 'PATCH',
       path: this.#nodePath(),
       contentType: 'application/strategic-merge-patch+json',
-      // A second one conflicts with the first, and a conflict is answered by another look.
+      // A repeated patch conflicts with the first one, and a conflict causes a fresh read.
       isRepeatable: true,
       body: { metadata: { ...metadata, resourceVersion }, ...rest },
       signal,
@@ -156,7 +156,7 @@ export class KubeCluster implements Cluster {
   }
 
   #seePods(pods: readonly PodView[]): void {
-    // Kept only as long as the watch shows them, so the set is never larger than the list.
+    // Drop entries that the watch no longer shows, so that the set never grows beyond the list.
     this.#gone = new Set(pods.map(({ uid }) => uid).filter((uid) => this.#gone.has(uid)));
     this.#see(
       this.#node,
@@ -176,19 +176,17 @@ function podPath({ namespace, name }: PodView): string {
   return `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
 }
 
-/** The uid keeps a new pod of the same name (a StatefulSet's) safe. */
+/** The uid protects a new pod of the same name (a StatefulSet's). */
 function deleteOptions({ uid }: PodView, gracePeriodSeconds: number): object {
   return { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds, preconditions: { uid } };
 }
 
-/** Whatever the API server does, it answers with an object that says its kind: a bare 200 came from something else. */
+/** The API server always responds with an object that names its kind. A bare 200 comes from something else. */
 function isDone({ status, body }: KubeAnswer): boolean {
   return status >= 200 && status < 300 && typeof (Object(body) as { kind?: unknown }).kind === 'string';
 }
 
-/**
- * Not found, or the uid precondition failed: the API server names the Pod kind in that conflict, and `pods` in others.
- */
+/** Not found, or the uid precondition failed: that conflict names the kind `Pod`, other conflicts name `pods`. */
 function isGone(answer: KubeAnswer, { name }: PodView): boolean {
   if (isNotFound(answer, name)) return true;
   const details = statusOf(answer)?.details;
@@ -196,8 +194,8 @@ function isGone(answer: KubeAnswer, { name }: PodView): boolean {
 }
 
 /**
- * A budget names itself in the causes of its 429; two of them over one pod are a 500 that only its message tells from
- * others.
+ * A budget names itself in the causes of its 429. Two budgets on one pod cause a 500 that differs from others only by
+ * its message.
  */
 function isBudget(answer: KubeAnswer): boolean {
   const { details, message } = statusOf(answer) ?? {};
@@ -205,7 +203,9 @@ function isBudget(answer: KubeAnswer): boolean {
   return answer.status === 429 && (details?.causes ?? []).some(({ reason }) => reason === 'DisruptionBudget');
 }
 
-/** A webhook's no, a policy's, a missing right: about this pod. That our own token is refused is about all of them. */
+/**
+ * A refusal by a webhook, a policy or a missing right concerns this pod. A rejected token of our own concerns all pods.
+ */
 function isPodRefused(answer: KubeAnswer): boolean {
   return answer.status !== 401 && troubleOf(answer) === 'object';
 }

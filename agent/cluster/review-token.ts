@@ -4,16 +4,16 @@ import { Turns } from '../../shared/turns.ts';
 import type { TokenVerdict } from '../link/verify-hello.ts';
 
 /**
- * What a pod's projected token has to be made for: one that is stolen here opens nothing else, and others open nothing
- * here.
+ * The audience of the wrappers' projected tokens. A token stolen here is useless elsewhere, and other tokens are
+ * useless here.
  */
 export const tokenAudience = 'spotable';
 
 const path = '/apis/authentication.k8s.io/v1/tokenreviews';
 const attribute = 'authentication.kubernetes.io';
 /**
- * Wrappers that all come back after a restart must not keep the API server from the drain. No node has more than 1024
- * of them.
+ * Wrappers that all reconnect after a restart must not crowd out the drain's calls. No node has more than 1024
+ * wrappers.
  */
 const reviewLimits = { max: 4, maxWaiting: 1024 };
 
@@ -24,7 +24,7 @@ interface ReviewStatus {
   readonly user?: { readonly username?: string; readonly extra?: Readonly<Record<string, readonly string[]>> };
 }
 
-/** Asks the API server whose tokens are. */
+/** Asks the API server which pod a token belongs to. */
 export class TokenReviewer {
   readonly #connection: KubeConnection;
   readonly #nodeName: string;
@@ -35,7 +35,7 @@ export class TokenReviewer {
     this.#nodeName = nodeName;
   }
 
-  /** Throws a KubeError where the API server does not say. */
+  /** Throws a KubeError if the API server does not give a verdict. */
   async review(token: string, signal: AbortSignal): Promise<TokenVerdict> {
     const endTurn = await this.#turns.take(signal);
     try {
@@ -58,7 +58,7 @@ export class TokenReviewer {
 
   #verdictOn({ authenticated, audiences, error, user }: ReviewStatus): TokenVerdict {
     if (authenticated !== true) return { kind: 'refused', reason: error ?? 'its token is not valid' };
-    // An API server that knows nothing of audiences answers without them: its yes would be one to any token.
+    // An API server that does not support audiences omits them and would accept any token.
     if (audiences?.includes(tokenAudience) !== true)
       return { kind: 'refused', reason: 'its token is for another audience' };
     const extra = (name: string) => user?.extra?.[`${attribute}/${name}`]?.[0];

@@ -1,20 +1,24 @@
-/** While the API server is away the cordon alone looks for it; so long after its last silence evictions do too. */
+/**
+ * While the API server is unreachable, only the cordon keeps trying. This long after the last call without a response,
+ * evictions try again too.
+ */
 export const maxHoldMs = 3000;
 
 export interface CordonProgress {
-  /** Whether the node takes no new pods, whoever has cordoned it. */
+  /** Whether the node takes no new pods, whoever cordoned it. */
   readonly isCordoned: boolean;
-  /** Whether the cordon is still being tried. */
+  /** Whether the agent is still trying to cordon. */
   readonly isTrying: boolean;
-  /** What is left of the cordon's head start, milliseconds. */
+  /** Rest of the cordon's head start, milliseconds. */
   readonly headStartMs: number;
-  /** How long ago the drain's last call had no answer, milliseconds; undefined where it had one. */
+  /** Time since the drain's last call without a response, milliseconds; undefined: its last call had one. */
   readonly silentMs: number | undefined;
 }
 
 /**
- * Whether evictions wait for the cordon. Evicted before it stands, a pod's replacement may be put on this very node,
- * and has to go a second time. A cordon that cannot be had while other calls are answered holds nothing up.
+ * Whether evictions wait for the cordon. Before the node is cordoned, the replacement of an evicted pod may be
+ * scheduled on this very node and have to move again. If only the cordon fails while other calls get responses,
+ * evictions go ahead.
  */
 export function mustAwaitCordon({ isCordoned, isTrying, headStartMs, silentMs }: CordonProgress): boolean {
   if (isCordoned || !isTrying) return false;

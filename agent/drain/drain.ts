@@ -10,22 +10,22 @@ import { type DeleteReason, isWithoutEffect, type PodAttempt, planDrain, type St
 import { type PodView, podName } from './pod.ts';
 import { type DrainSelection, podFilters, sparedBy } from './pod-filters.ts';
 
-/** How a pod was made to go; `itself` where it was going, or went, without us. */
+/** How the pod was removed. `itself`: it was already going, or went without us. */
 export type PodEnd = 'evicted' | `deleted-${DeleteReason}` | 'itself';
 
-/** Hears what happens to the pods, as it happens. */
+/** Receives what happens to the pods, as it happens. */
 export interface DrainListener {
   readonly onSeen: (pod: PodView) => void;
   readonly onAsked: (pod: PodView, how: PodEnd, gracePeriodSeconds: number) => void;
   readonly onRefused: (pod: PodView, by: 'budget' | 'other', reason: string) => void;
-  /** Its containers have ended; the pod itself goes a little later. */
+  /** Its containers have ended; the pod object disappears a little later. */
   readonly onEnded: (pod: PodView) => void;
   readonly onGone: (pod: PodView) => void;
-  /** It was to go, and stays after all: somebody has begun to play on it. */
+  /** The pod was to go and stays after all, because players have joined it. */
   readonly onSpared: (pod: PodView) => void;
 }
 
-/** `idle`: only game servers on which, as they say, nobody plays; each of the others when it becomes so. */
+/** `idle`: only game servers that report no players, each as soon as it does. */
 export type DrainScope = 'all' | 'idle';
 
 export interface DrainParts {
@@ -34,40 +34,46 @@ export interface DrainParts {
   readonly log: Log;
   readonly listener: DrainListener;
   readonly random?: () => number;
-  /** The agent's own pod, which it never moves. */
+  /** The agent's own pod, which it never drains. */
   readonly agentUid: string | undefined;
-  /** Whether pods that a budget holds back may be deleted. */
+  /** Whether to delete pods that a budget protects. */
   readonly mayDelete: () => boolean;
-  /** By pod uid, where it is known whether somebody plays on it. */
+  /** Whether game servers have players, by pod uid, where known. */
   readonly occupancies: () => ReadonlyMap<string, Occupancy>;
   readonly scope: DrainScope;
   readonly selection: DrainSelection;
-  /** Takes the place of each pod's own grace period. */
+  /** Replaces each pod's own grace period. */
   readonly graceOverrideSeconds: number | undefined;
-  /** How the cordon fares. */
+  /** The progress of the cordon. */
   readonly cordon: () => Omit<CordonProgress, 'silentMs'>;
-  /** Calls are about to be made after an outage, or one was answered: the cordon is to have its head start. */
+  /**
+   * Called before calls resume after an outage, and at the first response after it, so that the cordon gets its head
+   * start.
+   */
   readonly onAnswering: () => void;
 }
 
-/** Refusals by a budget: it is asked again no more often than kubectl would. */
+/** Pauses after a budget's refusals. They grow to 5 s, the interval of kubectl's retries. */
 const askAgain: Backoff = { firstMs: 100, maxMs: 5000 };
-/** What a budget that was not counted yet asks for; longer ones would spend the notice. */
+/** Covers the Retry-After of a budget that the controller has not counted yet. Longer ones would use up the notice. */
 const maxRetryAfterMs = 10_000;
-/** Calls that failed: the pod is still to go, and time runs. */
+/** Pauses after failed calls. They are short, because the pod still has to go. */
 const tryAgain: Backoff = { firstMs: 100, maxMs: 1000 };
-/** The watch shows an accepted call within some milliseconds; where it has not by then, either of the two is wrong. */
+/**
+ * The watch shows an accepted call within milliseconds. If it has not by then, either the watch or the response is
+ * wrong.
+ */
 const settleMs = 3000;
-/** A list that says who is right is waited for so long, and is believed for so long. */
+/** Maximum wait for the list that decides which of them is wrong; the list counts for as long. */
 const lookAgainMs = 1000;
-/** An outage that ends is told no more often than this. */
+/** Minimum time between two calls of `onAnswering`. */
 const minAnsweringPauseMs = 5000;
-/** How soon it is looked whether the cordon stands. */
+/** Interval of checks whether the node is cordoned. */
 const awaitCordonMs = 25;
 
 /**
- * Moves this node's pods until none is left or the signal aborts. Every pass plans again from the pods as they are, so
- * `endByMs` may change between any two passes. One pod's failure never stops another.
+ * Drains this node until no pod is left or the signal aborts. Each pass plans from the current pods, so `endByMs` may
+ * change between passes. A failure with one pod never stops the others.
  */
 export class Drain {
   readonly #parts: Required<DrainParts>;
@@ -79,14 +85,14 @@ export class Drain {
   #isHeldBack = false;
   #hasSeenPods = false;
   #hasMoved = false;
-  /** When a call last had no answer; undefined where one has had one since. */
+  /** Time of the last call without a response; undefined: a later call had one. */
   #silentAtMs: number | undefined;
   #hasBeenAway = false;
   #answeringAtMs = Number.NEGATIVE_INFINITY;
   #lookAgain: Promise<unknown> = Promise.resolve();
   #lookedAgainMs = Number.NEGATIVE_INFINITY;
 
-  /** `endByMs` is infinite where nobody has to go yet. */
+  /** `endByMs` is infinite if the pods have no deadline yet. */
   constructor(parts: DrainParts, endByMs: number) {
     this.#parts = { random: Math.random, ...parts };
     this.#endByMs = endByMs;
@@ -98,27 +104,27 @@ export class Drain {
     this.#wake.resolve();
   }
 
-  /** Whether a call is under way, or a step waits for one that may be made. */
+  /** Whether a call is in flight, or a step waits for the call limit. */
   get isAsking(): boolean {
     return this.#isHeldBack || [...this.#attempts.values()].some(({ isInFlight }) => isInFlight);
   }
 
-  /** Whether it has ever seen a pod of this node, moved or not. */
+  /** Whether it has ever seen a pod of this node, whether or not to be drained. */
   get hasSeenPods(): boolean {
     return this.#hasSeenPods;
   }
 
-  /** Whether there was ever a pod to move. */
+  /** Whether there was ever a pod to drain. */
   get hasMoved(): boolean {
     return this.#hasMoved;
   }
 
-  /** The pods that are still to go; undefined while the pods are not known. */
+  /** The pods that are still to go; undefined: not known yet. */
   left(): readonly PodView[] | undefined {
     return this.#movablePods();
   }
 
-  /** Names of pods that the drain leaves alone because somebody asks for it, and that run. */
+  /** Names of running pods that the drain leaves alone at someone's request. */
   keptRunning(): readonly string[] {
     const { agentUid, cluster, selection } = this.#parts;
     const filters = podFilters(agentUid, selection);
@@ -126,7 +132,7 @@ export class Drain {
     return (cluster.pods() ?? []).filter((pod) => isKept(pod) && !pod.isFinished).map(podName);
   }
 
-  /** Resolves with whether no pod is left; false where the signal aborted first. */
+  /** Resolves with true when no pod is left, with false when the signal aborts first. */
   async run(signal: AbortSignal): Promise<boolean> {
     const { cluster, clock } = this.#parts;
     while (!signal.aborted) {
@@ -159,7 +165,7 @@ export class Drain {
   #mustAwaitCordon(nowMs: number): boolean {
     const silentMs = this.#silentAtMs === undefined ? undefined : nowMs - this.#silentAtMs;
     if (silentMs !== undefined && silentMs >= maxHoldMs) {
-      // Before evictions look for the server again, the cordon does, and has its head start.
+      // The cordon retries before evictions do, with its head start.
       this.#silentAtMs = undefined;
       this.#parts.onAnswering();
     }
@@ -179,7 +185,7 @@ export class Drain {
     return movable?.filter((pod) => known.get(pod.uid) === 'idle' || isGoing(pod));
   }
 
-  /** Tells the listener which pods came and went since the last look, and forgets those that went. */
+  /** Tells the listener which pods appeared and disappeared since the last call, and forgets those that disappeared. */
   #look(): readonly PodView[] | undefined {
     const { listener, cluster } = this.#parts;
     const pods = this.#movablePods();
@@ -237,7 +243,7 @@ export class Drain {
   }
 
   /**
-   * It was asked to go, was heard, and is not going: a fresh list says whether that is so, or the watch has fallen
+   * A call was accepted, yet the pod is not terminating. A fresh list shows whether that is so or the watch lags
    * behind.
    */
   async #isStillThere({ uid }: PodView, signal: AbortSignal): Promise<boolean> {
@@ -264,7 +270,7 @@ export class Drain {
         this.#limit.served();
         this.#note(pod, { accepted: attempt.accepted + 1, untouchedUntilMs: nowMs + settleMs });
         if (how === 'deleted-no-effect') log.warn(fields, 'Eviction was accepted without effect: pod deleted');
-        log.info({ ...fields, how }, 'Pod asked to go');
+        log.info({ ...fields, how }, 'Pod termination requested');
         listener.onAsked(pod, how, gracePeriodSeconds);
         break;
       }
@@ -278,21 +284,21 @@ export class Drain {
         const count = { refusals: refusals + Number(by === 'budget'), objections: objections + Number(by === 'other') };
         const refused = count.refusals + count.objections;
         const waitMs = Math.max(Math.min(retryAfterMs, maxRetryAfterMs), backoffMs(askAgain, refused, random));
-        // A refused deletion has nothing that could follow it: it is only tried again.
+        // Nothing follows a refused deletion, so it is only retried.
         const pause = step.kind === 'evict' ? { evictAfterMs: nowMs + waitMs } : { untouchedUntilMs: nowMs + waitMs };
         this.#note(pod, { ...count, accepted: 0, ...pause });
         if (refused === 1)
           log.info(
             { ...fields, reason },
-            by === 'budget' ? 'Budget refused eviction' : `Server refused to ${step.kind} pod`,
+            by === 'budget' ? 'Eviction refused by budget' : `API server refused to ${step.kind} pod`,
           );
-        // One that was spared meanwhile is no part of the account any more.
+        // The report no longer includes a pod that was spared meanwhile.
         if (this.#seen.has(pod.uid)) listener.onRefused(pod, by, reason);
         break;
       }
       case 'busy': {
         const waitMs = this.#limit.busy(nowMs, outcome.retryAfterMs, pod.uid);
-        // Shed with others, it has had no answer yet; shed alone again and again, it has.
+        // Pods shed together have simply not had their turn. A pod that is shed alone repeatedly is being refused.
         if (waitMs > 0) this.#note(pod, { shed: attempt.shed + 1, untouchedUntilMs: nowMs + waitMs });
         this.#hasBeenAway = true;
         break;
@@ -301,7 +307,10 @@ export class Drain {
     if (outcome.kind !== 'busy') this.#noteAnswer();
   }
 
-  /** Where the cordon cannot be had, and the server is busy again and again, nobody waits for it each time. */
+  /**
+   * Limits the head starts: otherwise evictions would wait each time if the cordon keeps failing and the server is
+   * often busy.
+   */
   #noteAnswer(): void {
     const nowMs = this.#parts.clock.now();
     if (!this.#hasBeenAway || nowMs - this.#answeringAtMs < minAnsweringPauseMs) return;
@@ -315,12 +324,12 @@ export class Drain {
   }
 }
 
-/** No answer, or one of somebody who stands before the API server and does not reach it. */
+/** Whether the API server was not reached: no response, or one from a proxy in front of it. */
 function isSilence(error: unknown): boolean {
   return !(error instanceof KubeError) || error.trouble === 'server';
 }
 
-/** A finished pod that somebody's finalizer keeps is deleted already, and nothing of it runs. */
+/** A finished pod that a finalizer keeps is already deleted, and nothing of it runs. */
 function isOver({ isFinished, goneByMs }: PodView): boolean {
   return isFinished && goneByMs !== undefined;
 }

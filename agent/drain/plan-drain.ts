@@ -2,23 +2,26 @@ import type { Occupancy } from '../../shared/link/link-message.ts';
 import type { PodView } from './pod.ts';
 import { isGameServer, tierOf } from './pod-filters.ts';
 
-/** How the drain has fared with one pod so far. */
+/** What has happened to one pod in the drain so far. */
 export interface PodAttempt {
-  /** A call about it is under way. */
+  /** A call for the pod is in flight. */
   readonly isInFlight: boolean;
   /** Evictions that a budget refused. */
   readonly refusals: number;
-  /** Calls that somebody else refused: a webhook, a policy. */
+  /** Calls that something else refused: a webhook, a policy. */
   readonly objections: number;
-  /** Calls without an answer. They say nothing about the pod: it is still asked politely. */
+  /** Calls without a response. They say nothing about the pod, which is still evicted before it is deleted. */
   readonly failures: number;
-  /** Calls for which the server was too busy. */
+  /** Calls that the server shed because it was too busy. */
   readonly shed: number;
-  /** Evictions that were accepted. Where the pod is not going afterwards, they had no effect. */
+  /** Accepted evictions. They had no effect if the pod is not terminating afterwards. */
   readonly accepted: number;
-  /** Not to be evicted again before, unless only its grace is left: epoch milliseconds. */
+  /** Do not evict again before this time, unless only the pod's own grace period is left: epoch milliseconds. */
   readonly evictAfterMs: number;
-  /** Not to be touched before, whatever is left: its last call was accepted, or another one just failed. */
+  /**
+   * Make no call for the pod before this time, however little time is left, because its last call was accepted or has
+   * just failed: epoch milliseconds.
+   */
   readonly untouchedUntilMs: number;
 }
 
@@ -27,76 +30,77 @@ export type Step =
   | { readonly kind: 'delete'; readonly pod: PodView; readonly gracePeriodSeconds: number; readonly why: DeleteReason };
 
 /**
- * `finished`: nothing of it runs. `budget`: a budget refuses its eviction, and only its own grace period is left.
- * `refused`: the same where somebody else refuses, such as a webhook. `no-effect`: its eviction was accepted, and it
- * stays. `late`: there is no time to ask first. `outlives`: it is going already, but later than the node.
+ * `finished`: nothing of it runs. `budget`: a budget refuses the eviction, and only the pod's own grace period is left.
+ * `refused`: the same, with a refusal by something else, such as a webhook. `no-effect`: the eviction was accepted, and
+ * the pod stays. `late`: too little time to evict first. `outlives`: it is terminating, but would outlive the node.
  */
 export type DeleteReason = 'finished' | 'budget' | 'refused' | 'no-effect' | 'late' | 'outlives';
 
 export interface DrainPlan {
-  /** What to do now, the most pressing first. */
+  /** What to do now, most urgent first. */
   readonly steps: readonly Step[];
   /** When to plan again even if nothing changes: epoch milliseconds. */
   readonly nextMs: number;
 }
 
 export interface DrainState {
-  /** The pods to be moved; spared ones are not among them. */
+  /** The pods to drain, without the spared ones. */
   readonly pods: readonly PodView[];
   readonly attempts: ReadonlyMap<string, PodAttempt>;
-  /** By pod uid, where it is known. */
+  /** By pod uid, where known. */
   readonly occupancies: ReadonlyMap<string, Occupancy>;
   /**
-   * By when every pod has ended: the deadline less the safety margin, epoch milliseconds; infinite where nobody has to
+   * When every pod must have ended: the deadline minus the safety margin, epoch milliseconds; infinite: no pod has to
    * go yet.
    */
   readonly endByMs: number;
   readonly nowMs: number;
-  /** Whether we have the right to delete. Without it budgets are asked to the very end. */
+  /** Whether deleting is allowed. Without it, evictions continue to the very end. */
   readonly mayDelete: boolean;
   /**
-   * Whether the node can still be given new pods, which evicted pods' replacements would be: then nobody is evicted.
+   * Whether the node may still be given new pods, including the replacements of evicted ones. Nothing is evicted until
+   * then.
    */
   readonly isAwaitingCordon?: boolean;
 }
 
-/** The API server takes a grace period of 0 as "forget the pod", while its processes may live on: at least 1. */
+/** At least 1: with a grace period of 0 the API server forgets the pod although its processes may still run. */
 const minGraceSeconds = 1;
 
 /**
- * What the rounding of a grace (see `allSeconds`) and the API server's clock may add: a pod no more than this over the
- * end is not worth a call.
+ * Rounding of the grace period (see `allSeconds`) and the API server's clock may add this much. A pod that exceeds the
+ * end by no more is not worth a call.
  */
 const outlivesByMs = 2000;
 
-/** With less time than this there is none left to ask a budget first. */
+/** With less time than this, delete without asking a budget first. */
 const minAskMs = 2000;
 
-/** An instance that lives on so long after the announced instant is not taken then. */
+/** An instance that outlives its announced end by this much is not taken then. */
 const longPastMs = 30_000;
 
-/** A server that was too busy for one pod so often refuses it, whatever it calls that. */
+/** After this many shed calls for one pod alone, the server is refusing the pod, whatever it says. */
 const minShed = 3;
 
 /** Evict last-tier pods no later than this, even if their grace is shorter, so that budgets still get a say. */
 const lateTierMs = 5000;
 
 /**
- * Occupied game servers are left alone to the end, so their calls come all at once: each gets so long, as a slow API
- * server needs it.
+ * Occupied game servers stay until the end, so their calls come all at once. A slow API server needs this long for
+ * each.
  */
 const occupiedCallMs = 250;
 
-/** Longer pauses than any that a drain asks for are the work of a clock that was set back: nobody waits for them. */
+/** A longer pause than any that the drain sets means that the clock was set back. Ignore it. */
 const maxWaitMs = 15_000;
 
-/** Clocks step and watches stall, so the plan is made anew at least this often. */
+/** Plan at least this often, because clocks step and watches stall. */
 const maxPauseMs = 1000;
 
 /**
- * Decides the next steps from nothing but the present state, so that a moved deadline, a pod that came or went and a
- * restarted agent need no special case. A pod is evicted while a budget may still agree, and deleted once only its own
- * grace is left.
+ * Decides the next steps from the current state alone, so that a moved deadline, a new or vanished pod and a restarted
+ * agent need no special case. Evicts a pod while a budget may still agree, and deletes it once only its own grace
+ * period is left.
  */
 export function planDrain(state: DrainState): DrainPlan {
   const { pods, attempts, occupancies, nowMs, mayDelete, isAwaitingCordon = false } = state;
@@ -116,7 +120,7 @@ export function planDrain(state: DrainState): DrainPlan {
     if (attempt.isInFlight) continue;
     const desired = nextStep(pod, attempt, endByMs, nowMs);
     if (desired === undefined) continue;
-    // An eviction also removes a finished pod, and shortens one that is going already.
+    // An eviction also removes a finished pod, and shortens the grace period of a terminating one.
     const step: Step = mayDelete ? desired : { kind: 'evict', pod, gracePeriodSeconds: desired.gracePeriodSeconds };
     if (isAwaitingCordon && step.kind === 'evict') continue;
     const latestMs = mayDelete ? escalationMs(pod, endByMs) : Number.POSITIVE_INFINITY;
@@ -138,7 +142,7 @@ export const untried: PodAttempt = {
   untouchedUntilMs: 0,
 };
 
-/** Whether its last call was accepted a while ago, and yet it is not going. */
+/** Whether the pod's last call was accepted some time ago and the pod is still not terminating. */
 export function isWithoutEffect(
   { goneByMs }: PodView,
   { accepted, untouchedUntilMs }: PodAttempt,
@@ -163,7 +167,8 @@ function nextStep(pod: PodView, attempt: PodAttempt, endByMs: number, nowMs: num
     const outlives = pod.goneByMs > Math.max(endByMs, goneAfterShortening) + outlivesByMs;
     return outlives ? { kind: 'delete', pod, gracePeriodSeconds: leftSeconds, why: 'outlives' } : undefined;
   }
-  // A game plays on, or saves, as long as the notice allows; anything else gets no more than it asks for.
+  // A game gets all the time that the notice allows, to play on or to save. Any other pod gets no more than it asks
+  // for.
   const isGivenAll = isGameServer(pod) && Number.isFinite(leftSeconds);
   const ownSeconds = isGivenAll ? allSeconds(endByMs - nowMs) : Math.min(pod.gracePeriodSeconds, leftSeconds);
   const gracePeriodSeconds = Math.max(minGraceSeconds, ownSeconds);
@@ -174,17 +179,17 @@ function nextStep(pod: PodView, attempt: PodAttempt, endByMs: number, nowMs: num
 }
 
 /**
- * A wrapper kills its game a second before the end, to publish how it went. The kubelet counts whole seconds: rounded
- * down, its own kill could come in the same moment. The part of a second that it then comes late is the safety
- * margin's.
+ * Rounds up. A wrapper kills its game a second before the end, to publish the result. The kubelet counts whole seconds,
+ * and its own kill, rounded down, could come at the same moment. The safety margin covers the fraction of a second by
+ * which the kubelet is then late.
  */
 function allSeconds(leftMs: number): number {
   return Math.ceil(leftMs / 1000);
 }
 
-/** Every pod is asked for politely once, however late it is, unless there is no time even for that. */
+/** Every pod gets at least one eviction first, however late it is, unless there is no time even for that. */
 function whyDelete(pod: PodView, attempt: PodAttempt, endByMs: number, nowMs: number): DeleteReason | undefined {
-  // Its budget has agreed, so nothing speaks against the deletion.
+  // The budget has agreed, so the pod may be deleted.
   if (isWithoutEffect(pod, attempt, nowMs)) return 'no-effect';
   const { refusals, objections, shed } = attempt;
   const isLate = endByMs - nowMs < minAskMs;
@@ -199,7 +204,7 @@ function escalationMs(pod: PodView, endByMs: number): number {
   return endByMs - (pod.gracePeriodSeconds + 1) * 1000;
 }
 
-/** A refusal, or its tier, is waited out, but not past the moment at which the pod is deleted instead. */
+/** Waits out a refusal or an earlier tier, but not beyond the moment at which the pod is deleted instead. */
 function whenDue(
   { kind }: Step,
   { evictAfterMs, untouchedUntilMs }: PodAttempt,
@@ -211,10 +216,10 @@ function whenDue(
 }
 
 /**
- * On a slow API server the calls are the scarce thing: what cannot wait goes first. Deletions cannot, except of
- * finished pods, which always can. Then pods that were never asked, those on which somebody plays last, by how long
- * they may wait before they lose some of their grace. Asking a budget again comes after them: twenty budgets that say
- * no would otherwise keep ninety willing pods waiting.
+ * On a slow API server calls are scarce, so the most urgent ones go first: deletions, except those of finished pods,
+ * which come last of all. Next come pods that were never asked, occupied ones after the others, ordered by how long
+ * they can wait without losing grace. Repeated attempts follow: otherwise twenty budgets that refuse would delay ninety
+ * pods that could go.
  */
 function urgency({ pod, ...step }: Step, { attempts, occupancies }: DrainState): number {
   if (step.kind === 'delete') return step.why === 'finished' ? 4 : 0;

@@ -7,7 +7,7 @@ export const drainLabel = 'spotable.dev/drain';
 /** Why a drain leaves a pod alone. */
 export type Spared = 'mirror' | 'daemonset' | 'agent' | 'opted-out' | 'not-selected';
 
-/** Which pods a drain is for, by namespace and labels. */
+/** Selects the pods to drain by namespace and labels. */
 export type DrainSelection = (pod: PodView) => boolean;
 
 export const everyPod: DrainSelection = () => true;
@@ -15,8 +15,8 @@ export const everyPod: DrainSelection = () => true;
 type PodFilter = (pod: PodView) => Spared | undefined;
 
 /**
- * The pods that a drain leaves alone. A DaemonSet's pod would be put back at once on the same node; what owns it is
- * read from the pod itself, because one request a DaemonSet is what makes other drains slow.
+ * The pods that a drain leaves alone. A DaemonSet would recreate its pod on the same node at once. The owner is read
+ * from the pod itself, because one request per DaemonSet is what slows other drains down.
  */
 export function podFilters(agentUid: string | undefined, selection: DrainSelection = everyPod): readonly PodFilter[] {
   return [
@@ -44,8 +44,9 @@ export function isGameServer({ labels }: PodView): boolean {
 const minCriticalPriority = 2_000_000_000;
 
 /**
- * Pods of a later tier wait until none of an earlier one is left, or only their own grace: critical pods, such as the
- * cluster's DNS, because the others need them to end well; then those that carry the others' traffic.
+ * Pods of a later tier wait until no pod of an earlier tier is left, or only their own grace period is. Critical pods,
+ * such as the cluster's DNS, are later because others need them to end well; pods that carry the others' traffic come
+ * last.
  */
 export function tierOf({ labels, priority }: PodView): number {
   if (labels[drainLabel] === 'last') return 2;

@@ -1,7 +1,7 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import { type GameServerPod, readGameServerPod } from '../game-servers/game-server-pod.ts';
 
-/** What a drain needs to know of a pod. */
+/** The parts of a pod that a drain needs. */
 export interface PodView {
   readonly namespace: string;
   readonly name: string;
@@ -9,27 +9,25 @@ export interface PodView {
   readonly labels: Readonly<Record<string, string>>;
   /** Kind of the controller in its ownerReferences, such as `ReplicaSet`. */
   readonly controllerKind: string | undefined;
-  /** A mirror pod stands for a static pod of the kubelet: the API server cannot end it. */
+  /** A mirror pod represents a static pod of the kubelet. The API server cannot end it. */
   readonly isMirror: boolean;
-  /** Succeeded or Failed: nothing of it runs any more. */
+  /** Succeeded or Failed: none of its containers runs any more. */
   readonly isFinished: boolean;
-  /** Every container has ended and the pod is being deleted: nothing of it runs any more, though it is still listed. */
+  /** The pod is being deleted and every container has ended: only the API object is left. */
   readonly hasEnded: boolean;
   /** The value of its priority class. */
   readonly priority: number;
   readonly gracePeriodSeconds: number;
-  /** When it should be gone, epoch milliseconds; undefined while nobody has asked it to go. */
+  /** When it should be gone, epoch milliseconds; undefined: it is not being deleted. */
   readonly goneByMs: number | undefined;
-  /** Where it is a game server. */
+  /** Set if the pod is a game server. */
   readonly gameServer?: GameServerPod | undefined;
 }
 
-/** Kubernetes' default where a pod does not say. */
+/** Kubernetes' default. */
 const defaultGracePeriodSeconds = 30;
 
-/**
- * Reads what the API server sent (JSON, so instants are text); undefined where it is no pod that could be addressed.
- */
+/** Reads a pod from the API server's JSON, in which times are text; undefined: it has no identity. */
 export function readPod(object: V1Pod): PodView | undefined {
   const { namespace, name, uid, labels, annotations, ownerReferences, deletionTimestamp } = object.metadata ?? {};
   if (namespace === undefined || name === undefined || uid === undefined) return undefined;
@@ -48,7 +46,7 @@ export function readPod(object: V1Pod): PodView | undefined {
     hasEnded: deletionTimestamp !== undefined && (isFinished || isStopped),
     priority: object.spec?.priority ?? 0,
     gracePeriodSeconds: object.spec?.terminationGracePeriodSeconds ?? defaultGracePeriodSeconds,
-    // deletionTimestamp is the time of the request plus the grace: the moment the pod should be gone.
+    // deletionTimestamp is the time of the request plus the grace period.
     goneByMs: deletionTimestamp === undefined ? undefined : Date.parse(String(deletionTimestamp)),
     ...(gameServer && { gameServer }),
   };

@@ -18,8 +18,7 @@ export function isLabelSelector(text: string): boolean {
 }
 
 /**
- * Which pods are drained, by namespace and label selector; undefined: all. Throws a SyntaxError for a selector that
- * does not parse.
+ * Which pods to drain, by namespace and label selector; undefined: all. Throws a SyntaxError for an invalid selector.
  */
 export function selectPods(namespaces: string | undefined, selector: string | undefined): DrainSelection {
   const hasLabels = parseLabelSelector(selector ?? '');

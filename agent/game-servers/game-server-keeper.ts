@@ -16,16 +16,16 @@ export interface GameServerKeeperOptions {
   readonly link: Pick<LinkServer, 'verified' | 'changed'>;
   readonly clock: Clock;
   readonly log: Log;
-  /** While this says yes, nothing is written: the calls are needed for what cannot wait. */
+  /** While true, nothing is written, because more urgent calls go first. */
   readonly mustWait: () => boolean;
   readonly monotonicMs?: () => number;
 }
 
-/** For each pod at most one call in so long. */
+/** Minimum time between two calls for the same pod. */
 const pauseMs = 2000;
-/** Calls at the same time; a node has a hundred game servers that all may say something new. */
+/** Maximum number of concurrent calls: all hundred game servers of a node may have changed. */
 const maxCalls = 4;
-/** A wrapper that lost its connection, or has not found a new agent yet, comes back within this. */
+/** A wrapper that lost its connection, or has not found a new agent yet, reconnects within this time. */
 const comeBackMs = 15_000;
 const lookAgainMs = 1000;
 const refusedMs = 60_000;
@@ -33,14 +33,12 @@ const maxRefusals = 8;
 
 interface Written {
   readonly atMs: number;
-  /** Of the pod as it was then: until the watch shows another one, what was written is not there to be seen. */
+  /** The pod's resourceVersion before the write. The watch shows the result of the write only in a later version. */
   readonly resourceVersion: string;
   readonly isRefused: boolean;
 }
 
-/**
- * Stands between pods and wrappers: a pod says what its game server says, and a wrapper hears what session its pod has.
- */
+/** Reports each game server's state on its pod, and each pod's session to its wrapper. */
 export class GameServerKeeper {
   readonly #options: GameServerKeeperOptions;
   readonly #monotonicMs: () => number;
@@ -48,7 +46,7 @@ export class GameServerKeeper {
   readonly #seenAtMs = new Map<string, number>();
   readonly #told = new WeakMap<VerifiedWrapper['peer'], SessionMessage>();
   readonly #underWay = new Set<string>();
-  /** Why it was not let, each said once. */
+  /** Reasons for which writes were refused, each logged once. */
   readonly #refusals = new Set<string>();
 
   constructor(options: GameServerKeeperOptions) {
@@ -81,7 +79,7 @@ export class GameServerKeeper {
     this.#forget(new Set(pods.map(({ uid }) => uid)));
   }
 
-  /** A write to a Unix socket: it costs no call, and waits for nothing. */
+  /** A write to a Unix socket: it needs no call and never blocks. */
   #tell({ gameServer }: PodView, { peer }: VerifiedWrapper): void {
     const message = gameServer && sessionMessageOf(gameServer);
     if (message === undefined || isDeepStrictEqual(message, this.#told.get(peer))) return;
@@ -94,8 +92,8 @@ export class GameServerKeeper {
     if (gameServer === undefined) return;
     if (!this.#seenAtMs.has(uid) || wrapper !== undefined) this.#seenAtMs.set(uid, nowMs);
     const silentMs = nowMs - (this.#seenAtMs.get(uid) ?? nowMs);
-    // Whoever ended on purpose, or is about to come back, is not lost yet; a pod that we never vouched for is none of
-    // ours.
+    // A wrapper that ended on purpose or is about to reconnect is not lost yet. A pod that we never reported as ready
+    // is left alone.
     if (wrapper === undefined && (silentMs < comeBackMs || gameServer.ready !== 'True' || pod.goneByMs !== undefined))
       return;
     const written = this.#written.get(uid);
@@ -103,7 +101,7 @@ export class GameServerKeeper {
     if (this.#underWay.has(uid) || this.#underWay.size >= maxCalls) return;
     const patch = reportPatch(gameServer, wrapper, this.#options.clock.now());
     if (patch === undefined) return;
-    // The answer has come, and the watch not yet.
+    // The call was answered, but the watch does not show the result yet.
     if (written?.resourceVersion === gameServer.resourceVersion && nowMs - written.atMs < 5 * pauseMs) return;
     this.#written.set(uid, { atMs: nowMs, resourceVersion: gameServer.resourceVersion, isRefused: false });
     this.#underWay.add(uid);
@@ -118,7 +116,7 @@ export class GameServerKeeper {
         method: 'PATCH',
         path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}/status`,
         contentType: 'application/strategic-merge-patch+json',
-        // The uid keeps a new pod of the same name from being called ready.
+        // The uid prevents a new pod of the same name from being reported as ready.
         body: { metadata: { ...metadata, uid }, ...rest },
         signal,
       });
@@ -126,21 +124,21 @@ export class GameServerKeeper {
       else if (answer.status !== 200 && answer.status !== 404 && answer.status !== 409)
         throw refusal(`patch status of pod ${namespace}/${name}`, answer);
     } catch (error) {
-      // What is still so will be written again.
+      // A later pass writes again if the difference remains.
       this.#written.delete(uid);
-      if (!signal.aborted) log.warn({ pod: name, err: errorText(error) }, 'Game server not reported on its pod');
+      if (!signal.aborted) log.warn({ pod: name, err: errorText(error) }, 'Cannot write game server state to its pod');
     }
   }
 
-  /** For the want of a right, or by a policy: it is tried again now and then, because either may be mended. */
+  /** A missing right or a policy refused the write. It is retried occasionally, because either may be fixed. */
   #refuse(uid: string, pod: string, reason: string): void {
     const written = this.#written.get(uid);
     if (written !== undefined) this.#written.set(uid, { ...written, isRefused: true });
-    // The pod's name stands in it.
+    // The reason contains the pod's name.
     const cause = reason.replaceAll(pod, 'POD');
     if (this.#refusals.has(cause) || this.#refusals.size >= maxRefusals) return;
     this.#refusals.add(cause);
-    this.#options.log.warn({ pod, err: reason }, 'Game server not reported on its pod');
+    this.#options.log.warn({ pod, err: reason }, 'Cannot write game server state to its pod');
   }
 
   #forget(there: ReadonlySet<string>): void {

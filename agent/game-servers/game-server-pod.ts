@@ -1,25 +1,25 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import { type Allocation, allocationLabel, readyCondition, sessionAnnotation } from '../../shared/fleet-names.ts';
 
-/** What the agent knows of a pod that is a game server, besides what a drain needs. */
+/** The agent's view of a game server's pod, beyond what a drain needs. */
 export interface GameServerPod {
   readonly resourceVersion: string;
-  /** undefined: no fleet's. */
+  /** undefined: the pod belongs to no fleet. */
   readonly allocation: Allocation | undefined;
   readonly sessionId: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
-  /** Whether the pod is ready only with our word for it. */
+  /** Whether the pod's readiness depends on our condition. */
   readonly hasGate: boolean;
-  /** Status of our readiness condition: `True`, `False`, or undefined where it was never written. */
+  /** Status of our readiness condition: `True`, `False` or undefined (never written). */
   readonly ready: string | undefined;
 }
 
 export const gameServerLabel = 'spotable.dev/game-server';
-/** Written by kubectl: the whole object once more. */
+/** Written by kubectl: a copy of the whole object. */
 const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
 
-/** Undefined where the pod is no game server. */
+/** undefined: the pod is not a game server. */
 export function readGameServerPod({ metadata, spec, status }: V1Pod): GameServerPod | undefined {
   const labels = metadata?.labels ?? {};
   const allocation = labels[allocationLabel];

@@ -13,10 +13,10 @@ import { instant } from '../../shared/interruption/interruption.ts';
 import type { HelloMessage, StateMessage } from '../../shared/link/link-message.ts';
 import type { GameServerPod } from './game-server-pod.ts';
 
-/** What a verified wrapper says of its game server. */
+/** A verified wrapper's report on its game server. */
 export interface GameServerReport {
   readonly hello: HelloMessage;
-  /** undefined: it has said nothing but its hello. */
+  /** undefined: only its hello has arrived. */
   readonly state: StateMessage | undefined;
 }
 
@@ -30,8 +30,8 @@ const ownAnnotations = [
 const ownPrefixes = [portAnnotationPrefix, counterAnnotationPrefix, listAnnotationPrefix];
 
 /**
- * The strategic merge patch of a pod's status that makes it say what its game server says; undefined where it does.
- * `report` undefined: the wrapper is gone, and nobody answers for the game.
+ * The strategic merge patch that writes a game server's report to its pod's status; undefined: the pod already shows
+ * it. `report` undefined: the wrapper is gone, and the game's state is unknown.
  */
 export function reportPatch(
   pod: GameServerPod,
@@ -41,7 +41,7 @@ export function reportPatch(
   const wanted = report === undefined ? {} : annotationsOf(report);
   const annotations = report === undefined ? {} : differences(pod.annotations, wanted);
   const { isReady, reason } = readinessOf(report);
-  // Written where nothing waits for it, too: whoever looks at the pod may ask.
+  // Written even if nothing waits for the condition: people and other tools may read it.
   const isChanged = pod.ready !== (isReady ? 'True' : 'False') && (isReady || pod.ready !== undefined || pod.hasGate);
   if (!isChanged && Object.keys(annotations).length === 0) return undefined;
   const condition = {
@@ -94,7 +94,7 @@ function prefixed<T>(
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}${name}`, text(value)]));
 }
 
-/** What of ours differs; null removes what is said no more. */
+/** Our values that differ; null removes one that is no longer reported. */
 function differences(
   before: Readonly<Record<string, string>>,
   wanted: Readonly<Record<string, string>>,

@@ -23,16 +23,14 @@ export interface NodeKeeperParts {
   readonly random?: () => number;
 }
 
-/** What the node is to look like. */
+/** The desired state of the node. */
 export type DesiredNodeState =
   | { readonly kind: 'marked'; readonly interruption: PlannedInterruption; readonly options: MarkOptions }
   | { readonly kind: 'unmarked' }
-  /** As it is, but without a request for a rehearsal. */
+  /** Unchanged, but without a request for a rehearsal. */
   | { readonly kind: 'no-request' };
 
-/**
- * `done`: the node looks as desired. `replaced`: something else was desired meanwhile. `gone`: there is no such node.
- */
+/** `done`: the node has the desired state. `replaced`: a newer request came first. `gone`: the node does not exist. */
 export type NodeStateOutcome = 'done' | 'replaced' | 'gone';
 
 interface Request {
@@ -42,18 +40,21 @@ interface Request {
 
 const backoff: Backoff = { firstMs: 100, maxMs: 2000 };
 const maxConflictPauseMs = 50;
-/** Others write the node a few times a second at most: a longer row is no race, and is waited for like any failure. */
+/**
+ * Other clients write the node at most a few times a second. More conflicts in a row are not a race and back off like
+ * any failure.
+ */
 const maxQuickConflicts = 5;
 
 /**
- * Makes the node look as the latest request says, and tries until it does: one writer, so that a cordon and its undoing
- * cannot overtake each other. It acts on wishes only: what others do to the node afterwards is theirs to do.
+ * Brings the node to the latest desired state and retries until it succeeds. It is the only writer, so that a cordon
+ * and its removal cannot overtake each other. It acts on requests alone, and leaves later changes by others in place.
  */
 export class NodeKeeper {
   readonly #parts: NodeKeeperParts;
   #request: Request | undefined;
   #wake = Promise.withResolvers<void>();
-  /** What stands on the node without an annotation that would say so. */
+  /** A mark on the node that its annotation does not record. */
   #unrecorded: UnrecordedMark | undefined;
 
   constructor(parts: NodeKeeperParts) {
@@ -64,12 +65,12 @@ export class NodeKeeper {
     return this.#request !== undefined;
   }
 
-  /** The API server answers: there is no reason to wait any longer with the next attempt. */
+  /** The API server responds again, so the next attempt need not wait. */
   tryNow(): void {
     this.#wake.resolve();
   }
 
-  /** Replaces what was desired before. Settles when the node looks so, or will not. */
+  /** Replaces the previous desired state. Settles when the node has this state, or never will. */
   setDesired(desired: DesiredNodeState): Promise<NodeStateOutcome> {
     const { promise, resolve } = Promise.withResolvers<NodeStateOutcome>();
     this.#request?.settle('replaced');
@@ -78,7 +79,7 @@ export class NodeKeeper {
     return promise;
   }
 
-  /** Fulfils wishes until the signal aborts. Never rejects. */
+  /** Applies requests until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => this.#wake.resolve(), { once: true });
     while (!signal.aborted) {
@@ -98,8 +99,8 @@ export class NodeKeeper {
   }
 
   /**
-   * The first try uses the node as the watch has it, without a request. Where somebody wrote in between, the patch is
-   * made anew from the node as it is now: taints that a full update would lose are kept.
+   * The first attempt patches the node as the watch shows it, without a read. If another client wrote in between, the
+   * patch is rebuilt from a fresh read, so that foreign taints are kept, which a full update would lose.
    */
   async #apply(request: Request, signal: AbortSignal): Promise<NodeStateOutcome | undefined> {
     const { cluster, clock, log, random = Math.random } = this.#parts;
@@ -114,14 +115,14 @@ export class NodeKeeper {
         const outcome = await this.#write(node, request.desired, signal);
         if (outcome !== 'conflict') return outcome;
         if (++conflicts > maxQuickConflicts) throw new Error(`${maxQuickConflicts} conflicts in a row`);
-        // A conflict is news, not a failure: read and write again soon, at odds with whoever else is writing.
+        // A conflict is not a failure: read and write again soon, after a random pause to avoid the other writer.
         await clock.sleep(maxConflictPauseMs * random(), signal);
       } catch (error) {
         if (signal.aborted) return undefined;
         pause.failed();
         const err = errorText(error);
         if (causes.isNew(err)) log.warn({ desired: request.desired.kind, err }, 'Cannot patch node');
-        // A new request need not wait out the failures of an old one.
+        // A new request does not wait out the failures of an old one.
         await Promise.race([pause.wait(signal), this.#wake.promise]);
       }
       node = undefined;
@@ -140,21 +141,21 @@ export class NodeKeeper {
       this.#unrecorded = undefined;
       return 'done';
     } catch (error) {
-      // Annotations of all together may be too long: what counts is that no pod comes.
+      // All annotations together may be too long. The cordon matters most, so write it without ours.
       if (desired.kind !== 'marked' || !(error instanceof KubeError) || error.status !== 422) throw error;
       const { kind } = await cluster.patchNode(withoutAnnotation(patch), node.resourceVersion, signal);
       if (kind !== 'patched') return kind;
       this.#unrecorded = { uid: node.uid, mark: markFor(node, desired.interruption, desired.options, known) };
       log.error(
         { node: node.name, err: errorText(error) },
-        'Node marked without annotation: an agent after this one does not know of it',
+        'Node marked without annotation: a restarted agent will not know about it',
       );
       return 'done';
     }
   }
 }
 
-/** A mark that could not be written down. */
+/** A mark that could not be recorded in the annotation. */
 interface UnrecordedMark {
   readonly uid: string;
   readonly mark: NodeMark;

@@ -11,12 +11,12 @@ import { type PlannedInterruption, responseKinds } from '../interruption/policy.
 export const interruptionTaint = 'spotable.dev/interruption';
 export const interruptionAnnotation = 'spotable.dev/interruption';
 export const rehearseAnnotation = 'spotable.dev/rehearse';
-/** The service controller takes a node with this label out of its load balancers. */
+/** The service controller removes a node with this label from its load balancers. */
 export const loadBalancerLabel = 'node.kubernetes.io/exclude-from-external-load-balancers';
-/** Lets Kubernetes detach volumes and forget pods of a node that is shut down, without waiting for its kubelet. */
+/** Lets Kubernetes detach volumes and delete pods of a node that is shut down, without waiting for its kubelet. */
 export const outOfServiceTaint = 'node.kubernetes.io/out-of-service';
 
-/** What the agent needs to know of its node. */
+/** The parts of its node that the agent needs. */
 export interface NodeView {
   readonly name: string;
   readonly uid: string;
@@ -24,33 +24,33 @@ export interface NodeView {
   readonly isCordoned: boolean;
   readonly taints: readonly V1Taint[];
   readonly annotation: string | undefined;
-  /** How long somebody asks an interruption to be rehearsed. */
+  /** Requested duration of a rehearsal. */
   readonly rehearse: string | undefined;
   readonly hasLoadBalancerLabel: boolean;
   readonly labels: Readonly<Record<string, string>>;
-  /** Names of the volumes that are attached to it. */
+  /** Names of the volumes that are attached to the node. */
   readonly volumesAttached: readonly string[];
   /** `aws:///ZONE/INSTANCE-ID`, from the cloud provider. */
   readonly providerId: string | undefined;
 }
 
-/** What we did to the node, kept on the node itself so that it outlives the agent. */
+/** Our changes to the node, recorded on the node itself so that they outlive the agent. */
 export interface NodeMark extends MarkOwnership {
   readonly interruption: PlannedInterruption;
 }
 
-/** What of the node's present state is ours. */
+/** Which parts of the node's current state are ours. */
 export interface MarkOwnership {
-  /** Whether the cordon is ours. Somebody else's is not ours to lift. */
+  /** Whether the cordon is ours. We never lift a foreign cordon. */
   readonly isCordonOurs: boolean;
   readonly isLoadBalancerLabelOurs: boolean;
   readonly isOutOfServiceOurs: boolean;
 }
 
-/** What is to be done to the node besides cordon, taint and annotation. */
+/** Changes to the node besides cordon, taint and annotation. */
 export interface MarkOptions {
   readonly excludeFromLoadBalancers: boolean;
-  /** Only once nothing runs on the node any more: Kubernetes then forgets its pods without asking. */
+  /** Set it only once nothing runs on the node any more: Kubernetes then deletes its pods without confirmation. */
   readonly isOutOfService: boolean;
 }
 
@@ -73,9 +73,9 @@ export function readNode(object: V1Node): NodeView | undefined {
 }
 
 /**
- * The strategic merge patch that marks the node as interrupted, or undefined where it is marked so already. Cordon,
- * taint and annotation go in one patch: no crash can leave a cordon that nobody remembers. Taints have no merge key,
- * the list is replaced as a whole: apply it only to the resourceVersion it was made from.
+ * The strategic merge patch that marks the node as interrupted; undefined: the node is already marked. One patch sets
+ * cordon, taint and annotation, so that no crash can leave an unrecorded cordon. Taints have no merge key and are
+ * replaced as a whole list, so apply the patch only to the resourceVersion it was made from.
  */
 export function markPatch(
   node: NodeView,
@@ -98,7 +98,7 @@ export function markPatch(
   };
 }
 
-/** The mark that {@link markPatch} writes. `known`: what is ours where no annotation says so. */
+/** The mark that {@link markPatch} writes. `known`: what is ours, if the annotation does not record it. */
 export function markFor(
   node: NodeView,
   interruption: PlannedInterruption,
@@ -116,13 +116,13 @@ export function markFor(
   };
 }
 
-/** The same patch for a node whose annotations take no more. */
+/** The same patch, for a node whose annotations are full. */
 export function withoutAnnotation(patch: object): object {
   const { metadata, ...rest } = patch as { metadata?: { labels?: object } };
   return { ...rest, ...(metadata?.labels !== undefined && { metadata: { labels: metadata.labels } }) };
 }
 
-/** The patch that takes back what {@link markPatch} did, and nothing else; undefined where nothing of ours is left. */
+/** The patch that reverts {@link markPatch} and nothing else; undefined: nothing of ours is left. */
 export function unmarkPatch(node: NodeView, known?: NodeMark): object | undefined {
   const ours = readOwnership(node) ?? known;
   const taints = foreignTaints(node, ours);
@@ -131,7 +131,7 @@ export function unmarkPatch(node: NodeView, known?: NodeMark): object | undefine
   const isRehearsal = (readMark(node) ?? known)?.interruption.kind === 'rehearsal';
   return {
     metadata: {
-      // The request goes with the rehearsal: left behind, it would start another one.
+      // Remove the request together with the rehearsal; otherwise it would start another one.
       annotations: { [interruptionAnnotation]: null, ...(isRehearsal && { [rehearseAnnotation]: null }) },
       ...(ours?.isLoadBalancerLabelOurs === true && { labels: { [loadBalancerLabel]: null } }),
     },
@@ -139,12 +139,12 @@ export function unmarkPatch(node: NodeView, known?: NodeMark): object | undefine
   };
 }
 
-/** Whether cordon and taint stand. */
+/** Whether the node has the cordon and the taint. */
 export function hasMark(node: NodeView, { kind }: Interruption): boolean {
   return node.isCordoned && node.taints.some(({ key, value }) => key === interruptionTaint && value === kind);
 }
 
-/** Whether the node bears something of an agent's that this one cannot read: its annotation, or a taint without one. */
+/** Whether the node has an agent's mark that this agent cannot read: an annotation, or a taint without one. */
 export function hasUnreadableMark(node: NodeView): boolean {
   return readMark(node) === undefined && (node.annotation !== undefined || hasOwnTaint(node));
 }
@@ -153,7 +153,7 @@ function hasOwnTaint({ taints }: NodeView): boolean {
   return taints.some(({ key }) => key === interruptionTaint);
 }
 
-/** The patch that turns a request for a rehearsal down; undefined where there is none. */
+/** The patch that removes a refused request for a rehearsal; undefined: there is none. */
 export function dropRequestPatch({ rehearse }: NodeView): object | undefined {
   return rehearse === undefined ? undefined : { metadata: { annotations: { [rehearseAnnotation]: null } } };
 }
@@ -176,7 +176,7 @@ function haveSameTaints(a: readonly V1Taint[], b: readonly V1Taint[]): boolean {
   return a.length === b.length && b.every((taint) => texts.has(text(taint)));
 }
 
-/** What the annotation says; undefined where there is none, or none that this agent can read. */
+/** The mark in the annotation; undefined: none, or unreadable to this agent. */
 export function readMark(node: NodeView): NodeMark | undefined {
   const fields = readFields(node);
   const ownership = readOwnership(node);
@@ -188,7 +188,8 @@ export function readMark(node: NodeView): NodeMark | undefined {
 }
 
 /**
- * An agent of another version may name kinds that this one does not know: whose the cordon is can be read all the same.
+ * An agent of another version may use kinds that this one does not know. The origin of the cordon is readable
+ * nevertheless.
  */
 function readOwnership(node: NodeView): MarkOwnership | undefined {
   const fields = readFields(node);

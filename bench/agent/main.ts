@@ -93,8 +93,8 @@ async function drainByAgent(pods: number, bundle: string) {
   const toldMs = cluster.wrappers.map(
     ({ heard }) => (heard.find(({ message }) => message.type === 'interruption')?.atMs ?? 0) - seenMs,
   );
-  await eventually('all are asked to go', () => agent.said('Pod asked to go').length === pods, 60_000);
-  const lastEvictionMs = Math.max(...agent.said('Pod asked to go').map(({ time }) => time)) - seenMs;
+  await eventually('all are asked to go', () => agent.said('Pod termination requested').length === pods, 60_000);
+  const lastEvictionMs = Math.max(...agent.said('Pod termination requested').map(({ time }) => time)) - seenMs;
   await agent.says('Node drained', undefined, noticeMs);
   await agent.says('Interruption report');
   await sleep(1000);

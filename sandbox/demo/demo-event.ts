@@ -65,7 +65,7 @@ function readAgentLine(log: LogLine, atMs: number, node: string): DemoEvent | un
   switch (log.msg) {
     case 'Interruption noticed':
       return { kind: 'notice-seen', atMs, node };
-    case 'Wrappers told':
+    case 'Wrappers notified':
       return { kind: 'wrappers-told', atMs, told: Number(log['told']) };
     case 'Node cordoned':
       return { kind: 'node-cordoned', atMs, node };
@@ -73,9 +73,9 @@ function readAgentLine(log: LogLine, atMs: number, node: string): DemoEvent | un
       return { kind: 'node-uncordoned', atMs, node };
     case 'Node drained':
       return { kind: 'node-drained', atMs, node };
-    case 'Budget refused eviction':
+    case 'Eviction refused by budget':
       return { kind: 'budget-refused', atMs, pod, reason: String(log['reason']) };
-    case 'Pod asked to go':
+    case 'Pod termination requested':
       return { kind: 'pod-asked', atMs, pod, how: String(log['how']), graceSeconds: Number(log['gracePeriodSeconds']) };
     default:
       return undefined;

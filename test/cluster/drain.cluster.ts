@@ -73,7 +73,7 @@ describe('a drain on a real control plane', { ...onCluster, concurrency: 3 }, ()
     await scene.guard('pair', { maxUnavailable: 1 });
     const agent = await doomed.startAgent();
     doomed.announceSpot(110_000);
-    const refused = await agent.says('Budget refused eviction');
+    const refused = await agent.says('Eviction refused by budget');
     assert.match(String(refused['reason']), /disruption budget pair needs 1 healthy pods and has 1 currently/);
     // Only now is there a place for a replacement.
     await scene.addNode();
@@ -94,7 +94,7 @@ describe('a drain on a real control plane', { ...onCluster, concurrency: 3 }, ()
     await scene.guard('guarded', { minAvailable: 1 });
     const agent = await doomed.startAgent({ SAFETY_MARGIN: '2s' });
     const deadlineMs = doomed.announceSpot(14_000);
-    const asked = await agent.says('Pod asked to go');
+    const asked = await agent.says('Pod termination requested');
     assert.equal(asked['how'], 'deleted-budget');
     const beforeEndMs = deadlineMs - 2000 - asked.time;
     assert.ok(beforeEndMs <= 4000, `${beforeEndMs} ms before the end`);
@@ -132,7 +132,7 @@ describe('a drain on a real control plane', { ...onCluster, concurrency: 3 }, ()
     const agent = await doomed.startAgent({ SAFETY_MARGIN: '2s' });
     const deadlineMs = doomed.announceSpot(10_000);
     await agent.says('Node drained');
-    assert.equal(agent.said('Pod asked to go')[0]?.['how'], 'deleted-outlives');
+    assert.equal(agent.said('Pod termination requested')[0]?.['how'], 'deleted-outlives');
     assert.ok(whenFirst(doomed, /^slow$/, 'container-killed') < deadlineMs);
   });
 
@@ -142,7 +142,7 @@ describe('a drain on a real control plane', { ...onCluster, concurrency: 3 }, ()
     await scene.addPod(doomed, 'game', { labels: gameServer, graceSeconds: 120, script: neverEnds });
     const agent = await doomed.startAgent({ SAFETY_MARGIN: '4s' });
     const deadlineMs = doomed.announceSpot(20_000);
-    await agent.says('Pod asked to go');
+    await agent.says('Pod termination requested');
     const { metadata } = (await scene.pods())[0] ?? assert.fail('the pod is there');
     const endMs = Date.parse(metadata.deletionTimestamp ?? '');
     assert.ok(endMs <= deadlineMs - 3000 && endMs > deadlineMs - 8000, `ends ${deadlineMs - endMs} ms before`);

@@ -17,7 +17,7 @@ describe('what an agent does to its node on a real control plane', { ...onCluste
     await scene.guard('guarded', { minAvailable: 1 });
     const killed = await doomed.startAgent();
     const deadlineMs = doomed.announceSpot(120_000);
-    await killed.says('Budget refused eviction');
+    await killed.says('Eviction refused by budget');
     await eventually('the mark stands', () => doomed.mark());
     await killed.end('SIGKILL');
     await scene.kube.remove(scene.path('poddisruptionbudgets', 'guarded'));
@@ -28,7 +28,7 @@ describe('what an agent does to its node on a real control plane', { ...onCluste
       () => next.said('Interruption resumed')[0] ?? next.said('Interruption noticed')[0],
     );
     assert.equal(Date.parse(String(known['deadline'])), deadlineMs);
-    assert.equal((await next.says('Pod asked to go'))['how'], 'evicted');
+    assert.equal((await next.says('Pod termination requested'))['how'], 'evicted');
     await next.says('Node drained');
     assert.equal((await doomed.mark())?.['cordon_is_ours'], true);
     assert.equal(next.said('Interruption noticed').length + next.said('Interruption resumed').length, 1);

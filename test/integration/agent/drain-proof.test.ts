@@ -110,7 +110,7 @@ describe('a node is called drained', { concurrency: 4 }, () => {
     const agent = await scene.startReadyAgent({ OUT_OF_SERVICE_TAINT: 'true' });
     scene.announceSpot(60_000);
     await agent.says('Node drained');
-    const refused = await agent.says('Node not declared out of service: pods that the drain leaves alone run on it');
+    const refused = await agent.says('Node not declared out of service: pods that the drain leaves alone are running');
     assert.deepEqual(refused['kept'], ['arena/kept']);
     assert.deepEqual(scene.taints, ['spotable.dev/interruption=spot-termination']);
   });
@@ -163,7 +163,7 @@ describe('at the deadline', { concurrency: 4 }, () => {
     await wrapper.hears('welcome', ({ publishes }) => publishes);
     wrapper.send({ type: 'event', event: wrapper.event('ready') });
     scene.announceSpot(9000);
-    await agent.says('Pod asked to go');
+    await agent.says('Pod termination requested');
     wrapper.send({ type: 'event', event: wrapper.event('terminated') });
     assert.deepEqual((await reportOf(agent)).pods_left, []);
   });

@@ -84,7 +84,7 @@ describe("one pod's trouble", { concurrency: 4 }, () => {
     });
     const agent = await scene.startReadyAgent();
     const deadlineMs = scene.announceSpot(60_000);
-    const asked = await agent.says('Pod asked to go', ({ how }) => how === 'deleted-no-effect');
+    const asked = await agent.says('Pod termination requested', ({ how }) => how === 'deleted-no-effect');
     assert.ok(deadlineMs - asked.time > 30_000, `${deadlineMs - asked.time} ms were left`);
     await agent.says('Node drained');
   });
@@ -103,7 +103,7 @@ describe("one pod's trouble", { concurrency: 4 }, () => {
     scene.announceSpot(60_000);
     await agent.says('Cannot evict pod');
     await agent.says('Node drained');
-    assert.deepEqual([scene.pods.length, agent.said('Pod asked to go').length], [0, 1]);
+    assert.deepEqual([scene.pods.length, agent.said('Pod termination requested').length], [0, 1]);
   });
 
   test('of calls without an answer is no refusal of a budget: it is evicted when the API server is back', async () => {
@@ -115,7 +115,7 @@ describe("one pod's trouble", { concurrency: 4 }, () => {
     await agent.says('Cannot evict pod');
     await eventually('it was tried several times', () => scene.calls('POST', /eviction$/) >= 4);
     scene.api.faults.remove(fault);
-    assert.equal((await agent.says('Pod asked to go'))['how'], 'evicted');
+    assert.equal((await agent.says('Pod termination requested'))['how'], 'evicted');
     assert.equal(scene.calls('DELETE', /pods/), 0);
     await agent.says('Node drained');
   });
@@ -151,7 +151,7 @@ describe('the cordon', { concurrency: 4 }, () => {
     await agent.says('Node cordoned');
     scene.api.registry.delete(nodes, undefined, scene.nodeName, {});
     scene.api.registry.create(nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name: scene.nodeName }, spec: {} });
-    await agent.says('Node object is a new one: marking it');
+    await agent.says('Node object was recreated: marking it again');
     await eventually('it is cordoned', () => scene.isCordoned && scene.mark !== undefined);
   });
 
@@ -181,7 +181,7 @@ describe('the cordon', { concurrency: 4 }, () => {
     };
     scene.api.faults.add({ method: 'PATCH', path: '/nodes/', fault: tooLong, times: 1 });
     scene.announceSpot(60_000);
-    await agent.says('Node marked without annotation: an agent after this one does not know of it');
+    await agent.says('Node marked without annotation: a restarted agent will not know about it');
     assert.deepEqual([scene.isCordoned, scene.mark, scene.taints.length], [true, undefined, 1]);
     scene.metadata.withdraw('spot');
     await agent.says('Node uncordoned');
@@ -201,7 +201,7 @@ describe('the cordon', { concurrency: 4 }, () => {
       'spotable.dev/interruption': '{"id":"x","kind":"capacity-block","action":"x","cordon_is_ours":true}',
     });
     const agent = await scene.startReadyAgent();
-    await agent.says('Mark on the node cannot be read: taking it off');
+    await agent.says('Interruption mark on node is unreadable: removing it');
     await agent.says('Node uncordoned');
     assert.deepEqual([scene.isCordoned, scene.taints, scene.mark], [false, [], undefined]);
     await eventually('it stands in the events', () => scene.kubeEvents('MarkUnreadable').length === 1);
@@ -220,7 +220,7 @@ describe('what is told', { concurrency: 4 }, () => {
     await eventually('and that of the pod', () => scene.kubeEvents('InterruptionDrain').length === 1);
     assert.ok(Date.now() < deadlineMs - 10_000, 'long before the last pod is asked');
     assert.deepEqual(
-      agent.said('Pod asked to go').map(({ pod }) => pod),
+      agent.said('Pod termination requested').map(({ pod }) => pod),
       ['arena/game'],
     );
   });
@@ -242,7 +242,7 @@ describe('what is told', { concurrency: 4 }, () => {
     scene.addPod('a', { stopMs: 1500 });
     const agent = await scene.startReadyAgent({ WEBHOOK_URL: hook.url });
     scene.announceSpot(60_000);
-    await agent.says('Pod asked to go');
+    await agent.says('Pod termination requested');
     agent.signal('SIGTERM');
     assert.equal(await agent.exit(), 0);
     assert.ok(
@@ -281,7 +281,7 @@ describe('settings of the drain', { concurrency: 4 }, () => {
       GRACE_OVERRIDE: '7s',
     });
     scene.announceSpot(60_000);
-    assert.equal((await agent.says('Pod asked to go'))['gracePeriodSeconds'], 7);
+    assert.equal((await agent.says('Pod termination requested'))['gracePeriodSeconds'], 7);
     await agent.says('Node drained');
     assert.deepEqual(
       scene.kubelet.endings.map(({ name }) => name),

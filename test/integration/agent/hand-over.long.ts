@@ -8,10 +8,10 @@ describe('an agent that ends in the midst of it', { concurrency: 4 }, () => {
   // Each line is the last thing that the killed agent says: behind it lies the next await of the flow.
   const moments = [
     'Interruption noticed',
-    'Wrappers told',
+    'Wrappers notified',
     'Node cordoned',
-    'Budget refused eviction',
-    'Pod asked to go',
+    'Eviction refused by budget',
+    'Pod termination requested',
     'Node drained',
   ] as const;
   for (const moment of moments)
@@ -43,7 +43,7 @@ describe('an agent that ends in the midst of it', { concurrency: 4 }, () => {
     scene.addPod('a', { stopMs: 2000 });
     const agent = await scene.startReadyAgent();
     scene.announceSpot(60_000);
-    await agent.says('Pod asked to go');
+    await agent.says('Pod termination requested');
     agent.signal('SIGTERM');
     await agent.says('Asked to end: the drain goes on');
     assert.equal(await agent.exit(), 0);
@@ -57,7 +57,7 @@ describe('an agent that ends in the midst of it', { concurrency: 4 }, () => {
     scene.guard('guarded');
     const first = await scene.startReadyAgent({ SHUTDOWN_TIME: '500ms' });
     scene.announceSpot(60_000);
-    await first.says('Budget refused eviction');
+    await first.says('Eviction refused by budget');
     first.signal('SIGTERM');
     assert.equal(await first.exit(), 0);
     assert.equal((await first.says('Interruption handed over'))['isDrained'], false);
@@ -74,7 +74,7 @@ describe('an agent that ends in the midst of it', { concurrency: 4 }, () => {
     scene.guard('guarded');
     const agent = await scene.startReadyAgent();
     scene.announceSpot(60_000);
-    await agent.says('Budget refused eviction');
+    await agent.says('Eviction refused by budget');
     agent.signal('SIGTERM');
     await agent.says('Asked to end: the drain goes on');
     const secondMs = performance.now();
@@ -190,7 +190,7 @@ describe('an API server in trouble', { concurrency: 2 }, () => {
     scene.api.faults.add({ id: 'odd', path: '/pods\\?', fault: { kind: 'garbage', body: '{"kind":"PodList"}' } });
     const agent = await scene.startAgent();
     scene.announceSpot(60_000);
-    await agent.says('Wrappers told');
+    await agent.says('Wrappers notified');
     await eventually('it was counted', async () =>
       /spotable_garbage_total\{source="kubernetes"\} \d/.test((await agent.get('/metrics')).text),
     );
@@ -212,7 +212,7 @@ describe('an API server in trouble', { concurrency: 2 }, () => {
     await agent.says('Node drained');
     await agent.says('Node cordoned');
     assert.equal(scene.isCordoned, true);
-    assert.equal(agent.said('Pod asked to go').length, 1);
+    assert.equal(agent.said('Pod termination requested').length, 1);
   });
 
   test('that fails calls at random keeps no pod from going', async () => {
@@ -261,7 +261,7 @@ describe('an API server in trouble', { concurrency: 2 }, () => {
       scene.kubelet.endings.filter(({ wasKilled }) => wasKilled),
       [],
     );
-    const hows = agent.said('Pod asked to go').map(({ how }) => how);
+    const hows = agent.said('Pod termination requested').map(({ how }) => how);
     assert.deepEqual(
       [hows.filter((how) => how === 'evicted').length, hows.filter((how) => how === 'deleted-budget').length],
       [90, 20],

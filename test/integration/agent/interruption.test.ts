@@ -74,7 +74,7 @@ describe('the agent as a process', { concurrency: 2 }, () => {
     const agent = await scene.startReadyAgent();
     scene.announceSpot(30_000);
     const noticed = await agent.says('Interruption noticed');
-    const asked = await agent.says('Pod asked to go');
+    const asked = await agent.says('Pod termination requested');
     assert.ok(asked.time - noticed.time < 2000, `${asked.time - noticed.time} ms`);
     assert.equal(scene.isCordoned, false);
   });
@@ -85,9 +85,9 @@ describe('the agent as a process', { concurrency: 2 }, () => {
     scene.guard('guarded');
     const agent = await scene.startReadyAgent({ SAFETY_MARGIN: '1s' });
     const deadlineMs = scene.announceSpot(8000);
-    const refused = await agent.says('Budget refused eviction');
+    const refused = await agent.says('Eviction refused by budget');
     assert.match(String(refused['reason']), /guarded/);
-    const asked = await agent.says('Pod asked to go');
+    const asked = await agent.says('Pod termination requested');
     assert.equal(asked['how'], 'deleted-budget');
     const beforeEndMs = deadlineMs - 1000 - asked.time;
     assert.ok(beforeEndMs <= 4000 && beforeEndMs > 2000, `${beforeEndMs} ms before the end`);
@@ -100,9 +100,9 @@ describe('the agent as a process', { concurrency: 2 }, () => {
     scene.guard('guarded');
     const agent = await scene.startReadyAgent();
     scene.announceSpot(60_000);
-    await agent.says('Budget refused eviction');
+    await agent.says('Eviction refused by budget');
     scene.unguard('guarded');
-    assert.equal((await agent.says('Pod asked to go'))['how'], 'evicted');
+    assert.equal((await agent.says('Pod termination requested'))['how'], 'evicted');
   });
 
   test('shortens a pod that somebody gave more time than the node has', async () => {
@@ -113,7 +113,7 @@ describe('the agent as a process', { concurrency: 2 }, () => {
     const deadlineMs = scene.announceSpot(4000);
     await agent.says('Node drained');
     assert.ok(Date.now() < deadlineMs);
-    assert.equal(agent.said('Pod asked to go')[0]?.['how'], 'deleted-outlives');
+    assert.equal(agent.said('Pod termination requested')[0]?.['how'], 'deleted-outlives');
   });
 
   test('moves what carries traffic last', async () => {
@@ -136,7 +136,7 @@ describe('the agent as a process', { concurrency: 2 }, () => {
     scene.announceSpot(60_000);
     await agent.says('Node drained');
     scene.addPod('late');
-    await agent.says('Pod asked to go', ({ pod }) => pod === 'arena/late');
+    await agent.says('Pod termination requested', ({ pod }) => pod === 'arena/late');
     await eventually('no pod is left', () => scene.pods.length === 0);
   });
 
@@ -147,10 +147,10 @@ describe('the agent as a process', { concurrency: 2 }, () => {
     const wrapper = scene.addWrapper(wrapperPod);
     await wrapper.hears('welcome');
     scene.announceSpot(100_000);
-    const evicted = await agent.says('Pod asked to go');
+    const evicted = await agent.says('Pod termination requested');
     const sooner = scene.announceSpot(20_000);
     await wrapper.hears('interruption', ({ deadline }) => Date.parse(deadline ?? '') === sooner);
-    const shortened = await agent.says('Pod asked to go', ({ how }) => how === 'deleted-outlives');
+    const shortened = await agent.says('Pod termination requested', ({ how }) => how === 'deleted-outlives');
     assert.ok(Number(shortened['gracePeriodSeconds']) < Number(evicted['gracePeriodSeconds']));
     assert.equal(agent.said('Interruption noticed').length, 1);
     assert.equal(agent.said('Interruption changed').length, 1);
@@ -243,7 +243,7 @@ describe('the agent as a process', { concurrency: 2 }, () => {
     scene.announceSpot(120_000, 'hibernate');
     const told = await wrapper.hears('interruption');
     assert.ok(Date.parse(told.deadline ?? '') <= Date.now());
-    assert.equal((await agent.says('Pod asked to go'))['gracePeriodSeconds'], 1);
+    assert.equal((await agent.says('Pod termination requested'))['gracePeriodSeconds'], 1);
     await agent.says('Node drained');
   });
 

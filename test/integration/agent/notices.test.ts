@@ -43,7 +43,7 @@ describe('a spot notice that is not quite as documented', { concurrency: 2 }, ()
       answer(scene, 'instance-action', body());
       const noticed = await agent.says('Interruption noticed');
       assert.ok(leftMs(noticed) <= expectedMs && leftMs(noticed) > expectedMs - 20_000, `${leftMs(noticed)} ms`);
-      const asked = await agent.says('Pod asked to go');
+      const asked = await agent.says('Pod termination requested');
       assert.equal(asked['gracePeriodSeconds'], 30);
       await agent.says('Node drained');
       if (remark !== undefined) {
@@ -102,7 +102,7 @@ describe('a list of scheduled maintenance', () => {
     const event = { EventId: 'e-1', Code: 'instance-stop', Description: '', State: 'active' };
     scene.metadata.announce('maintenance', [{ ...event, NotBefore: maintenanceTime(Date.now() - 3_600_000) }] as never);
     assert.ok(leftMs(await agent.says('Interruption noticed')) > 100_000);
-    assert.equal((await agent.says('Pod asked to go'))['gracePeriodSeconds'], 30);
+    assert.equal((await agent.says('Pod termination requested'))['gracePeriodSeconds'], 30);
   });
 });
 
@@ -183,7 +183,9 @@ describe('a node whose clock is wrong', { concurrency: 2 }, () => {
         assert.ok(Math.abs(Date.parse(String(told)) - skewMs - deadlineMs) < 9000, String(told));
       await agent.says('Node drained');
       const grace = (name: string) =>
-        Number(agent.said('Pod asked to go').find(({ pod }) => String(pod).endsWith(name))?.['gracePeriodSeconds']);
+        Number(
+          agent.said('Pod termination requested').find(({ pod }) => String(pod).endsWith(name))?.['gracePeriodSeconds'],
+        );
       assert.equal(grace('/a'), 30);
       assert.ok(grace('/game') > 70 && grace('/game') <= 98, `${grace('/game')} s`);
       const said = await agent.says('Clock skew: deadlines are corrected');

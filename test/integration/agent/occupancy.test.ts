@@ -31,8 +31,8 @@ describe('game servers that say whether anybody plays', { concurrency: 2 }, () =
     await eventually('the agent sees both', () => agent.said('Wrapper linked').length === 2);
     const deadlineMs = scene.announceSpot(14_000);
     await match.hears('interruption');
-    const free = await agent.says('Pod asked to go', ({ pod }) => pod === 'arena/free');
-    const last = await agent.says('Pod asked to go', ({ pod }) => pod === 'arena/match');
+    const free = await agent.says('Pod termination requested', ({ pod }) => pod === 'arena/free');
+    const last = await agent.says('Pod termination requested', ({ pod }) => pod === 'arena/match');
     assert.ok(deadlineMs - free.time > 10_000, `free was asked ${deadlineMs - free.time} ms before the end`);
     // Five seconds before the end by the margin, and the time for one call.
     const leftMs = deadlineMs - 2000 - last.time;
@@ -52,7 +52,7 @@ describe('game servers that say whether anybody plays', { concurrency: 2 }, () =
     await claimed.hears('welcome');
     say(claimed, 'idle');
     scene.metadata.announce('rebalance', { noticeTime: new Date().toISOString().replace(/\.\d+Z/, 'Z') });
-    await agent.says('Pod asked to go', ({ pod }) => pod === 'arena/free');
+    await agent.says('Pod termination requested', ({ pod }) => pod === 'arena/free');
     await eventually('only free has gone', () => podNames(scene) === 'claimed,match,silent');
     await sleep(1500);
     assert.equal(podNames(scene), 'claimed,match,silent');
@@ -71,7 +71,7 @@ describe('game servers that say whether anybody plays', { concurrency: 2 }, () =
     scene.guard('free');
     await linked(scene, 'gone', 'idle');
     scene.metadata.announce('rebalance', { noticeTime: new Date().toISOString().replace(/\.\d+Z/, 'Z') });
-    await agent.says('Budget refused eviction', ({ pod }) => pod === 'arena/free');
+    await agent.says('Eviction refused by budget', ({ pod }) => pod === 'arena/free');
     say(free, 'occupied');
     const { report } = await agent.says('Interruption report');
     assert.ok(isReport(report));

@@ -40,7 +40,7 @@ describe('mistakes of others that this agent does not make', { concurrency: 2 },
     await agent.says('Cannot read interruption notices');
     scene.metadata.faults.remove('down');
     scene.announceSpot(60_000);
-    await agent.says('Pod asked to go');
+    await agent.says('Pod termination requested');
     for (const fault of [
       { kind: 'reset' },
       { kind: 'hang' },
@@ -99,7 +99,7 @@ describe('mistakes of others that this agent does not make', { concurrency: 2 },
     scene.changeNode((node) => ({ ...node, spec: { unschedulable: true } }));
     const agent = await scene.startReadyAgent({ REBALANCE_TTL: '3s' });
     recommendRebalance(scene);
-    await agent.says("Interruption mark removed: somebody else's cordon stays");
+    await agent.says('Interruption mark removed: node stays cordoned by someone else');
     assert.deepEqual(agent.said('Node uncordoned'), []);
     assert.equal(scene.isCordoned, true);
     assert.deepEqual([scene.mark, scene.taints], [undefined, []]);
@@ -111,7 +111,7 @@ describe('mistakes of others that this agent does not make', { concurrency: 2 },
     scene.guard('guarded');
     const killed = await scene.startReadyAgent();
     const deadlineMs = scene.announceSpot(60_000);
-    await killed.says('Budget refused eviction');
+    await killed.says('Eviction refused by budget');
     await killed.says('Node cordoned');
     await killed.end();
     scene.unguard('guarded');

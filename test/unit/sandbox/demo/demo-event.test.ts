@@ -32,7 +32,7 @@ const cases: ReadonlyArray<readonly [string, string, unknown]> = [
   ],
   [
     'an eviction',
-    logLine('agent', { msg: 'Pod asked to go', pod: 'arena/gs-1', how: 'evicted', gracePeriodSeconds: 24 }),
+    logLine('agent', { msg: 'Pod termination requested', pod: 'arena/gs-1', how: 'evicted', gracePeriodSeconds: 24 }),
     { kind: 'pod-asked', atMs: atMs + 5, pod: 'gs-1', how: 'evicted', graceSeconds: 24 },
   ],
   [
