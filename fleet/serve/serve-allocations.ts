@@ -1,8 +1,11 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
 import type { Clock } from '../../shared/clock.ts';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
+import { createHttpServer, type HttpHandler } from '../../shared/http/http-server.ts';
+import { createHttpsServer } from '../../shared/http/https-server.ts';
+import { isLoopback } from '../../shared/http/is-loopback.ts';
+import { listen } from '../../shared/listen.ts';
 import { errorText, type Log } from '../../shared/log.ts';
 import { readTlsFiles, type TlsMaterial, type TlsPlaces } from './tls-files.ts';
 
@@ -11,12 +14,14 @@ export interface ServeAllocationsOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly tls: TlsPlaces | undefined;
-  readonly answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  readonly answer: HttpHandler;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 const requestMs = 30_000;
+/** More than requests may wait for their turn, each on a connection of its own. */
+const maxConnections = 4096;
 const lookAtFilesMs = 10_000;
 /** What is under way when we are told to stop may end. */
 const finishMs = 5000;
@@ -30,9 +35,9 @@ export async function serveAllocations(options: ServeAllocationsOptions, signal:
   const material = tls && (await readMaterial(tls));
   const host = material === undefined && !isLoopback(options.host) ? '127.0.0.1' : options.host;
   const server = createServer(options, material);
-  await listen(server, host, port);
+  const boundPort = await listenOn(server, host, port);
   const authentication = material === undefined ? 'none' : material.ca === undefined ? 'server' : 'mutual';
-  log.info({ host, port: (server.address() as AddressInfo).port, tls: authentication }, 'Allocations are served');
+  log.info({ host, port: boundPort, tls: authentication }, 'Allocations are served');
   if (host !== options.host) log.warn({ asked: options.host, host }, 'No certificate: loopback only');
   if (material !== undefined && tls !== undefined) void renew(server as HttpsServer, tls, material, options, signal);
   await new Promise<void>((resolve) => {
@@ -50,17 +55,12 @@ function createServer(
   { answer, log }: ServeAllocationsOptions,
   material: TlsMaterial | undefined,
 ): Server | HttpsServer {
-  const take = (request: IncomingMessage, response: ServerResponse): void => {
-    answer(request, response).catch((error: unknown) => {
-      // A client that went away in the midst of its request ends here as well.
-      log.warn({ err: errorText(error) }, 'Cannot answer a request');
-      response.destroy();
-    });
-  };
-  const limits = { requestTimeout: requestMs, headersTimeout: requestMs };
-  if (material === undefined) return createHttpServer(limits, take);
+  // A client that went away in the midst of its request is an error here as well.
+  const onError = (error: unknown) => log.warn({ err: errorText(error) }, 'Cannot answer a request');
+  const options = { maxConnections, requestMs, onError };
+  if (material === undefined) return createHttpServer(answer, options);
   const isMutual = material.ca !== undefined;
-  return createHttpsServer({ ...limits, ...material, requestCert: isMutual, rejectUnauthorized: isMutual }, take);
+  return createHttpsServer(answer, options, { ...material, requestCert: isMutual, rejectUnauthorized: isMutual });
 }
 
 async function readMaterial(places: TlsPlaces): Promise<TlsMaterial | undefined> {
@@ -92,18 +92,11 @@ async function renew(
   }
 }
 
-async function listen(server: Server | HttpsServer, host: string, port: number): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(port, host, resolve);
-  await promise.catch((error: unknown) => {
+async function listenOn(server: Server | HttpsServer, host: string, port: number): Promise<number> {
+  return listen(server, { host, port }).catch((error: unknown) => {
     throw new FatalError(`Cannot serve allocations on ${host}:${port}: ${errorText(error)}`, {
       status: exitStatus.unavailable,
       cause: error,
     });
   });
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { exitStatus, FatalError } from '../../shared/exit-status.ts';
 import { closeHttpServer, createHttpServer } from '../../shared/http/http-server.ts';
+import { isLoopback } from '../../shared/http/is-loopback.ts';
 import { listen } from '../../shared/listen.ts';
 import { errorText } from '../../shared/log.ts';
 import type { Change, InventoryView } from '../fold/inventory-view.ts';
@@ -106,10 +107,6 @@ const headers: Readonly<Record<string, string>> = {
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
 };
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
-}
 
 function isLocalName(host: string | undefined): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i.test(host ?? '');

@@ -1,19 +1,34 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import { request } from 'node:https';
 import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { describe, type TestContext, test } from 'node:test';
-import { closeHttpServer, createHttpServer, type HttpHandler } from '../../../shared/http/http-server.ts';
+import {
+  closeHttpServer,
+  createHttpServer,
+  type HttpHandler,
+  type HttpServerOptions,
+} from '../../../shared/http/http-server.ts';
+import { createHttpsServer } from '../../../shared/http/https-server.ts';
 import { listen } from '../../../shared/listen.ts';
+import { testCertificates } from '../../support/test-certificates.ts';
 import { eventually } from '../agent/scene/eventually.ts';
 
 const sayOk: HttpHandler = (_request, response) => void response.end('ok');
 
-async function scene(t: TestContext, handle: HttpHandler = sayOk, limits: { maxConnections?: number } = {}) {
+async function scene(t: TestContext, handle: HttpHandler = sayOk, isSecure = false) {
   const errors: unknown[] = [];
-  const { maxConnections = 4 } = limits;
-  const onError = (error: unknown) => errors.push(error);
-  const server = createHttpServer(handle, { maxConnections, requestMs: 1000, onError });
+  const options: HttpServerOptions = {
+    maxConnections: 4,
+    requestMs: 1000,
+    takesUpgrade: ({ headers }) => headers.upgrade === 'websocket',
+    onError: (error: unknown) => errors.push(error),
+  };
+  const server = isSecure
+    ? createHttpsServer(handle, options, testCertificates.first)
+    : createHttpServer(handle, options);
   const port = await listen(server, { port: 0, host: '127.0.0.1' });
   const sockets: Socket[] = [];
   t.after(async () => {
@@ -62,6 +77,33 @@ describe('an HTTP server', { concurrency: 4 }, () => {
     for (let other = 0; other < 5; other++) await ask();
     for (const answer of answers) answer();
     for (const here of slow) await eventually('its answer', () => here.received.endsWith('slow'));
+  });
+
+  test('leaves a connection alone that was upgraded', async (t) => {
+    const { server, open, ask } = await scene(t);
+    server.on('upgrade', (_request, socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n');
+      socket.resume().on('end', () => socket.end());
+    });
+    const upgraded = await ask('GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
+    assert.match(upgraded.received, /^HTTP\/1.1 101 /);
+    const silent = await Promise.all(Array.from({ length: 8 }, () => open('')));
+    await eventually('silent ones had to go', () => silent.filter(({ isClosed }) => isClosed).length >= 5);
+    assert.equal(upgraded.isClosed, false);
+  });
+
+  test('over TLS, drops those that begin no handshake and none that waits for its answer', async (t) => {
+    const answers: (() => void)[] = [];
+    const { port, open } = await scene(t, (_request, response) => void answers.push(() => response.end('ok')), true);
+    const { cert: ca } = testCertificates.first;
+    const asked = request({ port, host: '127.0.0.1', ca, agent: false }).end();
+    const response = once(asked, 'response');
+    await eventually('the request has arrived', () => answers.length === 1);
+    const silent = await Promise.all(Array.from({ length: 8 }, () => open('')));
+    await eventually('the oldest had to go', () => silent.filter(({ isClosed }) => isClosed).length >= 5);
+    answers[0]?.();
+    assert.equal(await text((await response)[0]), 'ok');
+    await eventually('all are closed', () => silent.every(({ isClosed }) => isClosed), 20_000);
   });
 
   test('closes a connection that sends nothing, or half a request, soon after its limit', async (t) => {
