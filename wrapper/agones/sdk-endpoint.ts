@@ -21,7 +21,7 @@ export interface SdkListener {
   close(): void;
 }
 
-/** Limit for open connections; further ones are closed at once. Enough for every watcher and some calls. */
+/** Connections at a time. Enough for every watcher and some calls. */
 export const maxConnections = 1280;
 /** Time for a stranger to read the refusal. */
 export const refusedLingerMs = 1000;

@@ -1,5 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { createHttpServer } from '../../../shared/http/http-server.ts';
 import type { Log } from '../../../shared/log.ts';
 import { listenOnLoopback } from '../listen-on-loopback.ts';
 import type { SdkCall } from '../model/sdk-call.ts';
@@ -24,8 +25,6 @@ const idleLimitMs = 75_000;
  * would keep every answer for a client that does not read.
  */
 const maxUnanswered = 16;
-/** Interval at which Node looks for connections that exceed these limits. */
-const limitCheckMs = 2500;
 
 export interface RestServerOptions {
   readonly endpoint: SdkEndpoint;
@@ -64,22 +63,20 @@ class RestShell {
   }
 
   createServer(): Server {
-    const server = createServer(
-      {
-        headersTimeout: firstByteLimitMs,
-        requestTimeout: requestLimitMs,
-        keepAliveTimeout: idleLimitMs,
-        connectionsCheckingInterval: limitCheckMs,
-        noDelay: true,
-        // Ignore other Upgrade offers, as RFC 9110, 7.8 says: Java's client offers h2c with each call.
-        shouldUpgradeCallback: isWatchByWebSocket,
+    const server = createHttpServer(
+      async (request, response) => {
+        if (this.#isGreedy(request, response)) request.socket.destroy();
+        else await this.#serve(request, response).catch((err) => this.#fail(request, response, err));
       },
-      (request, response) => {
-        if (this.#isGreedy(request, response)) return void request.socket.destroy();
-        this.#serve(request, response).catch((err) => this.#fail(request, response, err));
+      {
+        maxConnections,
+        headersMs: firstByteLimitMs,
+        requestMs: requestLimitMs,
+        idleMs: idleLimitMs,
+        takesUpgrade: isWatchByWebSocket,
+        onError: (err) => this.#log.error({ err }, 'SDK call failed'),
       },
     );
-    server.maxConnections = maxConnections;
     server.on('connection', (socket: Socket) => this.#verify(socket));
     server.on('upgrade', (request, socket: Socket, head: Buffer) => {
       this.#upgrade(request, socket, head).catch((err) => {
