@@ -33,7 +33,7 @@ export interface KubeletOptions {
   imageEnvironment: Readonly<Record<string, string>>;
   /** Working directory of containers that name none. */
   imageDirectory: string;
-  /** Where paths of the host are. Default `/`. */
+  /** Directory that stands in for the root of host paths. Default `/`. */
   hostRoot?: string;
   /**
    * By the image's name without registry and tag; any other image cannot be pulled. Default: every image exists and is

@@ -12,26 +12,26 @@ import { namespaces, serviceAccounts } from './registry/table.ts';
 import { Store } from './storage/store.ts';
 
 export interface ApiServerOptions {
-  /** 0, the default, takes a free one. */
+  /** Default 0: a free one. */
   port?: number;
   /**
-   * Users by their bearer token. Where it is given, calls without a token are system:anonymous and what a user may do
-   * is decided by its rules, roles and bindings; where it is not, everyone without a token is an administrator.
+   * Users by their bearer token. If set, calls without a token are system:anonymous, and rules, roles and bindings
+   * decide a user's rights. If unset, everyone without a token is an administrator.
    */
   tokens?: Readonly<Record<string, User>>;
   rateLimit?: RateLimit;
-  /** How long each call waits before it is looked at. */
+  /** Delay before each call is handled. */
   latencyMs?: number | ((call: Call) => number);
-  /** Which controllers run; all of them unless told. */
+  /** The controllers to run. Default: all. */
   controllers?: readonly ControllerName[];
   bookmarkPeriodMs?: number;
   watchTimeoutMs?: number;
   watchBufferBytes?: number;
-  /** How long a list waits for a resourceVersion of the future. */
+  /** How long a list waits for a resourceVersion that does not exist yet. */
   futureVersionWaitMs?: number;
-  /** Changes kept per resource for watches that resume. */
+  /** Number of changes kept per resource for watches that resume. */
   historyLimit?: number;
-  /** How long after its node a pod is removed. */
+  /** Delay from a node's removal to the removal of its pods. */
   podGarbageMs?: number;
   now?: () => number;
   random?: () => number;
@@ -42,11 +42,11 @@ export interface ApiServer extends AsyncDisposable {
   readonly port: number;
   readonly faults: Faults;
   readonly store: Store;
-  /** Writes with the rules of the API and without its HTTP: for setting a scene. */
+  /** Writes under the rules of the API and without HTTP: for setting up a test. */
   readonly registry: Registry;
   /** The last 10,000 requests, oldest first. */
   readonly requests: readonly RequestRecord[];
-  /** What a client must send to be that service account, or any token of `options.tokens`. */
+  /** A token for that service account, or any token of `options.tokens`. */
   issueToken(namespace: string, serviceAccount: string): string;
   /** Ends all watches and connections and frees the port. */
   close(): Promise<void>;

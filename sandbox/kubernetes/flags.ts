@@ -10,7 +10,7 @@ export type ApiServerFlags =
       port: number;
       latencyMs: number;
       rateLimit: RateLimit | undefined;
-      /** Where to write a kubeconfig. */
+      /** Path for the kubeconfig. */
       kubeconfigFile: string | undefined;
       exitsWithParent: boolean;
     };
@@ -43,7 +43,7 @@ const flags = {
   help: { type: 'boolean' },
 } as const;
 
-/** What the command line asks for. Never throws: what is wrong with it comes back as one line. */
+/** Parses the command line. Never throws: an error comes back as one line. */
 export function parseApiServerFlags(argv: readonly string[]): ApiServerFlags {
   try {
     const { values } = parseArgs({ args: [...argv], options: flags });
@@ -57,7 +57,7 @@ export function parseApiServerFlags(argv: readonly string[]): ApiServerFlags {
       exitsWithParent: values['exit-with-parent'] ?? false,
     };
   } catch (error) {
-    // Node adds sentences of advice on positional arguments, which this command does not take.
+    // Node adds advice on positional arguments, which this command does not take.
     const [sentence = ''] = String(error instanceof Error ? error.message : error).split(/\. |\n/);
     return { kind: 'problem', message: `${sentence} (see --help)` };
   }

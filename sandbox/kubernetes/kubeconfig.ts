@@ -5,11 +5,11 @@ export interface KubeconfigOptions {
 }
 
 /**
- * A kubeconfig for the double, or for a proxy before it. JSON is YAML, so any client reads it. Without a token calls
- * carry no credentials.
+ * A kubeconfig for the double, or for a proxy in front of it. JSON is valid YAML, so any client reads it. Without a
+ * token calls carry no credentials.
  */
 export function kubeconfigOf(server: string, { token, ca }: KubeconfigOptions = {}): string {
-  // Plain http is refused by client libraries unless verification is off.
+  // Client libraries refuse plain http unless verification is off.
   const trust =
     ca === undefined
       ? { 'insecure-skip-tls-verify': true }

@@ -1,6 +1,6 @@
 /**
- * The objects that the double itself reads and writes, cut down to the fields it uses. Whatever else a client sends is
- * kept as it came. Times are RFC 3339 strings with whole seconds, as metav1.Time prints them.
+ * The objects that the double itself reads and writes, reduced to the fields it uses. Any other field of a client stays
+ * as it came. Times are RFC 3339 strings with whole seconds, as metav1.Time prints them.
  */
 
 export interface OwnerReference {
@@ -21,7 +21,10 @@ export interface ObjectMeta {
   resourceVersion: string;
   generation?: number;
   creationTimestamp: string;
-  /** The moment the object should be gone: the time of the request plus the grace period, in the future at first. */
+  /**
+   * The instant by which the object should be gone: the time of the request plus the grace period, so in the future at
+   * first.
+   */
   deletionTimestamp?: string;
   deletionGracePeriodSeconds?: number;
   labels?: Record<string, string>;
@@ -191,7 +194,7 @@ export interface RoleBinding extends KubeObject {
   roleRef: { apiGroup: string; kind: 'Role' | 'ClusterRole'; name: string };
 }
 
-/** The second in which `nowMs` lies, as metav1.Time prints it: kubernetes keeps no fractions there. */
+/** `nowMs` in whole seconds as metav1.Time prints it: Kubernetes keeps no fractions there. */
 export function timestamp(nowMs: number): string {
   return new Date(nowMs).toISOString().replace(/\.\d{3}Z$/, 'Z');
 }
@@ -201,7 +204,7 @@ export function conditionOf(conditions: readonly Condition[] | undefined, type: 
   return conditions?.find((condition) => condition.type === type);
 }
 
-/** The list with `condition` in the place of its namesake, or at the end. */
+/** The list with `condition` in place of the one with the same type, or at the end. */
 export function withCondition(conditions: readonly Condition[] | undefined, condition: Condition): Condition[] {
   const list = [...(conditions ?? [])];
   const at = list.findIndex((existing) => existing.type === condition.type);

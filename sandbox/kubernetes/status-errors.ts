@@ -1,4 +1,4 @@
-/** The Status bodies of a refusing API server, as values: the wording, the reason and the details that each has. */
+/** The Status bodies of an API server's refusals, as values: each with its wording, reason and details. */
 
 export interface Cause {
   readonly reason?: string;
@@ -26,7 +26,7 @@ export interface Status {
   readonly code?: number;
 }
 
-/** Carries a refusal out of the depths of a request. */
+/** Carries a refusal out of nested calls. */
 export class Refusal extends Error {
   readonly status: Status;
 
@@ -37,7 +37,7 @@ export class Refusal extends Error {
   }
 }
 
-/** What an error names: `plural` for 403, 404 and 409, `kind` for 422. */
+/** The object that an error names: `plural` for 403, 404 and 409, `kind` for 422. */
 export interface Named {
   readonly group: string;
   readonly plural: string;
@@ -120,7 +120,7 @@ export function conflict(named: Named, name: string, cause?: string): Status {
   return failure(409, 'Conflict', message, detailsOf(named, name));
 }
 
-/** The conflict of a precondition: it names the Kind where others name the resource. */
+/** The conflict of a precondition: it names the Kind, where other conflicts name the resource. */
 export function preconditionFailed(named: Named, name: string, cause: string): Status {
   const message = `Operation cannot be fulfilled on ${qualified(named.kind, named.group)} "${name}": ${cause}`;
   return failure(409, 'Conflict', message, { name, ...groupOf(named), kind: named.kind });
@@ -137,7 +137,7 @@ export function forbiddenPath(user: string, verb: string, path: string): Status 
   return failure(403, 'Forbidden', `forbidden: User "${user}" cannot ${verb} path "${path}"`, {});
 }
 
-/** 422 with its causes; a cause's message is repeated behind its field, in brackets where there are several. */
+/** 422 with its causes; the message repeats each cause after its field, in brackets if there are several. */
 export function invalid(named: { group: string; kind: string }, name: string, causes: readonly Cause[]): Status {
   const distinct = [...new Set(causes.map((cause) => `${cause.field}: ${cause.message}`))];
   const list = distinct.length === 1 ? distinct[0] : `[${distinct.join(', ')}]`;
@@ -169,7 +169,7 @@ export function versionTooLarge(asked: number, current: number): Status {
   });
 }
 
-/** The causes of 422, by the reason that Kubernetes gives each. */
+/** The causes of 422, by Kubernetes' reason for each. */
 export const required = (field: string, message?: string): Cause => ({
   reason: 'FieldValueRequired',
   message: message === undefined ? 'Required value' : `Required value: ${message}`,

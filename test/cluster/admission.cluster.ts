@@ -24,7 +24,7 @@ const gamesTaint = { key: 'games', value: 'only', effect: 'NoSchedule' };
 const interruptionTaint = { key: 'spotable.dev/interruption', value: 'spot-termination', effect: 'NoSchedule' };
 const outOfServiceTaint = { key: 'node.kubernetes.io/out-of-service', value: 'nodeshutdown', effect: 'NoExecute' };
 
-/** Everything that an agent does to its node. */
+/** Every change that an agent makes to its node. */
 const mark = {
   metadata: {
     annotations: { 'spotable.dev/interruption': '{}' },
@@ -33,7 +33,7 @@ const mark = {
   spec: { unschedulable: true, taints: [gamesTaint, interruptionTaint, outOfServiceTaint] },
 };
 
-/** Admission has its say in a dry run too, and nothing is changed. */
+/** A dry run passes admission too, and changes nothing. */
 const patch =
   (node: string, change: object): Send =>
   (kube) =>
@@ -65,7 +65,7 @@ async function answerTo(send: Send, kube: KubeClient): Promise<Answer> {
 describe('the admission policies', onCluster, () => {
   let admin: KubeClient;
   let agent: KubeClient;
-  /** Its token is bound to no pod, so that it says nothing of a node. */
+  /** Its token is not bound to a pod, so it names no node. */
   let agentOfNoNode: KubeClient;
   let onOwnUid: string;
   const refusals: string[] = [];
@@ -139,7 +139,7 @@ describe('the admission policies', onCluster, () => {
     const files = filesBelow('manifests', '.yaml').filter((file) => file.includes('polic') && file !== policyFile);
     const others = files.flatMap((file) => policiesIn(file));
     assert.ok(others.length > 0, "the fleets' policies are among them");
-    // Without a binding they judge nobody.
+    // Without a binding the policies apply to nobody.
     for (const policy of others) await admin.create(collection, policy);
     for (const { metadata } of [...policies, ...others]) {
       const path = `${collection}/${metadata.name}`;
@@ -154,7 +154,7 @@ describe('the admission policies', onCluster, () => {
 
   test('let an agent mark its node and take the mark back', async () => {
     await isTaken(patch(ownNode, mark));
-    // Not cordoned: Kubernetes would add a taint of its own while we look.
+    // Not cordoned: Kubernetes would add a taint of its own during the test.
     const { metadata, spec } = mark;
     await admin.patch(`/api/v1/nodes/${ownNode}`, 'merge', { metadata, spec: { taints: spec.taints } });
     const unmark = {
@@ -222,7 +222,7 @@ describe('the admission policies', onCluster, () => {
       ({ spec }) => (spec as { validations: { message?: string; messageExpression?: string }[] }).validations,
     );
     for (const { message, messageExpression } of validations) {
-      // What an expression makes ends with the words at its end.
+      // The result of a message expression ends with the literal at its end.
       const words = message ?? /"\\" (.+)"$/.exec(messageExpression ?? '')?.[1] ?? 'no message';
       assert.ok(
         refusals.some((refusal) => refusal.includes(words)),

@@ -6,10 +6,10 @@ import { type Answer, ApiCaller, type Request } from './support/api-caller.ts';
 import { normalise } from './support/normalise.ts';
 import { onCluster, testCluster } from './support/test-cluster.ts';
 
-/** One request to both servers. What it needs of an earlier answer of the same server it takes from there. */
+/** One request to both servers. It may use earlier answers of the same server. */
 interface Step extends Request {
   readonly what: string;
-  /** Asked again until the answer shows it, on both: what controllers bring about. */
+  /** Repeat on both servers until the answer shows the effect of a controller. */
   readonly until?: (body: Answer['body']) => boolean;
 }
 type Play = (call: (step: Step) => Promise<Answer>) => Promise<void>;
@@ -22,7 +22,7 @@ const budgets = `/apis/policy/v1/namespaces/${run}/poddisruptionbudgets`;
 const deployments = `/apis/apps/v1/namespaces/${run}/deployments`;
 const merge = 'application/merge-patch+json';
 const strategic = 'application/strategic-merge-patch+json';
-/** Of a Deployment's ReplicaSet and its pods. */
+/** Names of a Deployment's ReplicaSet and its pods. */
 const generated = [/\bfleet-[a-z0-9]{8,10}(-[a-z0-9]{5})?/g, /^[a-z0-9]{9,10}$/g];
 const ready = { conditions: [{ type: 'Ready', status: 'True' }] };
 
@@ -329,7 +329,7 @@ describe('the API double answers as Kubernetes does', onCluster, () => {
     await double?.close();
   });
 
-  /** Plays on one server. Gives what it answered, by step, in a form that two servers can share. */
+  /** Plays the steps on one server. Returns its answers, by step, in a form that two servers can share. */
   async function record(caller: ApiCaller, play: Play): Promise<readonly { what: string; answer: unknown }[]> {
     const answers: { what: string; answer: unknown }[] = [];
     await play(async ({ what, until = () => true, ...request }) => {

@@ -10,7 +10,7 @@ import { onCluster } from './support/test-cluster.ts';
 
 const entry = new URL('../control-plane/main.ts', import.meta.url).pathname;
 
-/** The program of `npm run control-plane`, once it has printed its kubeconfig. */
+/** Runs `npm run control-plane` until it has printed its kubeconfig. */
 async function start(): Promise<{ readonly child: ChildProcess; readonly kubeconfig: string }> {
   const child = spawn(process.execPath, [entry], { stdio: ['ignore', 'pipe', 'inherit'] });
   process.once('exit', () => child.kill('SIGKILL'));
@@ -18,7 +18,7 @@ async function start(): Promise<{ readonly child: ChildProcess; readonly kubecon
   throw new Error('It ended before it was ready');
 }
 
-/** Command lines of all processes that name the folder. */
+/** Command lines of all processes that mention the folder. */
 async function processesOf(folder: string): Promise<readonly string[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
@@ -45,7 +45,7 @@ describe('npm run control-plane', { ...onCluster, concurrency: 1 }, () => {
     const folder = dirname(kubeconfig);
     const config = JSON.parse(await readFile(kubeconfig, 'utf8')) as { clusters: { cluster: { server: string } }[] };
     assert.match(config.clusters[0]?.cluster.server ?? '', /^https:\/\/127\.0\.0\.1:\d+$/);
-    // The four components, and what removes the folder.
+    // The four components, and the process that removes the folder.
     assert.equal((await processesOf(folder)).length, 5);
     child.kill('SIGINT');
     assert.deepEqual(await once(child, 'exit'), [0, null]);

@@ -11,7 +11,7 @@ import { adaptPods, startWalkNode } from './support/walk-node.ts';
 
 interface Step {
   readonly command: string;
-  /** Lines of output; `...` stands for any number of others. */
+  /** Lines of output; `...` stands for any number of other lines. */
   readonly shown: readonly string[];
 }
 
@@ -26,7 +26,7 @@ function stepsOf(guide: string): readonly Step[] {
     });
 }
 
-/** What kubectl applies comes in an order of its own from version to version. */
+/** kubectl's versions print applied objects in different orders. */
 function isShown(lines: readonly string[], shown: readonly string[]): boolean {
   return matches(lines, shown) || matches(lines.toSorted(), shown.toSorted());
 }
@@ -47,7 +47,7 @@ test('a new user comes from nothing to a rehearsed node by the guide, and sees w
   // Not below /tmp, where the game servers have a volume.
   const home = await mkdtemp('/var/tmp/spotable-home-');
   try {
-    // What the guide makes has the names of what the other tests share.
+    // A control plane of its own: the guide uses the same names as the other tests.
     await using controlPlane = await startControlPlane({ binary: testCluster().binary });
     await using node = await startWalkNode(controlPlane, join(home, 'node'));
     await adaptPods(controlPlane, node.queueUrl);

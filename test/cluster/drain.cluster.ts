@@ -5,7 +5,7 @@ import { requestsFrom, rightFor } from './support/audit-log.ts';
 import { Scene, type SceneNode, type TimedKubeletEvent } from './support/scene.ts';
 import { onCluster } from './support/test-cluster.ts';
 
-/** Ends so many seconds after SIGTERM. */
+/** Ends this many seconds after SIGTERM. */
 const endsAfter = (seconds: number) => `trap "sleep ${seconds}; exit 0" TERM; sleep 10000 & wait`;
 const neverEnds = 'trap "" TERM; while :; do sleep 1; done';
 const gameServer = { 'spotable.dev/game-server': 'true' };

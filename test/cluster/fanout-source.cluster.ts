@@ -23,9 +23,7 @@ async function freeUdpPort(): Promise<number> {
   return port;
 }
 
-/**
- * A kubeconfig of a service account that may list and watch pods in the namespace, and nothing else. Returns its path.
- */
+/** Writes a kubeconfig of a service account that may only list and watch pods in the namespace. Returns its path. */
 async function writeReader({ kube, namespace }: Scene, folder: string): Promise<string> {
   const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}`;
   const metadata = { name: 'fanout' };

@@ -18,8 +18,8 @@ const folders = [...filesBelow('manifests', 'kustomization.yaml'), ...filesBelow
   .map((file) => dirname(file));
 
 /**
- * Of the Prometheus operator, which is not here: that the API server knows the kinds; their fields have a test of their
- * own.
+ * Kinds of the Prometheus operator, which is not installed here. Only the API server's knowledge of the kinds is
+ * missing; another test checks their fields.
  */
 const operatorKinds = { PodMonitor: 'podmonitors', PrometheusRule: 'prometheusrules' };
 
@@ -28,7 +28,7 @@ async function dryRun(folder: string): Promise<string> {
   const args = ['apply', '--dry-run=server', '--validate=strict', '-k', path];
   const env = { ...process.env, KUBECONFIG: testCluster().kubeconfig };
   const { stdout, stderr } = await promisify(execFile)('kubectl', args, { env, timeout: commandMs });
-  // Some of it stands in the cluster already, made by other means.
+  // Some of the objects exist already and were created by other means.
   const warnings = stderr.split('\n').filter((line) => line !== '' && !line.includes('last-applied-configuration'));
   assert.deepEqual(warnings, []);
   return stdout;
@@ -37,7 +37,7 @@ async function dryRun(folder: string): Promise<string> {
 describe('kubectl apply --dry-run=server', { skip: skipWithoutKubectl, concurrency: 2 }, () => {
   before(async () => {
     const kube = adminClient();
-    // A dry run makes no namespace for what comes after it.
+    // A dry run does not create the namespace that later objects need.
     await kube.create('/api/v1/namespaces', { metadata: { name: 'arena' } }).catch((error: unknown) => {
       if (!isRefusedWith(error, 409)) throw error;
     });

@@ -22,7 +22,7 @@ describe('what an agent does to its node on a real control plane', { ...onCluste
     await killed.end('SIGKILL');
     await scene.kube.remove(scene.path('poddisruptionbudgets', 'guarded'));
     const next = await doomed.startAgent();
-    // By the mark on the node or by the notice, whichever it reads first: both name the same interruption.
+    // The next agent reads either the node's mark or the notice first: both name the same interruption.
     const known = await eventually(
       'the next agent takes it up',
       () => next.said('Interruption resumed')[0] ?? next.said('Interruption noticed')[0],

@@ -14,7 +14,7 @@ interface Rule {
   readonly verbs: readonly string[];
 }
 
-/** What Kubernetes gives to every service account, so that no role has to. */
+/** Kubernetes gives these rights to every service account, so that no role has to. */
 const givenToAll = /^create selfsubject(access|rules)?reviews\.(authorization|authentication)\.k8s\.io$/;
 
 /** Every right that the agent's ClusterRoles give. */
@@ -31,7 +31,7 @@ function grantedRights(): readonly string[] {
   return [...new Set(all)].sort();
 }
 
-/** Compares what was asked for with what is granted, both ways. */
+/** Compares requested with granted rights, both ways. */
 function compareRights(events: readonly AuditEvent[], granted: readonly string[]) {
   const needed = events.map(rightFor).filter((right) => right !== undefined);
   const used = new Set(needed.filter((right) => !givenToAll.test(right)));
@@ -41,7 +41,7 @@ function compareRights(events: readonly AuditEvent[], granted: readonly string[]
   };
 }
 
-/** Leads an agent through all of its work. Gives every request that the API server had from it. */
+/** Leads an agent through all of its work. Returns every request that it sent to the API server. */
 async function leadThroughAllWork(): Promise<readonly AuditEvent[]> {
   await using scene = await Scene.start();
   const node = await scene.addNode();
@@ -52,7 +52,7 @@ async function leadThroughAllWork(): Promise<readonly AuditEvent[]> {
   const token = await scene.linkToken(pod);
   const wrapper = new PaperWrapper(node.link, { ...pod.metadata, token });
   await wrapper.hears('welcome');
-  // A rehearsal that is called off, while somebody else writes the node so that there are conflicts.
+  // A rehearsal that is called off, while another client writes the node so that there are conflicts.
   const isConflict = (event: AuditEvent) => rightFor(event) === 'patch nodes' && event.responseStatus.code === 409;
   await eventually(
     'the agent meets a conflict',

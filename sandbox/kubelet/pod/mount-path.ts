@@ -6,8 +6,8 @@ export interface MountedPath {
 
 /**
  * Mounting needs root, so replace the path by the directory in the container's arguments, environment and working
- * directory. A path counts only if it is the whole text or follows `=`, `:` or `,` (`--template SRC:DST`, `file:PATH`),
- * and if it ends there, at a `/`, or at one of those separators.
+ * directory. A path counts only if it is the whole text or follows `=`, `:`, `,` or a quote (`--template SRC:DST`,
+ * `file:PATH`), and if it ends there, at a `/`, or at one of those separators.
  */
 export function rewritePaths(text: string, mounts: readonly MountedPath[]): string {
   if (mounts.length === 0) return text;

@@ -3,14 +3,14 @@ import { apiAudience, type TokenIssuer } from './tokens.ts';
 import { anonymous, authenticated, type User } from './user.ts';
 
 export interface Authentication {
-  /** Users by their bearer token. Tokens of service accounts work besides. */
+  /** Users by their bearer token. Service account tokens work as well. */
   readonly tokens: ReadonlyMap<string, User>;
   readonly issuer: TokenIssuer;
-  /** Who calls without credentials. */
+  /** The user of calls without credentials. */
   readonly withoutCredentials: User;
 }
 
-/** Who calls. Throws 401 for a token that is none. */
+/** Returns the caller. Throws 401 for an invalid token. */
 export function authenticate(by: Authentication, authorization: string | undefined): User {
   const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
   if (token === undefined) return by.withoutCredentials;

@@ -19,7 +19,7 @@ export interface PathAttributes {
 
 export interface Grant {
   readonly rule: PolicyRule;
-  /** Who gives it, in the words of SelfSubjectAccessReview. */
+  /** The source of the grant, in the words of SelfSubjectAccessReview. */
   readonly reason: string;
 }
 
@@ -31,7 +31,7 @@ interface Builtin {
 
 const health = ['/healthz', '/livez', '/readyz', '/version', '/version/'];
 
-/** The roles that every cluster gives to whoever is authenticated, or to everyone. */
+/** The roles that every cluster gives to authenticated users, or to everyone. */
 const builtins: readonly Builtin[] = [
   {
     name: 'system:basic-user',
@@ -92,7 +92,7 @@ const builtins: readonly Builtin[] = [
   },
 ];
 
-/** What the user may do, in one namespace or in the cluster as a whole, and by whose leave. */
+/** The user's rights, in one namespace or in the whole cluster, and the source of each. */
 export function grantsFor(store: Store, user: User, namespace: string | undefined): Grant[] {
   const groups = user.groups ?? [];
   const own = (user.rules ?? []).map((rule): Grant => ({ rule, reason: `rules of user "${user.name}"` }));
@@ -141,7 +141,7 @@ function isSubject(subject: Subject, user: User, bindingNamespace: string | unde
   }
 }
 
-/** The grant that allows it, if any does. */
+/** The grant that allows it, if there is one. */
 export function authorize(store: Store, user: User, wanted: ResourceAttributes | PathAttributes): Grant | undefined {
   const namespace = 'path' in wanted ? undefined : wanted.namespace;
   return grantsFor(store, user, namespace).find(({ rule }) =>

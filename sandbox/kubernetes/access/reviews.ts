@@ -31,7 +31,7 @@ interface ReviewBody {
   };
 }
 
-/** Answers a review; the verdict stands in its status. Throws 400 and 422 for one that asks nothing. */
+/** Answers a review with the verdict in its status. Throws 400 and 422 for one without a question. */
 export function answerReview(
   registry: Registry,
   issuer: TokenIssuer,
@@ -99,7 +99,7 @@ interface TokenRequestBody {
 const minLifetimeSeconds = 600;
 const defaultLifetimeSeconds = 3600;
 
-/** POST serviceaccounts/NAME/token. Throws 404, 409 for a pod that is another one by now, 422 below ten minutes. */
+/** POST serviceaccounts/NAME/token. Throws 404, 409 for a pod that has been replaced, 422 below ten minutes. */
 export function requestToken(
   registry: Registry,
   issuer: TokenIssuer,

@@ -32,7 +32,7 @@ export interface TokenRequest {
   readonly account: KubeObject;
   readonly audiences: readonly string[];
   readonly lifetimeSeconds: number;
-  /** The token dies with this pod. */
+  /** The token expires with this pod. */
   readonly pod?: { readonly metadata: Reference; readonly nodeName?: string };
   readonly id: string;
   readonly nowMs: number;
@@ -42,7 +42,7 @@ export type Verdict =
   | { readonly kind: 'valid'; readonly user: User; readonly audiences: readonly string[] }
   | { readonly kind: 'refused'; readonly error: string };
 
-/** Issues and checks service-account tokens: signed JSON web tokens with the claims that Kubernetes gives them. */
+/** Issues and checks service account tokens: signed JSON web tokens with Kubernetes' claims. */
 export class TokenIssuer {
   readonly #keys: { readonly publicKey: KeyObject; readonly privateKey: KeyObject };
   readonly #store: Store;
@@ -61,7 +61,7 @@ export class TokenIssuer {
     return `${body}.${signature.toString('base64url')}`;
   }
 
-  /** Whom the token stands for, if it is meant for one of `audiences` and what it is bound to still exists. */
+  /** The token's user, if the token is meant for one of `audiences` and its bound object still exists. */
   check(token: string, audiences: readonly string[]): Verdict {
     const [header, body, signature, ...rest] = token.split('.');
     const claims = body === undefined ? undefined : (decode(body) as Claims | undefined);

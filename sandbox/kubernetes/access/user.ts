@@ -5,7 +5,7 @@ export interface User {
   readonly uid?: string;
   readonly groups?: readonly string[];
   readonly extra?: Readonly<Record<string, readonly string[]>>;
-  /** Rights besides those that roles and bindings give. */
+  /** Rights in addition to roles and bindings. */
   readonly rules?: readonly PolicyRule[];
 }
 

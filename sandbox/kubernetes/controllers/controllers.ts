@@ -21,12 +21,12 @@ export type ControllerName =
   | 'unschedulable-taint';
 
 export interface ControllersOptions {
-  /** All of them unless told. */
+  /** Default: all. */
   readonly run?: readonly ControllerName[];
   readonly podGarbageMs?: number;
 }
 
-/** The real one waits 40 s before it is sure that a node is gone for good, and looks every 20 s. */
+/** The real controller waits 40 s before it treats a node as gone for good, and checks every 20 s. */
 const defaultPodGarbageMs = 40_000;
 
 export function startControllers(registry: Registry, options: ControllersOptions): Stop {

@@ -50,7 +50,7 @@ function rollOut(registry: Registry, deployment: Deployment): void {
   writeStatus(registry, deployment, found, old);
 }
 
-/** Ten letters and digits of those that generated names are made of, the same for the same template. */
+/** Ten characters from the alphabet of generated names, the same for the same template. */
 export function hashOf(template: PodTemplate): string {
   const alphabet = 'bcdfghjklmnpqrstvwxz2456789';
   const digest = createHash('sha256').update(JSON.stringify(template)).digest();
@@ -90,7 +90,7 @@ function createSet(registry: Registry, deployment: Deployment, hash: string, own
   });
 }
 
-/** maxSurge is rounded up and maxUnavailable down, and they are never both 0: the roll-out could not move. */
+/** Round maxSurge up and maxUnavailable down, and never let both be 0: the roll-out could not move. */
 function limitsOf({ spec }: Deployment): { surge: number; unavailable: number } {
   const { maxSurge = '25%', maxUnavailable = '25%' } = spec.strategy.rollingUpdate ?? {};
   const surge = share(maxSurge, spec.replicas, Math.ceil);
@@ -102,7 +102,7 @@ function share(value: IntOrPercent, total: number, round: (value: number) => num
   return typeof value === 'number' ? value : round((Number.parseFloat(value) / 100) * total);
 }
 
-/** The next step of the roll-out: how many replicas each set is to have now. */
+/** The next step of the roll-out: the wanted number of replicas for each set. */
 export function planReplicas(
   deployment: Deployment,
   current: ReplicaSet,
@@ -134,7 +134,7 @@ function planRollingUpdate(
   const available = (set: ReplicaSet): number => set.status.availableReplicas ?? 0;
   const unavailableNew = current.spec.replicas - available(current);
   let removable = Math.max(0, total - (replicas - unavailable) - unavailableNew);
-  // Pods that never came up are the first to go, and cost no availability.
+  // Remove pods that never came up first: that costs no availability.
   for (const set of old) {
     const broken = Math.min(removable, Math.max(0, set.spec.replicas - available(set)));
     const spare = [current, ...old].reduce((sum, one) => sum + available(one), 0) - (replicas - unavailable);

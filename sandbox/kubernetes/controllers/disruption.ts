@@ -14,10 +14,10 @@ import { labelSelector } from '../storage/selectors.ts';
 import type { Store } from '../storage/store.ts';
 import { reconcileOnChange, type Stop } from './reconcile.ts';
 
-/** An eviction that was granted and whose pod lives on after this is forgotten (disruption.DeletionTimeout). */
+/** Forget a granted eviction whose pod is still alive after this time (disruption.DeletionTimeout). */
 const grantedEvictionMs = 120_000;
 
-/** Keeps the status of budgets: how many pods are healthy, how many must be, and how many may go. */
+/** Keeps the status of budgets: the numbers of healthy pods, of required pods and of allowed disruptions. */
 export function countDisruptions(registry: Registry): Stop {
   return reconcileOnChange(registry, [budgets, pods, replicaSets, deployments], () => {
     for (const budget of registry.store.list(budgets)) {
@@ -41,7 +41,7 @@ export function budgetStatus(store: Store, budget: PodDisruptionBudget, nowMs: n
       pod.metadata.deletionTimestamp === undefined && granted[pod.metadata.name] === undefined && isPodReady(pod),
   );
   const { expectedPods, desiredHealthy } = expectation(store, spec, covered);
-  // A budget that covers nothing yet allows nothing, so that it is safe for its first pods.
+  // A budget that covers no pod yet allows no disruption, so that its first pods are safe.
   const disruptionsAllowed = expectedPods > 0 ? Math.max(0, healthy.length - desiredHealthy) : 0;
   return {
     observedGeneration: metadata.generation ?? 0,
@@ -83,12 +83,12 @@ function expectation(
   return { expectedPods: covered.length, desiredHealthy: minAvailable ?? 0 };
 }
 
-/** A share is rounded up, also that of maxUnavailable. */
+/** Round a percentage up, even for maxUnavailable. */
 function share(value: IntOrPercent, total: number): number {
   return typeof value === 'number' ? value : Math.ceil((Number.parseFloat(value) / 100) * total);
 }
 
-/** How many pods the owners want together, each counted once. Pods without a controller add nothing. */
+/** The number of pods that the owners want together, each owner counted once. Pods without a controller add nothing. */
 function scaleOfOwners(store: Store, covered: readonly Pod[]): number {
   const scales = new Map<string, number>();
   for (const pod of covered) {

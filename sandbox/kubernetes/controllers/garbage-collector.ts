@@ -4,7 +4,7 @@ import { resources } from '../registry/table.ts';
 import { Refusal } from '../status-errors.ts';
 import type { Stop } from './reconcile.ts';
 
-/** Deletes what the deleted owned and nobody else owns. */
+/** Deletes objects whose owners were all deleted. */
 export function collectGarbage(registry: Registry): Stop {
   const uids = new Set<string>();
   let scheduled: NodeJS.Immediate | undefined;
@@ -40,7 +40,7 @@ function collect(registry: Registry, uid: string): void {
         }));
       }
     } catch (error) {
-      // An earlier one of these may have taken it along.
+      // An earlier deletion in this round may have removed the object too.
       if (!(error instanceof Refusal)) throw error;
     }
   }

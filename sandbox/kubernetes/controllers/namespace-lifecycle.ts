@@ -5,7 +5,7 @@ import { reconcileOnChange, type Stop } from './reconcile.ts';
 
 const namespaced = resources.filter((one) => one.namespaced);
 
-/** Gives each namespace its `default` service account, and empties those that were deleted until they can go. */
+/** Gives each namespace its `default` service account, and empties deleted namespaces until they can go. */
 export function tendNamespaces(registry: Registry): Stop {
   return reconcileOnChange(registry, [namespaces, ...namespaced], () => {
     for (const namespace of registry.store.list(namespaces)) {

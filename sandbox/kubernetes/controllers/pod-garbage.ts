@@ -4,8 +4,8 @@ import { nodes, pods } from '../registry/table.ts';
 import { reconcileOnChange, type Stop } from './reconcile.ts';
 
 /**
- * Removes pods of nodes that no longer exist, `afterMs` after it first saw them so: nobody else would confirm their
- * end. They become Failed first, so that who watches them learns that they did not end by themselves.
+ * Removes pods of deleted nodes, `afterMs` after it first saw them without a node: nobody else would confirm their end.
+ * The pods become Failed first, so that watchers learn that they did not end by themselves.
  */
 export function collectLostPods(registry: Registry, afterMs: number): Stop {
   const dueByUid = new Map<string, NodeJS.Timeout>();

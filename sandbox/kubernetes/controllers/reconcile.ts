@@ -7,9 +7,10 @@ import type { Collection } from '../storage/store.ts';
 export type Stop = () => void;
 
 /**
- * Calls `reconcile` after the resources have changed, and once at the start: not within the request that changed them,
- * whose answer shows nothing of it yet, and once for changes that came together. It looks at everything and brings the
- * objects a step nearer to what they should be; its own writes make it run again until there is nothing left to do.
+ * Calls `reconcile` after the resources have changed, and once at the start. The call comes after the request that made
+ * the change, whose answer does not show its effects, and once for several changes in a row. `reconcile` looks at
+ * everything and brings the objects one step nearer to their wanted state; its own writes make it run again until
+ * nothing is left to do.
  */
 export function reconcileOnChange(
   registry: Registry,
@@ -22,7 +23,7 @@ export function reconcileOnChange(
     try {
       reconcile();
     } catch (error) {
-      // Refused, by a namespace that is closing for instance: the next change is the next try.
+      // A write was refused, for example by a closing namespace: retry at the next change.
       if (!(error instanceof Refusal)) throw error;
     }
   };

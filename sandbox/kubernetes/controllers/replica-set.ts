@@ -13,12 +13,12 @@ import { pods, replicaSets } from '../registry/table.ts';
 import { labelSelector } from '../storage/selectors.ts';
 import { reconcileOnChange, type Stop } from './reconcile.ts';
 
-/** Pods made or deleted in one go, so that a slip of the keyboard does not make a million. */
+/** Limit for pods created or deleted at once, so that a typo does not create a million. */
 const maxBurst = 500;
 
 /**
- * Keeps as many pods as each ReplicaSet wants. Pods that are terminating or finished do not count. A pod whose labels
- * left the selector is released and replaced; one that fits and has no controller is adopted.
+ * Keeps as many pods as each ReplicaSet wants. Terminating and finished pods do not count. A pod whose labels no longer
+ * match the selector is released and replaced; a matching pod without a controller is adopted.
  */
 export function keepReplicas(registry: Registry): Stop {
   return reconcileOnChange(registry, [replicaSets, pods], () => {
@@ -42,7 +42,7 @@ function keep(registry: Registry, set: ReplicaSet): void {
   writeStatus(registry, set, owned, active);
 }
 
-/** The set's own pods, after adopting those that fit and releasing those that no longer do. */
+/** The set's own pods, after it has adopted matching pods and released others. */
 function claim(registry: Registry, set: ReplicaSet): Pod[] {
   const fits = labelSelector(set.spec.selector);
   return registry.store.list(pods, set.metadata.namespace).flatMap((pod) => {
@@ -93,7 +93,7 @@ function podOf(set: ReplicaSet): Draft<Pod> {
 const phaseRank: Readonly<Record<string, number>> = { Pending: 0, Unknown: 1, Running: 2 };
 
 /**
- * In the order in which a scale-down takes them: without a node, not running, not ready, the lowest
+ * The order in which a scale-down deletes pods: without a node, not running, not ready, the lowest
  * controller.kubernetes.io/pod-deletion-cost, on a node with more of them, the younger.
  */
 export function rankForDeletion(active: readonly Pod[]): Pod[] {

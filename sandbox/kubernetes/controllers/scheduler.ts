@@ -14,8 +14,8 @@ import { nodes, pods } from '../registry/table.ts';
 import { reconcileOnChange, type Stop } from './reconcile.ts';
 
 /**
- * Gives pods without a node the one that fits and has the fewest pods. Looked at are readiness, cordon, taints,
- * nodeSelector, host ports and the number of pods; affinity, spread constraints and resources are not.
+ * Gives each pod without a node the fitting node with the fewest pods. It checks readiness, cordon, taints,
+ * nodeSelector, host ports and the number of pods, but not affinity, spread constraints or resources.
  */
 export function schedulePods(registry: Registry): Stop {
   return reconcileOnChange(registry, [pods, nodes], () => {
@@ -42,7 +42,7 @@ function isWaiting({ metadata, spec }: Pod): boolean {
   );
 }
 
-/** The fitting node with the fewest of the `placed` pods; of equals the first. */
+/** The fitting node with the fewest of the `placed` pods; the first one if several are equal. */
 export function chooseNode(pod: Pod, candidates: readonly Node[], placed: readonly Pod[]): Node | undefined {
   const fitting = candidates
     .map((node) => ({ node, guests: placed.filter((other) => other.spec.nodeName === node.metadata.name) }))
@@ -57,7 +57,7 @@ function fits(pod: Pod, node: Node, guests: readonly Pod[]): boolean {
   const { nodeSelector = {}, tolerations = [] } = pod.spec;
   const labels = node.metadata.labels ?? {};
   const ready = conditionOf(node.status.conditions, 'Ready');
-  // The taint of a cordon comes a moment after the cordon itself, and the real scheduler waits for neither.
+  // A cordon's taint follows a moment after the cordon, and the real scheduler does not wait for it.
   const cordon: Taint[] = node.spec.unschedulable
     ? [{ key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }]
     : [];

@@ -5,7 +5,7 @@ import { reconcileOnChange, type Stop } from './reconcile.ts';
 
 export const unschedulableTaint = 'node.kubernetes.io/unschedulable';
 
-/** Keeps the taint of cordoned nodes: clients write spec.unschedulable alone, and may overwrite the taint. */
+/** Keeps the taint of cordoned nodes in place: clients write spec.unschedulable only, and may overwrite the taint. */
 export function taintUnschedulableNodes(registry: Registry): Stop {
   return reconcileOnChange(registry, [nodes], () => {
     for (const node of registry.store.list(nodes)) {
@@ -19,7 +19,7 @@ export function taintUnschedulableNodes(registry: Registry): Stop {
   });
 }
 
-/** Undefined: they are as they should be. */
+/** Undefined: no change is needed. */
 export function wantedTaints({ spec }: Node, nowMs: number): Taint[] | undefined {
   const { unschedulable = false, taints = [] } = spec;
   const isOurs = ({ key, effect }: Taint): boolean => key === unschedulableTaint && effect === 'NoSchedule';

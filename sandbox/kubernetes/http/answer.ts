@@ -38,20 +38,20 @@ export function sendAnswer(response: ServerResponse, { status, body, headers }: 
 
 export type Representation = 'object' | 'metadata';
 
-/** How the client wants objects; undefined when it takes nothing that the double can write. */
+/** The form in which the client accepts objects; undefined if the double cannot write any that it accepts. */
 export function representationOf(accept: string | undefined): Representation | undefined {
   for (const range of (accept ?? '*/*').split(',')) {
     const [type, ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
     const as = parameters.find((parameter) => parameter.startsWith('as='))?.slice('as='.length);
     if (type !== 'application/json' && type !== '*/*' && type !== 'application/*') continue;
-    // A Table is not drawn here; kubectl names plain JSON as its second choice.
+    // The double does not write Tables; kubectl accepts plain JSON as its second choice.
     if (as === undefined) return 'object';
     if (as.startsWith('partialobjectmetadata')) return 'metadata';
   }
   return undefined;
 }
 
-/** The object as it goes out: in the asked version, with kind and apiVersion first. */
+/** The object in the requested version, with kind and apiVersion first. */
 export function presentObject(
   of: Resource,
   object: KubeObject,
@@ -64,7 +64,7 @@ export function presentObject(
   return { kind: of.kind, ...fields, apiVersion: apiVersionOf(of) };
 }
 
-/** An item of a list carries no kind and apiVersion: the list says them. */
+/** An item of a list has no kind and apiVersion, because the list has them. */
 export function presentItem(of: Resource, object: KubeObject, representation: Representation): Record<string, unknown> {
   const { kind, apiVersion, ...item } = presentObject(of, object, representation);
   return representation === 'metadata' ? { kind, apiVersion, ...item } : item;

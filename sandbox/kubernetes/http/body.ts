@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { badRequest, Refusal, tooLarge, unsupportedBody } from '../status-errors.ts';
 
-/** What etcd takes by default, and with it the API server. */
+/** etcd's default limit, and so the API server's. */
 const maxBodyBytes = 3 * 1024 * 1024;
 
 /** Reads the whole body. Throws 413 beyond 3 MiB. */
@@ -21,14 +21,14 @@ export function mediaTypeOf(request: IncomingMessage): string {
   return (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
-/** Throws 415 for a body that is not JSON by its type. No type at all is taken as JSON. */
+/** Throws 415 for a body whose type is not JSON. A body without a type counts as JSON. */
 export function requireJsonBody(request: IncomingMessage): void {
   if (!['', 'application/json'].includes(mediaTypeOf(request))) throw new Refusal(unsupportedBody());
 }
 
 const quotedBytes = 30;
 
-/** The object in a POST or PUT. Throws 400, as the decoder of the API server words it. */
+/** The object in a POST or PUT. Throws 400 in the words of the API server's decoder. */
 export function parseObject(text: string, kind: string): Record<string, unknown> {
   const parsed = parseJson(text);
   if ('complaint' in parsed) {
@@ -45,7 +45,7 @@ export function parseObject(text: string, kind: string): Record<string, unknown>
   return value as Record<string, unknown>;
 }
 
-/** JSON, or why it is none, in the words of Go's decoder. */
+/** Parses JSON; an error is in the words of Go's decoder. */
 export function parseJson(text: string): { readonly value: unknown } | { readonly complaint: string } {
   try {
     return { value: JSON.parse(text) as unknown };

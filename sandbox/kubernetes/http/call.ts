@@ -4,7 +4,7 @@ import type { Resource } from '../registry/resource.ts';
 import type { Representation } from './answer.ts';
 import type { ResourcePath } from './target.ts';
 
-/** A request on a resource, read and authorized. */
+/** A parsed and authorized request on a resource. */
 export interface Call {
   readonly registry: Registry;
   readonly of: Resource;
@@ -20,7 +20,7 @@ export function isDryRun(query: URLSearchParams): boolean {
   return query.getAll('dryRun').includes('All');
 }
 
-/** The name in a path that has one: the router has seen to it. */
+/** The name in the path. The router ensures that there is one. */
 export function nameOf(call: Call): string {
   return call.at.name ?? '';
 }

@@ -5,7 +5,7 @@ import { answerOpenApi } from './openapi.ts';
 
 const verbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
-/** What the version endpoint says of the server whose answers this double was checked against. */
+/** The version of the real server that this double was checked against. */
 const version = {
   major: '1',
   minor: '36',
@@ -22,7 +22,7 @@ const version = {
   platform: 'linux/amd64',
 };
 
-/** Discovery, version and health: the paths that are no resources. Undefined for any other. */
+/** Answers discovery, version and health: the paths without resources. Undefined for any other path. */
 export function answerPath(path: string, query: URLSearchParams): Answer | undefined {
   switch (path) {
     case '/livez':
@@ -93,7 +93,7 @@ function describe(of: Resource): Record<string, unknown>[] {
   return [own, ...below];
 }
 
-/** What `kubectl get all` shows. */
+/** The resources in `kubectl get all`. */
 const inAll: ReadonlySet<string> = new Set(['pods', 'services', 'daemonsets', 'deployments', 'replicasets']);
 
 const writable = { verbs: ['get', 'patch', 'update'] };

@@ -1,14 +1,14 @@
 import type { JsonMap } from '../patch/merge-patch.ts';
 import { decode } from '../schema/decode.ts';
 
-/** What a client's JSON became: typed, or refused for what `complaint` says. */
+/** A client's JSON in typed form, or the complaint for its refusal. */
 export type Typed =
   | { readonly kind: 'typed'; readonly value: JsonMap; readonly headers: Readonly<Record<string, string>> }
   | { readonly kind: 'refused'; readonly complaint: string };
 
 /**
- * Types a body as the query's fieldValidation asks: Strict refuses unknown fields, Warn (the default) drops them with
- * a warning header, Ignore drops them silently.
+ * Applies types to a body as the query's fieldValidation asks: Strict refuses unknown fields, Warn (the default) drops
+ * them with a warning header, Ignore drops them silently.
  */
 export function typed(model: string, json: JsonMap, query: URLSearchParams): Typed {
   const decoded = decode(model, json);

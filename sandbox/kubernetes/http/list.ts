@@ -20,7 +20,7 @@ export function selectionOf(of: Resource, namespace: string | undefined, query: 
     labels(object.metadata.labels ?? {});
 }
 
-/** Throws 422 for a resourceVersionMatch that has nothing to match, as lists and watches both do. */
+/** Throws 422 for a resourceVersionMatch without anything to match, as lists and watches both do. */
 export function checkVersionMatch(query: URLSearchParams): void {
   const match = query.get('resourceVersionMatch');
   const refuse = (why: string): never => {
@@ -33,7 +33,7 @@ export function checkVersionMatch(query: URLSearchParams): void {
   }
 }
 
-/** Go's complaint about a resourceVersion that is no number; undefined when it is one. */
+/** Go's complaint about a resourceVersion that is not a number; undefined if it is one. */
 export function versionComplaint(version: string): string | undefined {
   if (/^\d*$/.test(version)) return undefined;
   return `resourceVersion: Invalid value: "${version}": strconv.ParseUint: parsing "${version}": invalid syntax`;
@@ -50,7 +50,7 @@ export interface ListRequest {
   readonly namespace: string | undefined;
   readonly query: URLSearchParams;
   readonly representation: Representation;
-  /** How long to wait for a resourceVersion that is not reached yet. */
+  /** How long to wait for a resourceVersion that does not exist yet. */
   readonly futureVersionWaitMs: number;
   readonly signal: AbortSignal;
 }
@@ -117,7 +117,9 @@ function readPage(store: Store, of: Resource, namespace: string | undefined, pag
   throw new Refusal(expired(message, token));
 }
 
-/** The real server waits for its cache to get there; nothing but a caller's error makes it so far behind here. */
+/**
+ * The real server waits until its cache has caught up. Here only a caller's mistake can ask for a version so far ahead.
+ */
 async function refuseFuture(store: Store, asked: number, { futureVersionWaitMs, signal }: ListRequest): Promise<void> {
   await sleep(futureVersionWaitMs, undefined, { signal });
   if (asked > store.resourceVersion) throw new Refusal(versionTooLarge(asked, store.resourceVersion));
@@ -138,7 +140,7 @@ function parseToken(token: string): Page {
     new Refusal(badRequest(`invalid continue token: continue key is not valid: ${why}`));
   const parsed = parseJson(bytes.toString('utf8'));
   if ('complaint' in parsed) {
-    // Go reads bytes where JavaScript reads characters: the first byte is what it complains of.
+    // Go reads bytes and JavaScript characters: Go complains about the first byte.
     const first = bytes[0] ?? 0;
     const printable = first >= 0x20 && first < 0x7f;
     const shown = printable ? String.fromCharCode(first) : `\\u${first.toString(16).padStart(4, '0')}`;

@@ -3,8 +3,8 @@ import { resources } from '../registry/table.ts';
 import type { Answer } from './answer.ts';
 
 /**
- * As much of the OpenAPI v3 documents as kubectl reads before it applies something: which group versions there are,
- * and that a PATCH takes the parameters fieldValidation and dryRun. Undefined for any other path.
+ * The part of the OpenAPI v3 documents that kubectl reads before it applies anything: the group versions, and that a
+ * PATCH takes the parameters fieldValidation and dryRun. Undefined for any other path.
  */
 export function answerOpenApi(path: string): Answer | undefined {
   if (path === '/openapi/v3') {

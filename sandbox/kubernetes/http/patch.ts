@@ -9,8 +9,8 @@ import { type Call, isDryRun, nameOf } from './call.ts';
 import { typed } from './fields.ts';
 
 /**
- * Applies the patch of a call to what the object looks like from outside. Throws 400 for a patch that does not parse,
- * 415 for a type that is none of the two, 500 for a list item without its key.
+ * Applies a call's patch to the object as clients see it. Throws 400 for a patch that does not parse, 415 for any other
+ * type of patch, 500 for a list item without its key.
  */
 export function applyPatch(call: Pick<Call, 'body' | 'mediaType'>, model: string, target: JsonMap): JsonMap {
   switch (call.mediaType) {
@@ -58,7 +58,7 @@ export function patch(call: Call, subresource: 'status' | undefined): Answer {
   return { status: 200, body: presentObject(of, patched, call.representation), headers };
 }
 
-/** The refusal quotes what it could not read: the patch where fields are unknown, else the whole patched object. */
+/** The refusal quotes what could not be read: the patch if fields are unknown, otherwise the whole patched object. */
 function refusedFields({ body, mediaType }: Call, patched: JsonMap, complaint: string): Refusal {
   const quotesPatch = complaint.startsWith('strict') && mediaType === 'application/strategic-merge-patch+json';
   const quoted = quotesPatch ? goPrint(JSON.parse(body)) : JSON.stringify(patched);

@@ -2,11 +2,11 @@ import type { Answer } from './answer.ts';
 
 export interface RateLimit {
   readonly callsPerSecond: number;
-  /** Calls that may come at once after a pause. */
+  /** Number of calls allowed at once after a pause. */
   readonly burst: number;
 }
 
-/** A token bucket over all callers. */
+/** A token bucket for all callers together. */
 export class RateLimiter {
   readonly #limit: RateLimit;
   readonly #now: () => number;
@@ -31,7 +31,7 @@ export class RateLimiter {
   }
 }
 
-/** API priority and fairness refuses in plain text, before anything else of the request is looked at. */
+/** API priority and fairness refuses in plain text, before the server reads anything else of the request. */
 export const overloaded: Answer = {
   status: 429,
   body: 'Too many requests, please try again later.\n',

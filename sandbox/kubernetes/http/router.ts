@@ -47,8 +47,8 @@ export type Routed =
   | { readonly kind: 'watch'; readonly watch: WatchRequest };
 
 /**
- * From a request to its answer: rights first, then the method, what the client accepts, the body, and the act.
- * Whatever is refused is thrown as a Refusal.
+ * Turns a request into its answer: checks rights first, then the method, the accepted types and the body, and then
+ * acts. Refusals are thrown as a Refusal.
  */
 export async function route(routing: Routing, arrival: Arrival): Promise<Routed> {
   const target = targetOf(arrival.path);
@@ -125,7 +125,7 @@ async function routeResource(
   const mediaType = mediaTypeOf(request);
   const act = actOf(verb, at, subresource, of.namespaced);
   if (verb === 'patch' && !patchTypes.has(mediaType)) throw new Refusal(unsupportedPatch());
-  // Typed clients written in Go may send protobuf, which is not read here.
+  // Typed clients in Go may send protobuf, which the double cannot read.
   if (verb !== 'get' && verb !== 'patch') requireJsonBody(request);
   const body = verb === 'get' ? '' : await readBody(request);
   const call: Call = { registry, of, at, query, mediaType, body, representation, user };
@@ -139,7 +139,7 @@ const patchTypes: ReadonlySet<string> = new Set([
 
 type Act = (call: Call, routing: Routing) => Answer;
 
-/** What to do, from the verb and the subresource. Throws 405 where the method does not fit. */
+/** The act for a verb and subresource. Throws 405 if the method does not fit. */
 function actOf(verb: string, at: ResourcePath, subresource: string | undefined, namespaced: boolean): Act {
   const act = acts[`${verb} ${subresource ?? ''}`.trim()];
   const onObject = at.name !== undefined;

@@ -13,12 +13,12 @@ export interface RequestRecord {
   readonly method: string;
   /** With its query. */
   readonly path: string;
-  /** Empty where a fault or the rate limit answered before anyone was asked who calls. */
+  /** Empty if a fault or the rate limit answered before authentication. */
   readonly user: string;
   /** 0: a fault left the request without an answer. */
   readonly status: number;
   readonly atMs: number;
-  /** Until the answer was written; for a watch, until it began. */
+  /** Time until the answer was written; for a watch, until it began. */
   readonly durationMs: number;
 }
 
@@ -39,14 +39,14 @@ export interface Serving extends Routing {
 
 const maxRequestRecords = 10_000;
 
-/** Every answer of a real API server carries these. */
+/** Every answer of a real API server has these headers. */
 const commonHeaders = {
   'cache-control': 'no-cache, private',
   'x-kubernetes-pf-flowschema-uid': '00000000-0000-4000-8000-000000000001',
   'x-kubernetes-pf-prioritylevel-uid': '00000000-0000-4000-8000-000000000002',
 };
 
-/** Not listening yet. `watches` are the functions that end the watches under way. */
+/** Not listening yet. `watches` holds the functions that end the open watches. */
 export function createApiHttpServer(serving: Serving, watches: Set<() => void>): Server {
   return createServer((request, response) => {
     handle(serving, watches, request, response).catch((error: unknown) => {
@@ -90,7 +90,7 @@ async function handle(
   }
 }
 
-/** For scripts that run the double as a process of its own. */
+/** For scripts that run the double as a separate process. */
 function serveControl(
   { registry, requests }: Serving,
   { method, url }: IncomingMessage,
@@ -133,7 +133,7 @@ function finish(
   answer: Answer,
   record: (status: number) => void,
 ): void {
-  // A body that was not read would be taken for the next request on this connection.
+  // An unread body would be parsed as the next request on this connection.
   if (!request.complete) response.setHeader('connection', 'close');
   record(answer.status);
   sendAnswer(response, answer);

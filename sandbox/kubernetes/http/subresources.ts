@@ -15,7 +15,7 @@ interface Eviction {
   readonly deleteOptions?: DeleteOptions & { readonly dryRun?: readonly string[] };
 }
 
-/** POST pods/NAME/eviction, of policy/v1 and of policy/v1beta1, which the subresource still takes. */
+/** POST pods/NAME/eviction, of policy/v1 and of policy/v1beta1, which the subresource still accepts. */
 export function evictPod(call: Call): Answer {
   const name = nameOf(call);
   const eviction = parseObject(call.body, 'Eviction') as Eviction;

@@ -1,7 +1,7 @@
 import type { Resource, Subresource } from '../registry/resource.ts';
 import { type Review, resources, reviews } from '../registry/table.ts';
 
-/** The parts of a resource's path, whether or not there is such a resource: rights are asked before. */
+/** The parts of a resource's path, whether or not the resource exists: rights are checked first. */
 export interface ResourcePath {
   readonly group: string;
   readonly version: string;
@@ -24,7 +24,7 @@ export type Target =
 
 const groups: ReadonlySet<string> = new Set([...resources, ...reviews].map((one) => `${one.group}/${one.version}`));
 
-/** What a path means. A group that is not served is a plain path. */
+/** Parses a path. A group that the double does not serve is a plain path. */
 export function targetOf(path: string): Target {
   const at = parse(path);
   if (at === undefined || !groups.has(`${at.group}/${at.version}`)) return { kind: 'path', path };
@@ -70,7 +70,7 @@ function given<T extends Record<string, string | undefined>>(values: T): { [K in
   };
 }
 
-/** The verb of an HTTP method on a resource, as rights name it; undefined where the method does not fit there. */
+/** The verb for an HTTP method on a resource, as in RBAC; undefined if the method does not fit there. */
 export function verbOf(method: string, at: ResourcePath, isWatch: boolean): string | undefined {
   const named = at.name !== undefined;
   switch (method) {

@@ -8,11 +8,11 @@ import { presentObject, type Representation } from './answer.ts';
 import { checkVersionMatch, selectionOf, versionComplaint } from './list.ts';
 
 export interface WatchTimers {
-  /** How often a watcher that asked for bookmarks gets one. */
+  /** Interval of bookmarks for a watcher that asked for them. */
   readonly bookmarkPeriodMs: number;
-  /** A watch that says no timeoutSeconds ends after this. */
+  /** Duration of a watch without timeoutSeconds. */
   readonly watchTimeoutMs: number;
-  /** A watcher that leaves more than this unread is cut off. */
+  /** Close a watch whose client leaves more than this unread. */
   readonly watchBufferBytes: number;
 }
 
@@ -23,13 +23,13 @@ export interface WatchRequest {
   readonly representation: Representation;
 }
 
-/** A last bookmark comes about this long before the end, so that the next watch resumes where this one ended. */
+/** Send a last bookmark this long before the end, so that the next watch resumes from there. */
 const bookmarkBeforeEndMs = 2_000;
 const initialEventsEnd = 'k8s.io/initial-events-end';
 const maxTimerMs = 2 ** 31 - 1;
 
 /**
- * Checks a watch and answers the function that runs it on a response. Throws 400, 422 and 500 before anything is sent;
+ * Checks a watch and returns the function that runs it on a response. Throws 400, 422 and 500 before anything is sent;
  * a resourceVersion that is too old is an ERROR event on a stream with status 200.
  */
 export function prepareWatch(
@@ -56,7 +56,7 @@ class Watch {
   readonly #response: ServerResponse;
   readonly #scheduled: NodeJS.Timeout[] = [];
   #unsubscribe: () => void = () => undefined;
-  /** The version up to which everything was sent. */
+  /** Everything up to this version was sent. */
   #sent = 0;
 
   constructor(store: Store, request: WatchRequest, timers: WatchTimers, selects: Selects, response: ServerResponse) {
@@ -67,7 +67,7 @@ class Watch {
     this.#response = response;
   }
 
-  /** Without `from` it starts with all there is. The answer ends the watch. */
+  /** Without `from` the watch starts with all existing objects. The returned function ends it. */
   begin(from: number | undefined): () => void {
     this.#response.writeHead(200, { 'content-type': 'application/json' });
     this.#response.flushHeaders();
@@ -124,7 +124,7 @@ class Watch {
   #bookmark(annotations?: Record<string, string>): void {
     const { of } = this.#request;
     const version = this.#store.resourceVersion;
-    // Asked for the future, a watch is silent until it is there.
+    // A watch from a future version is silent until that version exists.
     if (version < this.#sent) return;
     this.#sent = version;
     const metadata = { resourceVersion: String(version), ...(annotations === undefined ? {} : { annotations }) };
@@ -139,7 +139,7 @@ class Watch {
   #send(type: string, object: Record<string, unknown> | Status): void {
     if (this.#response.writableEnded || this.#response.destroyed) return;
     this.#response.write(`${JSON.stringify({ type, object })}\n`);
-    // It could never catch up, and would take the server's memory meanwhile: it has to list again.
+    // Close the watch: its client could never catch up, and would use up the server's memory. It has to list again.
     if (this.#response.writableLength > this.#timers.watchBufferBytes) this.#response.destroy();
   }
 

@@ -15,7 +15,7 @@ export interface Received {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The object of a POST or PUT in its stored form. Throws 400 for one that is not of the path's kind and place. */
+/** The object of a POST or PUT in its stored form. Throws 400 if its kind, name or namespace does not fit the path. */
 function receive(call: Call): Received {
   const { of, at, body, query } = call;
   const json = parseObject(body, of.kind);
@@ -80,7 +80,7 @@ export function update(call: Call, subresource: 'status' | undefined): Answer {
 
 const policies: readonly string[] = ['Foreground', 'Background', 'Orphan'];
 
-/** The options of a DELETE: those of its body, or, without a body, those of the query. Throws 400 and 422. */
+/** The options of a DELETE, from its body, or from the query if it has no body. Throws 400 and 422. */
 export function deleteOptionsOf({ body, query }: Pick<Call, 'body' | 'query'>): DeleteOptions & { dryRun: boolean } {
   const given = body.trim() === '' ? {} : (parseObject(body, 'DeleteOptions') as DeleteOptions & { dryRun?: string[] });
   const grace =
@@ -107,7 +107,7 @@ export function remove(call: Call): Answer {
   return { status: 200, body: success(undefined, { name, ...group, kind: of.plural, uid: object.metadata.uid }) };
 }
 
-/** Deletes what a selection finds, and answers the list of it. */
+/** Deletes the selected objects, and answers with the list of them. */
 export function removeCollection(call: Call): Answer {
   const { registry, of, at, query } = call;
   const selects = selectionOf(of, at.namespace, query);

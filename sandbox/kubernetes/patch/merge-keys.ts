@@ -1,7 +1,7 @@
 /**
  * How strategic merge treats the lists of Kubernetes objects (`x-kubernetes-patch-merge-key` and `-strategy` of the
- * published OpenAPI document): by a key, as a set, or, where nothing stands here, replaced as a whole. Taints,
- * tolerations, readiness gates and container statuses are among the latter.
+ * published OpenAPI document): by a key, as a set, or, without an entry here, replaced as a whole. Taints, tolerations,
+ * readiness gates and container statuses are replaced as a whole.
  */
 export type ListStrategy = { readonly kind: 'by-key'; readonly key: string } | { readonly kind: 'set' };
 
@@ -36,10 +36,10 @@ const byKey: Readonly<Record<string, string>> = {
 
 const sets: ReadonlySet<string> = new Set(['ObjectMeta.finalizers', 'NodeSpec.podCIDRs']);
 
-/** Maps that a patch replaces instead of merging into. */
+/** Maps that a patch replaces rather than merges. */
 const replaced: ReadonlySet<string> = new Set(['PodDisruptionBudgetSpec.selector']);
 
-/** `owner` is the Go name of the structure that has the field, such as PodSpec. */
+/** `owner` is the Go name of the structure with the field, such as PodSpec. */
 export function listStrategy(owner: string, field: string): ListStrategy | undefined {
   const key = byKey[`${owner}.${field}`];
   if (key !== undefined) return { kind: 'by-key', key };

@@ -10,15 +10,15 @@ const removalPrefix = '$deleteFromPrimitiveList/';
 const retainKeys = '$retainKeys';
 
 /**
- * Strategic merge patch: like a merge patch, but the lists that Kubernetes declares a merge key for are merged by it.
- * `model` is the schema's name of the target, such as V1Node. Refuses (500, as the API server does) a list item
- * without its merge key. Neither argument is changed.
+ * Strategic merge patch: like a merge patch, but lists with a declared merge key are merged by it. `model` is the
+ * schema's name of the target, such as V1Node. Refuses a list item without its merge key (500, as the API server does).
+ * Changes neither argument.
  */
 export function strategicMergePatch(model: string, target: JsonMap, patch: JsonMap): JsonMap {
   return mergeObject(model, target, patch) ?? {};
 }
 
-/** Undefined when the patch deletes the map. */
+/** Undefined if the patch deletes the map. */
 function mergeObject(model: string | undefined, target: JsonMap, patch: JsonMap): JsonMap | undefined {
   if (patch[directive] === 'delete') return undefined;
   if (patch[directive] === 'replace') return withoutDirectives(patch);
@@ -98,7 +98,8 @@ function mergeList(
 
 /**
  * The order of a merged list: items that the patch names (in `$setElementOrder`, or at all) in the patch's order, the
- * others in the order they had; of one of each, that which the list had first, or the patch's if it is new.
+ * others in their old order. Of the next item of each kind, the one that the old list had first comes first, or the
+ * patch's item if it is new.
  */
 function arranged(
   merged: readonly JsonValue[],
@@ -148,7 +149,7 @@ function withoutDirectives(patch: JsonMap): JsonMap {
   return Object.fromEntries(Object.entries(patch).filter(([key, value]) => !key.startsWith('$') && value !== null));
 }
 
-/** A value as Go's %v prints it: the API server's message quotes the list item so. */
+/** A value as Go's %v prints it, because the API server's message quotes the list item that way. */
 export function goPrint(value: JsonValue): string {
   if (Array.isArray(value)) return `[${value.map(goPrint).join(' ')}]`;
   if (!isMap(value)) return value === null ? '<nil>' : String(value);

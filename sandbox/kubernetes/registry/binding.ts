@@ -3,7 +3,7 @@ import { conflict, Refusal } from '../status-errors.ts';
 import type { Registry } from './registry.ts';
 import { pods } from './table.ts';
 
-/** Gives a pod its node, which nothing else can do once the pod exists. Throws 404, and 409 for a pod that has one. */
+/** Gives a pod its node. Nothing else can do that once the pod exists. Throws 404, and 409 for a pod with a node. */
 export function bind(registry: Registry, namespace: string, name: string, nodeName: string): Pod {
   const pod = registry.get(pods, namespace, name);
   const named = { ...pods, plural: 'pods/binding' };

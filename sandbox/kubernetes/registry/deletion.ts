@@ -10,15 +10,15 @@ export interface DeleteOptions {
 
 export type Deletion<T extends KubeObject> =
   | { readonly kind: 'unchanged' }
-  /** The object stays for now, with the time it has to go. */
+  /** The object stays for now, marked with its deadline. */
   | { readonly kind: 'mark'; readonly object: T }
   | { readonly kind: 'mark-and-remove'; readonly object: T }
   | { readonly kind: 'remove'; readonly object: T };
 
 /**
- * What a DELETE does to an object. Only pods go gracefully: they are marked with the time they have to be gone by, and
- * stay until the kubelet deletes them with grace 0. A later DELETE can shorten that time and never lengthen it.
- * Throws 409 where a precondition does not hold.
+ * The effect of a DELETE on an object. Only pods are deleted gracefully: they are marked with a deadline, and stay
+ * until the kubelet deletes them with grace 0. A later DELETE can only move the deadline forward. Throws 409 if a
+ * precondition does not hold.
  */
 export function decideDeletion<T extends KubeObject>(
   of: Resource<T>,
@@ -45,7 +45,7 @@ interface Mark {
   readonly graceSeconds: number;
 }
 
-/** Undefined: the pod is going already, and not later than asked. */
+/** Undefined: the pod is already terminating, and no later than asked. */
 function decideGrace(pod: KubeObject & Pod, askedSeconds: number | undefined, nowMs: number): Mark | undefined {
   const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = pod.metadata;
   if (deletionTimestamp !== undefined) {
@@ -60,7 +60,7 @@ function decideGrace(pod: KubeObject & Pod, askedSeconds: number | undefined, no
   return { deletionTimestamp: timestamp(nowMs + graceSeconds * 1000), graceSeconds };
 }
 
-/** No kubelet has to confirm the end of a pod that has no node or is finished. A negative grace counts as 1. */
+/** A pod without a node and a finished pod need no kubelet to confirm their end. A negative grace counts as 1. */
 function graceFor(pod: Pod, seconds: number): number {
   if (pod.spec.nodeName === undefined || isPodFinished(pod)) return 0;
   return seconds < 0 ? 1 : seconds;
@@ -78,14 +78,14 @@ function isPod(object: KubeObject): object is KubeObject & Pod {
   return object.kind === 'Pod';
 }
 
-/** A namespace goes when its content is gone: its finalizer stands in the spec. */
+/** A namespace goes when its content is gone: its finalizer is in the spec. */
 function holdsContent(object: KubeObject): boolean {
   return (
     object.kind === 'Namespace' && ((object as { spec?: { finalizers?: string[] } }).spec?.finalizers ?? []).length > 0
   );
 }
 
-/** An update took the last thing away that held a deleted object. */
+/** Whether an update has removed the last finalizer or content that held a deleted object. */
 export function isReadyToGo(object: KubeObject): boolean {
   const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers = [] } = object.metadata;
   return (
@@ -96,7 +96,7 @@ export function isReadyToGo(object: KubeObject): boolean {
   );
 }
 
-/** Throws 409 where the object is not the one the caller means. */
+/** Throws 409 if the object is not the one that the caller means. */
 export function refuseUnmetPreconditions(
   of: Resource<KubeObject>,
   metadata: ObjectMeta,

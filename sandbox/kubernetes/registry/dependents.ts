@@ -7,7 +7,7 @@ export interface Dependent {
   readonly object: KubeObject;
 }
 
-/** The objects of these resources that name the uid among their owners. */
+/** The objects of these resources with the uid among their owners. */
 export function dependentsOf(store: Store, among: readonly Resource[], uid: string): Dependent[] {
   return among.flatMap((of) =>
     store

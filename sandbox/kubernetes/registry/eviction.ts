@@ -14,14 +14,14 @@ import type { Registry, WriteOptions } from './registry.ts';
 import { budgets, pods } from './table.ts';
 
 /**
- * Seconds until a budget that its controller has not seen yet is worth asking again
+ * Seconds until a client should retry while the controller has not yet seen a budget
  * (registry/core/pod/storage/eviction.go).
  */
 const unobservedRetrySeconds = 10;
 
 /**
- * Evicts a pod, if its budget agrees: first the condition DisruptionTarget, then the deletion. A pod that is pending,
- * finished or terminating is deleted whatever the budget says. Throws 404, 409, 429 (budget) and 500 (two budgets).
+ * Evicts a pod if its budget allows: first the condition DisruptionTarget, then the deletion. Pending, finished and
+ * terminating pods are deleted whatever the budget says. Throws 404, 409, 429 (budget) and 500 (two budgets).
  */
 export function evict(
   registry: Registry,
@@ -39,7 +39,7 @@ export function evict(
   const target = registry.update(pods, namespace, name, (current) => targeted(current, registry.now()), {
     subresource: 'status',
   });
-  // The condition made a new version of the pod, which the caller's precondition cannot mean.
+  // The condition made a new version of the pod, so the caller's precondition no longer applies to it.
   const { resourceVersion, ...preconditions } = options.preconditions ?? {};
   const own = resourceVersion === undefined ? {} : { resourceVersion: target.metadata.resourceVersion };
   registry.delete(pods, namespace, name, { ...options, preconditions: { ...preconditions, ...own } });
@@ -92,7 +92,9 @@ function refuseUnlessAllowed({ metadata, status }: PodDisruptionBudget): void {
   refuse('does not allow evicting pods currently');
 }
 
-/** Counted here at once, not when the disruption controller sees the pod go: two evictions must not share one. */
+/**
+ * Count at once, not when the disruption controller sees the deletion: two evictions must not use the same disruption.
+ */
 function spend(registry: Registry, budget: PodDisruptionBudget, podName: string): void {
   const { namespace, name } = budget.metadata;
   const nowMs = registry.now();

@@ -15,7 +15,7 @@ const qualifiedNameRule =
 const maxLabelValueLength = 63;
 const maxAnnotationsBytes = 256 * 1024;
 
-/** What is wrong with an object's name, labels and annotations, in the words of the API server. */
+/** Errors in an object's name, labels and annotations, in the words of the API server. */
 export function validateMetadata(metadata: ObjectMeta, namesAreSubdomains: boolean): Cause[] {
   return [
     ...(namesAreSubdomains ? validateName(metadata) : []),
@@ -68,7 +68,7 @@ function validateAnnotations(annotations: ObjectMeta['annotations']): Cause[] {
 
 export const nameRequired: readonly Cause[] = [required('metadata.name', 'name or generateName is required')];
 
-/** The metadata of an update: what the server alone writes stays as it is. */
+/** The metadata of an update: fields that only the server writes stay as they are. */
 export function updatedMetadata(next: ObjectMeta, current: ObjectMeta): ObjectMeta {
   const { labels, annotations, ownerReferences, finalizers } = next;
   return {
@@ -85,7 +85,7 @@ function serverWritten(current: ObjectMeta): ObjectMeta {
   return kept;
 }
 
-/** Lower-case letters and digits without vowels and look-alikes, as generated names have them. */
+/** Lower-case letters and digits without vowels and look-alikes, as in generated names. */
 const suffixAlphabet = 'bcdfghjklmnpqrstvwxz2456789';
 const suffixLength = 5;
 
@@ -96,7 +96,7 @@ export function generatedSuffix(random: () => number): string {
   ).join('');
 }
 
-/** A version 4 UUID made of the given chance, so that a seeded run repeats. */
+/** A version 4 UUID from the given random source, so that a seeded run repeats. */
 export function generatedUid(random: () => number): string {
   return 'xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx'.replaceAll(/[xy]/g, (place) =>
     place === 'x' ? Math.floor(random() * 16).toString(16) : (8 + Math.floor(random() * 4)).toString(16),

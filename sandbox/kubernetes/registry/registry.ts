@@ -9,7 +9,7 @@ import type { Resource } from './resource.ts';
 import { namespaces, resources } from './table.ts';
 
 export interface WriteOptions {
-  /** Answer as if it were done, and write nothing. */
+  /** Answer as if the write had happened, and write nothing. */
   readonly dryRun?: boolean;
 }
 
@@ -17,15 +17,15 @@ export interface UpdateOptions extends WriteOptions {
   readonly subresource?: 'status';
 }
 
-/** An object before the server has seen it: metadata may lack what the server writes. */
+/** An object as a client sends it: metadata may lack the fields that the server writes. */
 export type Draft<T extends KubeObject> = Omit<T, 'metadata' | 'status'> & {
   metadata: Partial<ObjectMeta>;
   status?: unknown;
 };
 
 /**
- * The rules that every write obeys, whoever makes it: a client over HTTP or a controller of the double itself.
- * Whatever is refused is thrown as a `Refusal` with the Status to answer.
+ * The rules for every write, by a client over HTTP or by a controller of the double itself. Throws a `Refusal` with the
+ * Status to answer.
  */
 export class Registry {
   readonly store: Store;
@@ -61,8 +61,8 @@ export class Registry {
   }
 
   /**
-   * `change` makes the wanted state out of the current one. Its metadata.resourceVersion and uid are conditions:
-   * other ones than the current are a conflict. A change that changes nothing writes nothing.
+   * `change` computes the wanted state from the current one. Its metadata.resourceVersion and uid are preconditions: a
+   * mismatch is a conflict. An update without changes writes nothing.
    */
   update<T extends KubeObject>(
     of: Resource<T>,
@@ -82,7 +82,7 @@ export class Registry {
     return isReadyToGo(next) ? this.store.remove(of, next) : this.store.put(of, next);
   }
 
-  /** Deletes, or begins to: `gone` says which. The object is the state to answer. */
+  /** Deletes the object or marks it; `gone` says which. Returns the object to answer with. */
   delete<T extends KubeObject>(
     of: Resource<T>,
     namespace: string | undefined,
@@ -96,12 +96,12 @@ export class Registry {
     if (options.propagationPolicy === 'Orphan') this.#orphan(current.metadata.uid);
     if (decision.kind === 'remove') return { object: this.store.remove(of, decision.object), gone: true };
     const marked = this.store.put(of, decision.object);
-    // A kubelet may have been waiting for this very state: it is seen as a change of its own before the end.
+    // A kubelet may be waiting for this very state: publish it as a separate change before the end.
     if (decision.kind === 'mark-and-remove') return { object: this.store.remove(of, marked), gone: true };
     return { object: marked, gone: false };
   }
 
-  /** Before the owner goes: who collects what it owned must not find it. */
+  /** Runs before the owner goes: the garbage collector must not find its dependents. */
   #orphan(uid: string): void {
     for (const { of, object } of dependentsOf(this.store, resources, uid)) {
       const { ownerReferences = [], ...metadata } = object.metadata;
@@ -128,7 +128,7 @@ export class Registry {
     const metadata = updatedMetadata(wanted.metadata, current.metadata);
     if (subresource === 'status') {
       const status = (wanted as { status?: unknown }).status;
-      // Old kubelets sent owners they had invented, so they are not taken from here (registry/core/pod/strategy.go).
+      // Do not take owners from here: old kubelets sent invented ones (registry/core/pod/strategy.go).
       const owners = current.metadata.ownerReferences;
       const { ownerReferences, ...rest } = metadata;
       const kept = owners === undefined ? rest : { ...rest, ownerReferences: owners };
@@ -166,7 +166,7 @@ function specOf(object: KubeObject): unknown {
 
 function refuseConflict(of: Resource<KubeObject>, wanted: ObjectMeta, current: ObjectMeta): void {
   const { resourceVersion = '0', uid = '' } = wanted;
-  // "0" and none mean: whatever is there.
+  // "0" and an empty version match any.
   if (!['', '0', current.resourceVersion].includes(resourceVersion)) throw new Refusal(conflict(of, current.name));
   if (uid === '' || uid === current.uid) return;
   const key = ['/registry', of.plural, current.namespace, current.name].filter((part) => part !== undefined).join('/');

@@ -3,11 +3,11 @@ import type { Cause, Named } from '../status-errors.ts';
 import type { Collection } from '../storage/store.ts';
 
 /**
- * What is particular to one resource. All are pure. `prepare...` may take the object it is given apart, `validate`
- * answers the reasons to refuse it with 422.
+ * The specifics of one resource. All functions are pure. `prepare...` may modify the given object; `validate` returns
+ * reasons for a refusal with 422.
  */
 export interface Strategy<T extends KubeObject> {
-  /** Fills in what a create left out, and drops what a create cannot set. */
+  /** Sets defaults for a create, and drops fields that a create cannot set. */
   prepareCreate?(object: T, nowMs: number): T;
   prepareUpdate?(next: T, current: T): T;
   validate?(object: T): Cause[];
@@ -23,14 +23,14 @@ export interface Resource<T extends KubeObject = KubeObject> extends Collection<
   readonly plural: string;
   readonly shortNames: readonly string[];
   readonly namespaced: boolean;
-  /** The name of the schema that its objects have. */
+  /** The schema's name for its objects. */
   readonly model: string;
   readonly subresources: readonly Subresource[];
   /** Field selectors besides metadata.name and metadata.namespace. */
   readonly selectable: readonly string[];
   /** Objects count the changes of their spec in metadata.generation. */
   readonly hasGeneration: boolean;
-  /** DELETE answers the object where others answer a Status. */
+  /** DELETE answers with the object, where other resources answer with a Status. */
   readonly deleteAnswersObject: boolean;
   readonly strategy: Strategy<T>;
 }
@@ -44,7 +44,7 @@ type Given<T extends KubeObject> = Omit<
 > &
   Partial<Pick<Resource<T>, Optional | 'deleteAnswersObject' | 'strategy' | 'model'>>;
 
-/** A resource of which only what is unusual is said. */
+/** Builds a resource from its unusual properties only. */
 export function resource<T extends KubeObject = KubeObject>(given: Given<T>): Resource<T> {
   return {
     storage: given.group === '' ? given.plural : `${given.plural}.${given.group}`,

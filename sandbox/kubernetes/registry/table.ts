@@ -17,7 +17,7 @@ import { podStrategy } from './strategies/pod.ts';
 import { budgetStrategy, namespaceStrategy } from './strategies/small-strategies.ts';
 import { daemonSetStrategy, deploymentStrategy, replicaSetStrategy } from './strategies/workload.ts';
 
-/** The resources that the double keeps, and what is particular to each. */
+/** The double's resources and the specifics of each. */
 
 const core = { group: '', version: 'v1' } as const;
 const apps = { group: 'apps', version: 'v1', namespaced: true, hasGeneration: true } as const;
@@ -188,7 +188,7 @@ export const resources: readonly Resource[] = [
   ...others,
 ] as readonly Resource<KubeObject>[];
 
-/** What a POST asks and no object is kept of. */
+/** A POST that is answered and not stored. */
 export interface Review {
   readonly group: string;
   readonly version: string;

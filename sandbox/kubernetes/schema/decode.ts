@@ -2,7 +2,7 @@ import { isMap, type JsonMap, type JsonValue, set } from '../patch/merge-patch.t
 import { fieldsOf, goName, type Shape } from './schema.ts';
 import { parseMicroTime, parseTime } from './times.ts';
 
-/** `unknown`: the paths of fields that the resource does not have; they are left out of `value`. */
+/** `unknown`: the paths of fields that the resource does not have; `value` omits them. */
 export type Decoded =
   | { readonly kind: 'decoded'; readonly value: JsonMap; readonly unknown: readonly string[] }
   | { readonly kind: 'mistyped'; readonly complaint: string };
@@ -16,9 +16,8 @@ interface Place {
 class Mistyped extends Error {}
 
 /**
- * Reads JSON as Go reads it into the typed structure: fields that are not known are dropped, null is as good as not
- * given, times take the form they are printed in, and what Go's `omitempty` leaves out (empty lists and maps, false
- * for the plain booleans) is left out.
+ * Reads JSON as Go reads it into the typed structure: drops unknown fields, treats null as absent, prints times in
+ * their standard form, and drops what Go's `omitempty` drops (empty lists and maps, false for the plain booleans).
  */
 export function decode(model: string, json: JsonMap): Decoded {
   const unknown: string[] = [];
@@ -77,12 +76,14 @@ function decodeValue(shape: Shape, value: JsonValue, place: Place, unknown: stri
   }
 }
 
-/** Unknown fields are told with the index, type errors without: Go's decoder does not know it. */
+/**
+ * Report unknown fields with the index and type errors without it, because Go's decoder does not know the index there.
+ */
 function indexed(path: string, index: number, item: Shape): string {
   return item.kind === 'object' ? `${path}[${index}]` : path;
 }
 
-/** Quantities are strings in the schema, but a plain number is read as one. */
+/** Quantities are strings in the schema, but a plain number is accepted too. */
 const quantities = /\.(requests|limits|capacity|allocatable|overhead)$/;
 
 function decodeMap(shape: Shape, value: JsonValue, place: Place, unknown: string[]): JsonMap {
@@ -132,7 +133,7 @@ function goType(shape: Shape): string {
   }
 }
 
-/** Booleans that are no pointers in Go: false is the same as not given. */
+/** Booleans that are not pointers in Go: false equals absent. */
 const plainBooleans: ReadonlySet<string> = new Set([
   'NodeSpec.unschedulable',
   'PodSpec.hostNetwork',
@@ -145,7 +146,7 @@ const plainBooleans: ReadonlySet<string> = new Set([
   'DeploymentSpec.paused',
 ]);
 
-/** Plain strings that `omitempty` drops when empty and that clients do send empty. */
+/** Plain strings that `omitempty` drops if empty and that clients do send empty. */
 const plainStrings: ReadonlySet<string> = new Set([
   'ObjectMeta.generateName',
   'ObjectMeta.namespace',
@@ -158,7 +159,7 @@ const plainStrings: ReadonlySet<string> = new Set([
 /** Lists and maps without `omitempty`. */
 const shownEmpty: ReadonlySet<string> = new Set(['Role.rules', 'ClusterRole.rules']);
 
-/** Fields without `omitempty`, which are printed even when they were not given. */
+/** Fields without `omitempty`, which are printed even if absent. */
 const zeroValues: Readonly<Record<string, JsonMap>> = {
   V1Container: { resources: {} },
   V1ContainerStatus: { image: '', imageID: '', lastState: {}, ready: false, restartCount: 0 },

@@ -1,6 +1,6 @@
 import * as models from '@kubernetes/client-node/dist/gen/models/all.js';
 
-/** The shape of a field, read from the models that the official client generates from the published OpenAPI. */
+/** The shape of a field, read from the official client's models, which are generated from the published OpenAPI. */
 export type Shape =
   | { readonly kind: 'object'; readonly model: string }
   | { readonly kind: 'list'; readonly item: Shape }
@@ -19,7 +19,7 @@ interface Model {
 const modelsByName = models as unknown as Readonly<Record<string, Model>>;
 const fieldsByModel = new Map<string, ReadonlyMap<string, Shape>>();
 
-/** The fields of a model such as V1PodSpec, by their names in JSON; none for a model that is not known. */
+/** The fields of a model such as V1PodSpec, by their JSON names; empty for an unknown model. */
 export function fieldsOf(model: string): ReadonlyMap<string, Shape> {
   let fields = fieldsByModel.get(model);
   if (fields === undefined) {
@@ -51,7 +51,7 @@ function shapeOf(type: string): Shape {
   }
 }
 
-/** What Go calls the model: PodSpec for V1PodSpec, Event for CoreV1Event and EventsV1Event. */
+/** Go's name for the model: PodSpec for V1PodSpec, Event for CoreV1Event and EventsV1Event. */
 export function goName(model: string): string {
   return model.replace(/^(Core|Events|Rbac|Discovery|Authentication)?V\d+(alpha\d+|beta\d+)?/, '');
 }

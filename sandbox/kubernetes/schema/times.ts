@@ -1,14 +1,14 @@
 const dateAndTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/;
 const zone = /^(Z|[+-]\d\d:\d\d)$/;
 
-/** Either the text in the form the API server prints, or its complaint, worded as Go's time.Parse does. */
+/** Either the text in the API server's form, or a complaint in the words of Go's time.Parse. */
 export type ParsedTime = { readonly text: string } | { readonly complaint: string };
 
 function complaint(text: string, layout: string, rest: string, expected: string): ParsedTime {
   return { complaint: `parsing time "${text}" as "${layout}": cannot parse "${rest}" as "${expected}"` };
 }
 
-/** metav1.Time: RFC 3339; fractions are read and dropped, and the zone becomes UTC. */
+/** metav1.Time: RFC 3339; fractions are dropped, and the zone becomes UTC. */
 export function parseTime(text: string): ParsedTime {
   const layout = '2006-01-02T15:04:05Z07:00';
   const head = dateAndTime.exec(text)?.[0];
@@ -18,7 +18,7 @@ export function parseTime(text: string): ParsedTime {
   return { text: new Date(Date.parse(`${head}${rest}`)).toISOString().replace('.000Z', 'Z') };
 }
 
-/** metav1.MicroTime: the fraction must have its six digits, which `toISOString()` does not print. */
+/** metav1.MicroTime: the fraction must have six digits, which `toISOString()` does not print. */
 export function parseMicroTime(text: string): ParsedTime {
   const layout = '2006-01-02T15:04:05.000000Z07:00';
   const head = dateAndTime.exec(text)?.[0];

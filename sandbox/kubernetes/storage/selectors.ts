@@ -6,7 +6,7 @@ import {
 import type { KubeObject, LabelSelector } from '../objects.ts';
 import { badRequest, Refusal } from '../status-errors.ts';
 
-/** A LabelSelector of an object's spec. None and an empty one select everything, as in policy/v1. */
+/** A LabelSelector of an object's spec. A missing and an empty one select everything, as in policy/v1. */
 export function labelSelector(selector: LabelSelector | undefined): LabelsPredicate {
   const equal = Object.entries(selector?.matchLabels ?? {});
   const expressions = selector?.matchExpressions ?? [];
@@ -15,7 +15,7 @@ export function labelSelector(selector: LabelSelector | undefined): LabelsPredic
     expressions.every(({ key, operator, values = [] }) => meetsRequirement(labels, key, operator, values));
 }
 
-/** The `labelSelector` of a query. Throws 400 for one that does not parse. */
+/** The `labelSelector` of a query. Throws 400 if it does not parse. */
 export function parseLabelSelector(text: string): LabelsPredicate {
   try {
     return parseSelector(text);
@@ -24,7 +24,7 @@ export function parseLabelSelector(text: string): LabelsPredicate {
   }
 }
 
-/** The value at a dotted path, in the words of field selectors: what is not there is the empty string. */
+/** The value at a dotted path for a field selector; a missing one is the empty string. */
 function fieldValue(object: KubeObject, path: string): string {
   let value: unknown = object;
   for (const part of path.split('.')) {
@@ -36,8 +36,8 @@ function fieldValue(object: KubeObject, path: string): string {
 }
 
 /**
- * The `fieldSelector` of a query. Only `metadata.name`, `metadata.namespace` and the resource's own `selectable` paths
- * can be asked for; others are 400, as is a selector that does not parse.
+ * The `fieldSelector` of a query. It may use `metadata.name`, `metadata.namespace` and the resource's own `selectable`
+ * paths. Throws 400 for other paths and for a selector that does not parse.
  */
 export function parseFieldSelector(text: string, selectable: readonly string[]): (object: KubeObject) => boolean {
   const terms = text.split(',').filter((term) => term !== '');
@@ -55,7 +55,7 @@ export function parseFieldSelector(text: string, selectable: readonly string[]):
     requirements.every(({ path, value, equal }) => (selectableValue(object, path) === value) === equal);
 }
 
-/** Booleans are left out of JSON when false, but field selectors compare them with the word. */
+/** JSON omits booleans that are false, but field selectors compare them with the word. */
 function selectableValue(object: KubeObject, path: string): string {
   const value = fieldValue(object, path);
   return value === '' && booleanPaths.has(path) ? 'false' : value;

@@ -1,6 +1,6 @@
 import type { KubeObject } from '../objects.ts';
 
-/** Names the objects of one resource and says their shape. */
+/** Names the objects of one resource and carries their type. */
 export interface Collection<T extends KubeObject> {
   readonly storage: string;
   readonly shape?: T;
@@ -9,7 +9,7 @@ export interface Collection<T extends KubeObject> {
 export interface Change {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
   readonly resourceVersion: number;
-  /** The state after the change; of a deleted object the last one, with the resourceVersion of the deletion. */
+  /** The state after the change; for a deleted object its last state, with the resourceVersion of the deletion. */
   readonly object: KubeObject;
   readonly previous?: KubeObject;
 }
@@ -18,7 +18,7 @@ export type ChangeListener = (change: Change) => void;
 
 interface Shelf {
   readonly objects: Map<string, KubeObject>;
-  /** The keys in order, until one comes or goes: lists are asked for far more often. */
+  /** The sorted keys, until one is added or removed: lists are far more frequent than either. */
   order: readonly string[] | undefined;
   readonly history: Change[];
   /** Changes up to this resourceVersion are forgotten. */
@@ -39,18 +39,18 @@ function freeze<T>(value: T): T {
 }
 
 /**
- * What etcd and the watch cache are to a real API server: the objects by resource, namespace and name, one
- * resourceVersion that grows with every write to any of them, and the last changes of each resource. Objects are
- * frozen: whoever wants to change one clones it. Every write is over, listeners included, before the call returns.
+ * The double's etcd and watch cache: the objects by resource, namespace and name, one resourceVersion that grows with
+ * every write, and the last changes of each resource. Objects are frozen: clone one to change it. Every write is
+ * complete, listeners included, before the call returns.
  */
 export class Store {
   readonly #shelves = new Map<string, Shelf>();
   readonly #historyLimit: number;
   #version: number;
-  /** Where a shelf begins that nothing was put on yet. */
+  /** Changes up to this resourceVersion are forgotten for a resource without entries yet. */
   #forgotten = 0;
 
-  /** `historyLimit`: changes kept for each resource; whoever watches from before them is told 410. */
+  /** `historyLimit`: number of changes kept for each resource; a watch from before them gets 410. */
   constructor(options: { historyLimit?: number; firstVersion?: number } = {}) {
     this.#historyLimit = options.historyLimit ?? 10_000;
     this.#version = options.firstVersion ?? 1;
@@ -64,7 +64,7 @@ export class Store {
     return this.#shelf(from.storage).objects.get(keyOf(namespace, name)) as T | undefined;
   }
 
-  /** Sorted by namespace and name, as etcd's keys are. */
+  /** Sorted by namespace and name, like etcd's keys. */
   list<T extends KubeObject>(from: Collection<T>, namespace?: string): T[] {
     const shelf = this.#shelf(from.storage);
     shelf.order ??= [...shelf.objects.keys()].sort();
@@ -72,7 +72,7 @@ export class Store {
     return shelf.order.flatMap((key) => (key.startsWith(prefix) ? [shelf.objects.get(key) as T] : []));
   }
 
-  /** The list as it was at an earlier resourceVersion; undefined when that is forgotten. */
+  /** The list as it was at an earlier resourceVersion; undefined if that is forgotten. */
   listAt<T extends KubeObject>(from: Collection<T>, resourceVersion: number, namespace?: string): T[] | undefined {
     const shelf = this.#shelf(from.storage);
     if (resourceVersion < shelf.forgotten) return undefined;
@@ -87,7 +87,7 @@ export class Store {
     return all.filter((object) => namespace === undefined || object.metadata.namespace === namespace).sort(byKey);
   }
 
-  /** Stores the object under its namespace and name, with a new resourceVersion, and answers what was stored. */
+  /** Stores the object under its namespace and name with a new resourceVersion, and returns the stored object. */
   put<T extends KubeObject>(into: Collection<T>, object: T): T {
     const shelf = this.#shelf(into.storage);
     const previous = shelf.objects.get(keyOf(object.metadata.namespace, object.metadata.name));
@@ -103,7 +103,7 @@ export class Store {
     return stored;
   }
 
-  /** Takes the object out and answers its last state, which carries a resourceVersion of its own. */
+  /** Removes the object and returns its last state, with a new resourceVersion. */
   remove<T extends KubeObject>(from: Collection<T>, object: T): T {
     const shelf = this.#shelf(from.storage);
     const key = keyOf(object.metadata.namespace, object.metadata.name);
@@ -116,7 +116,7 @@ export class Store {
     return stored;
   }
 
-  /** Every later change of the resource. The answer ends it. */
+  /** Calls the listener with every later change of the resource. The returned function unsubscribes. */
   subscribe(to: Collection<KubeObject>, listener: ChangeListener): () => void {
     const { listeners } = this.#shelf(to.storage);
     listeners.add(listener);
@@ -125,7 +125,7 @@ export class Store {
     };
   }
 
-  /** The changes after `resourceVersion`; when some of them are forgotten, the oldest version that still works. */
+  /** The changes after `resourceVersion`; if some of them are forgotten, the oldest version that still works. */
   changesAfter(of: Collection<KubeObject>, resourceVersion: number): Change[] | { readonly oldest: number } {
     const shelf = this.#shelf(of.storage);
     if (resourceVersion < shelf.forgotten) return { oldest: shelf.forgotten };

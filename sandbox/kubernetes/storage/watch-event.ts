@@ -9,8 +9,9 @@ export interface WatchEvent {
 export type Selects = (object: KubeObject) => boolean;
 
 /**
- * What a watcher with that selection sees of a change: an object that comes into the selection is ADDED, one that
- * leaves it is DELETED, with the state that still fitted and the resourceVersion of the change. Undefined: nothing.
+ * The event that a watcher with that selection sees for a change: an object that enters the selection is ADDED; one
+ * that leaves it is DELETED, with the last state that matched and the resourceVersion of the change. Undefined: no
+ * event.
  */
 export function watchEvent(change: Change, selects: Selects): WatchEvent | undefined {
   const before = change.previous;

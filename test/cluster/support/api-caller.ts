@@ -7,30 +7,30 @@ export interface Request {
   readonly method: string;
   readonly path: string;
   readonly body?: unknown;
-  /** In place of a body, what is sent as it is. */
+  /** Sent as it is, in place of a body. */
   readonly text?: string;
   readonly contentType?: string;
-  /** Without it the administrator's; empty: none. */
+  /** Default: the administrator's; empty: none. */
   readonly token?: string;
 }
 
 export interface Answer {
   readonly status: number;
-  /** Those that clients act upon. */
+  /** The headers that clients act upon. */
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: Readonly<Record<string, unknown>>;
 }
 
 const limitMs = 30_000;
 
-/** A watch that is over is a line of JSON an event. */
+/** A finished watch has one line of JSON per event. */
 function parse(text: string, path: string): Record<string, unknown> {
   if (!path.includes('watch=')) return JSON.parse(text) as Record<string, unknown>;
   const lines = text.split('\n').filter((line) => line !== '');
   return { events: lines.map((line) => JSON.parse(line) as unknown) };
 }
 
-/** Raw calls to an API server, whose every answer is an answer. */
+/** Raw calls to an API server: refusals are answers too and are not thrown. */
 export class ApiCaller {
   readonly #url: string;
   readonly #token: string;
@@ -52,7 +52,7 @@ export class ApiCaller {
       headers: {
         accept: 'application/json',
         'content-type': contentType,
-        // Node frames no body of a DELETE by itself.
+        // Node does not set a length for the body of a DELETE by itself.
         'content-length': Buffer.byteLength(content),
         ...(bearer !== '' && { authorization: `Bearer ${bearer}` }),
       },

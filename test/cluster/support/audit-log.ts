@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { testCluster } from './test-cluster.ts';
 
-/** What the API server writes of a request: audit.k8s.io/v1, level Metadata. */
+/** The API server's record of a request: audit.k8s.io/v1, level Metadata. */
 export interface AuditEvent {
   readonly verb: string;
   readonly requestURI: string;
@@ -18,10 +18,10 @@ export interface AuditEvent {
   readonly stageTimestamp: string;
 }
 
-/** Requests with the tokens of pods on that node, in the order in which they were answered. */
+/** Requests with the tokens of pods on that node, in the order of their answers. */
 export async function requestsFrom(nodeName: string): Promise<readonly AuditEvent[]> {
   const text = await readFile(testCluster().auditLog, 'utf8');
-  // The last line may be half written.
+  // The last line may be incomplete.
   return text
     .slice(0, text.lastIndexOf('\n'))
     .split('\n')
@@ -30,7 +30,7 @@ export async function requestsFrom(nodeName: string): Promise<readonly AuditEven
     .filter(({ user }) => user.extra?.['authentication.kubernetes.io/node-name']?.includes(nodeName));
 }
 
-/** `VERB RESOURCE[/SUBRESOURCE][.GROUP]`; undefined for paths that are no resources. */
+/** `VERB RESOURCE[/SUBRESOURCE][.GROUP]`; undefined for paths without a resource. */
 export function rightFor({ verb, objectRef }: Pick<AuditEvent, 'verb' | 'objectRef'>): string | undefined {
   if (objectRef === undefined) return undefined;
   const { resource, subresource, apiGroup } = objectRef;

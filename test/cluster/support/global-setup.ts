@@ -6,7 +6,7 @@ import type { TestCluster } from './test-cluster.ts';
 
 let controlPlane: ControlPlane | undefined;
 
-/** One control plane for all test files of a run, handed to their processes through the environment. */
+/** Starts one control plane for all test files of a run, and passes it to their processes through the environment. */
 export async function globalSetup(): Promise<void> {
   const binary = await provideBinary((line) => process.stderr.write(`control-plane: ${line}\n`));
   let cluster: TestCluster;

@@ -20,7 +20,7 @@ const collections: Readonly<Record<string, string>> = {
 };
 
 /**
- * All that the overlays install for the agent but its DaemonSet, from the files themselves, so that no kubectl is
+ * Installs everything of the agent's overlays except its DaemonSet, from the files themselves, so that kubectl is not
  * needed.
  */
 export async function installAgent(kube: KubeClient): Promise<void> {

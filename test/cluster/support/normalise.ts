@@ -1,7 +1,7 @@
 const uid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const time = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
 
-/** Replaced wherever they stand: what no two servers have in common. */
+/** Texts that differ between any two servers, replaced wherever they occur. */
 const volatileTexts: readonly (readonly [RegExp, string])[] = [
   [uid, '<uid>'],
   [time, '<time>'],
@@ -10,11 +10,14 @@ const volatileTexts: readonly (readonly [RegExp, string])[] = [
   [/, current: \d+/g, ', current: <version>'],
   // Kubernetes quotes the whole object here, in Go's order of fields.
   [/Invalid value: "\{.*\}": /gs, 'Invalid value: <object>: '],
-  // Behind this stands a diff of Go structures.
+  // A diff of Go structures follows here.
   [/\n@@.*/gs, ''],
 ];
 
-/** What the double does not keep: who set which field, a note of the node controller, and empty facts of a node. */
+/**
+ * Fields that the double does not keep: the managers of fields, a note of the node controller, and empty facts of a
+ * node.
+ */
 const notKept: ReadonlySet<string> = new Set([
   'managedFields',
   'node.alpha.kubernetes.io/ttl',
@@ -27,7 +30,7 @@ const volatileFields: Readonly<Record<string, string>> = {
   continue: '<continue>',
   token: '<token>',
   expirationTimestamp: '<time>',
-  // How long ago the API server was built, and from what.
+  // Build time and source of the API server.
   gitCommit: '<build>',
   buildDate: '<build>',
   gitVersion: '<build>',
@@ -36,8 +39,8 @@ const volatileFields: Readonly<Record<string, string>> = {
 };
 
 /**
- * The value with everything volatile replaced, so that the answers of two servers can be compared as they are.
- * Causes of a refusal are compared as a set: how often one stands there says only how many passes validation has.
+ * Replaces everything volatile in the value, so that the answers of two servers can be compared directly. Compares
+ * causes of a refusal as a set: repetitions only show how many passes validation has.
  */
 export function normalise(value: unknown, generated: readonly RegExp[] = []): unknown {
   if (typeof value === 'string') {
@@ -55,15 +58,15 @@ export function normalise(value: unknown, generated: readonly RegExp[] = []): un
     const below = normalise(field, generated);
     if (!Array.isArray(below)) return [key, below];
     if (key === 'causes') return [key, distinct(below)];
-    // Controllers write theirs in the order in which they come.
+    // Controllers write conditions in the order of their own runs.
     if (key === 'conditions') return [key, sorted(below)];
-    // Names that the server made up put a list in an order that is chance.
+    // Names that the server generated give a list a random order.
     return [key, key === 'items' && generated.length > 0 ? sorted(below) : below];
   });
   return Object.fromEntries(entries);
 }
 
-/** Annotations without any but the node controller's own. */
+/** Annotations other than the node controller's own. */
 function isNote(key: string, field: unknown): boolean {
   return key === 'annotations' && Object.keys(Object(field)).every((name) => notKept.has(name));
 }
@@ -77,7 +80,7 @@ function sorted(items: readonly unknown[]): unknown[] {
   return texts.map((text) => JSON.parse(text) as unknown);
 }
 
-/** A replacer that gives the same text for the same object, in whatever order its fields came. */
+/** A replacer that gives the same text for the same object, whatever the order of its fields. */
 export function sortedKeys(_: string, value: unknown): unknown {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -22,28 +22,28 @@ export interface Node extends KubeObject {
 }
 
 export interface PodOptions {
-  /** What the container runs, a line of shell; by default something that ends a moment after SIGTERM. */
+  /** The container's command, a line of shell. Default: a command that ends a moment after SIGTERM. */
   readonly script?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly graceSeconds?: number;
 }
 
 export interface NodeOptions {
-  /** From the end of a container to the end of its pod, as on a real kubelet. */
+  /** Delay from the end of a container to the end of its pod, as on a real kubelet. */
   readonly podEndDelayMs?: { readonly min: number; readonly max: number };
 }
 
-/** A kubelet's event with the moment it was told. */
+/** A kubelet's event with its time. */
 export type TimedKubeletEvent = KubeletEvent & { readonly atMs: number };
 
 const queueName = 'game-servers.fifo';
-/** Processes on a busy machine, and several controllers of Kubernetes between a wish and a running pod. */
+/** Long, because processes share a busy machine, and several controllers act before a wanted pod runs. */
 const longMs = 90_000;
 let scenes = 0;
 
 /**
  * A namespace and some nodes of the shared control plane, each with a kubelet that runs pods as processes. The agent is
- * a process with the token that a kubelet would mount into its pod on that node. Several scenes run beside each other.
+ * a process with the token that a kubelet would mount into its pod on that node. Several scenes run in parallel.
  */
 export class Scene implements AsyncDisposable {
   readonly namespace: string;
@@ -111,7 +111,7 @@ export class Scene implements AsyncDisposable {
     return this.podRuns(name);
   }
 
-  /** As many pods as wanted, on whichever nodes of the scene the scheduler chooses; resolves when all are ready. */
+  /** Deploys this many pods on nodes that the scheduler chooses from the scene; resolves when all are ready. */
   async deploy(name: string, replicas: number, options: PodOptions = {}): Promise<void> {
     const template = this.#onNodesOfTheScene(name, options);
     const selector = { matchLabels: { app: name } };
@@ -213,7 +213,7 @@ export class SceneNode {
   readonly name: string;
   readonly metadata: MetadataService;
   readonly kubelet: Kubelet;
-  /** All that its kubelet told of. */
+  /** Every event that its kubelet reported. */
   readonly kubeletEvents: readonly TimedKubeletEvent[];
   readonly agents: AgentProcess[] = [];
   readonly link: string;
@@ -250,7 +250,7 @@ export class SceneNode {
     await this.patch({ metadata: { annotations } });
   }
 
-  /** Somebody writes the node over and over while `act` runs. Returns how often. */
+  /** Writes the node again and again, as another client, while `act` runs. Returns the number of writes. */
   async writeMeanwhile(act: () => Promise<unknown>): Promise<number> {
     let isOver = false;
     let writes = 0;
@@ -271,7 +271,7 @@ export class SceneNode {
     return (await this.read()).spec.unschedulable === true;
   }
 
-  /** Taints other than the one by which Kubernetes itself repeats a cordon. */
+  /** Taints other than the one with which Kubernetes itself repeats a cordon. */
   async taints(): Promise<readonly string[]> {
     const { spec } = await this.read();
     const found = (spec.taints ?? []).map(({ key, value }) => (value === undefined ? key : `${key}=${value}`));
@@ -283,7 +283,7 @@ export class SceneNode {
     return text === undefined ? undefined : (JSON.parse(text) as Record<string, unknown>);
   }
 
-  /** The notice of a spot termination so many milliseconds ahead; EC2 writes whole seconds. Returns its deadline. */
+  /** Announces a spot termination this many milliseconds ahead; EC2 writes whole seconds. Returns its deadline. */
   announceSpot(inMs: number): number {
     const time = isoSeconds(Date.now() + inMs);
     this.metadata.announce('spot', { action: 'terminate', time });
@@ -322,8 +322,8 @@ export class SceneNode {
   }
 
   /**
-   * What a kubelet mounts into the agent's pod: a token that is bound to that pod, and the authority. Returns the
-   * folder.
+   * Writes the files that a kubelet mounts into the agent's pod: a token bound to that pod, and the authority. Returns
+   * the folder.
    */
   async mountToken(): Promise<string> {
     const { name, uid } = (await this.#ownPod()).metadata;
@@ -337,7 +337,7 @@ export class SceneNode {
     return folder;
   }
 
-  /** The agents of the tests are their own processes, so that they can be killed: this pod lends them its identity. */
+  /** The tests run agents as their own processes, so that they can be killed. This pod lends them its identity. */
   async #ownPod(): Promise<Pod> {
     this.#agentPod ??= await this.#scene.kube.create<Pod>('/api/v1/namespaces/spotable/pods', {
       metadata: { name: `agent-of-${this.name}` },

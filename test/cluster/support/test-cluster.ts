@@ -1,11 +1,11 @@
 import { fixedCredentials, KubeClient } from '../../../sandbox/kube-client/kube-client.ts';
 import { withoutKubectl } from '../../integration/manifests/kustomize.ts';
 
-/** The control plane that all test files share, or why there is none. */
+/** The control plane that all test files share, or the reason why there is none. */
 export type TestCluster =
   | {
       readonly kind: 'ready';
-      /** Path of the control plane's program, for those who need one of their own. */
+      /** Path of the control plane's program, for tests that need one of their own. */
       readonly binary: string;
       readonly url: string;
       readonly authority: string;
@@ -24,11 +24,11 @@ export const onCluster: { readonly skip: string | false } = {
   skip: cluster.kind === 'unavailable' && cluster.reason,
 };
 
-/** Of tests that need kubectl as well; CI has it. */
+/** For tests that need kubectl as well; CI has it. */
 export const skipWithoutKubectl: string | false =
   onCluster.skip || (process.env['CI'] === 'true' ? false : withoutKubectl);
 
-/** @throws Error where there is none, which {@link onCluster} has skipped */
+/** @throws Error if there is none, which {@link onCluster} has skipped */
 export function testCluster(): Extract<TestCluster, { kind: 'ready' }> {
   if (cluster.kind === 'unavailable') throw new Error(cluster.reason);
   return cluster;

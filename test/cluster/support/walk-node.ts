@@ -14,21 +14,21 @@ import { parseManifests, projectRoot, readProjectFile } from '../../unit/manifes
 export interface WalkNode extends AsyncDisposable {
   readonly kubelet: Kubelet;
   readonly queueUrl: string;
-  /** Lines that the containers wrote, by container. */
+  /** Lines of the containers' output, by container. */
   readonly lines: readonly { readonly container: string; readonly line: string }[];
 }
 
 const queueName = 'game-servers.fifo';
 
-/** A script that runs one of the project's programs as the image's own file of that place would. */
+/** Writes a script that runs one of the project's programs as the image's own file at that path would. */
 async function writeScript(file: string, command: string): Promise<void> {
   await writeFile(file, `#!/bin/sh\n${command}\n`);
   await chmod(file, 0o755);
 }
 
 /**
- * In place of the images that the guide builds and pushes: `/spotable` with node, tini and the programs, and a game
- * that brought it along.
+ * Stands in for the images that the guide builds and pushes: `/spotable` with node, tini and the programs, and a game
+ * with its own command.
  */
 async function makeImages(folder: string): Promise<Readonly<Record<string, Image>>> {
   const spotable = join(folder, 'spotable');
@@ -49,7 +49,7 @@ async function makeImages(folder: string): Promise<Readonly<Record<string, Image
   };
 }
 
-/** The one spot node of somebody who walks through a guide: what runs on it is what the guide's manifests say. */
+/** The only spot node of a user who walks through a guide: it runs what the guide's manifests say. */
 export async function startWalkNode({ url, authority, adminToken }: ControlPlane, folder: string): Promise<WalkNode> {
   const metadata = await startMetadataService();
   const queue = await startQueueService({ queues: [{ name: queueName }] });
@@ -74,7 +74,7 @@ export async function startWalkNode({ url, authority, adminToken }: ControlPlane
     imageEnvironment: {
       ...(process.getuid?.() !== 0 && { NODE_OPTIONS: `--require=${asRoot}` }),
       PATH: `${join(folder, 'spotable', 'bin')}:${process.env['PATH'] ?? ''}`,
-      // What a node, its instance and its cluster have for every pod.
+      // Facts of a node, its instance and its cluster that every pod gets.
       KUBERNETES_SERVICE_HOST: server.hostname,
       KUBERNETES_SERVICE_PORT: server.port,
       SERVICE_ACCOUNT_DIR: '/var/run/secrets/kubernetes.io/serviceaccount',

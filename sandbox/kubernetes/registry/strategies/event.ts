@@ -18,7 +18,7 @@ export const eventStrategy: Strategy<Event> = {
 
 const maxMessageLength = 1024;
 
-/** An Event with an eventTime is of the new style, and must say more. */
+/** An Event with an eventTime is of the new style, which requires more fields. */
 function validateModern(event: Event): Cause[] {
   return [
     ...validateController(event.reportingComponent ?? '', 'reportingComponent'),
@@ -31,7 +31,7 @@ function validateModern(event: Event): Cause[] {
   ];
 }
 
-/** What has no namespace, such as a Node, is reported in `default`. */
+/** Objects without a namespace, such as a Node, are reported in `default`. */
 function validateNamespace({ metadata, involvedObject }: Event): Cause[] {
   const about = involvedObject?.namespace ?? '';
   if (about === metadata.namespace || (about === '' && metadata.namespace === 'default')) return [];

@@ -11,7 +11,10 @@ export const nodeStrategy: Strategy<Node> = {
   validateUpdate: (next) => validateTaints(next.spec.taints ?? []),
 };
 
-/** Key and effect together must be unique. The API server names `metadata.taints`, though they stand in the spec. */
+/**
+ * Key and effect together must be unique. The API server's error says `metadata.taints`, although taints are in the
+ * spec.
+ */
 function validateTaints(taints: readonly Taint[]): Cause[] {
   return taints.flatMap((taint, index) => {
     const field = `metadata.taints[${index}]`;

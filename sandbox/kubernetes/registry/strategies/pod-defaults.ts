@@ -1,7 +1,7 @@
 import type { Container, PodSpec, Toleration } from '../../objects.ts';
 import type { JsonMap } from '../../patch/merge-patch.ts';
 
-/** What every pod, and every pod template, has when nothing is said. */
+/** Defaults for every pod and every pod template. */
 export function defaultPodSpec(spec: PodSpec): PodSpec {
   const hostNetwork = spec.hostNetwork === true;
   return {
@@ -43,7 +43,7 @@ function pullPolicy(image: string): string {
 
 type Port = NonNullable<Container['ports']>[number];
 
-/** On the host's network a declared port is a host port: the scheduler then keeps two such pods off one node. */
+/** On the host network a declared port is a host port, so the scheduler keeps two such pods off one node. */
 function defaultPort(port: Port, hostNetwork: boolean): Port {
   return { ...(hostNetwork ? { hostPort: port.containerPort } : {}), protocol: 'TCP', ...port };
 }
@@ -66,7 +66,7 @@ function defaultProbe(probe: JsonMap): JsonMap {
   };
 }
 
-/** What admission adds to a pod, and not to a template. */
+/** Fields that admission adds to a pod, but not to a template. */
 export function admitPodSpec(spec: PodSpec): PodSpec {
   const serviceAccountName = spec.serviceAccountName ?? 'default';
   return {
@@ -80,7 +80,7 @@ export function admitPodSpec(spec: PodSpec): PodSpec {
   };
 }
 
-/** A pod stays five minutes on a node that is lost, unless it says otherwise. */
+/** A pod stays five minutes on a lost node, unless its tolerations say otherwise. */
 function withLostNodeTolerations(tolerations: readonly Toleration[]): Toleration[] {
   const missing = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'].filter(
     (key) => !tolerations.some((one) => one.key === key || (one.key === undefined && one.operator === 'Exists')),
@@ -91,7 +91,9 @@ function withLostNodeTolerations(tolerations: readonly Toleration[]): Toleration
   ];
 }
 
-/** Guaranteed: each container limits cpu and memory and requests as much. BestEffort: nothing is asked at all. */
+/**
+ * Guaranteed: each container limits cpu and memory and requests the same amounts. BestEffort: no requests or limits.
+ */
 export function qualityOfService(spec: PodSpec): 'Guaranteed' | 'Burstable' | 'BestEffort' {
   const resources = [...spec.containers, ...(spec.initContainers ?? [])].map((container) => container.resources ?? {});
   const asked = resources.flatMap(({ requests = {}, limits = {} }) => [

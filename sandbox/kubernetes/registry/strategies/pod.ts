@@ -8,7 +8,7 @@ const deletionCost = 'controller.kubernetes.io/pod-deletion-cost';
 
 export const podStrategy: Strategy<Pod> = {
   prepareCreate(pod) {
-    // A pod without containers is refused by validate, which runs on what this makes.
+    // Allow missing containers here: `validate` runs later and refuses such a pod.
     const containers = pod.spec?.containers ?? [];
     const spec = admitPodSpec(defaultPodSpec({ ...pod.spec, containers }));
     return { ...pod, spec, status: { phase: 'Pending', qosClass: qualityOfService(spec) } };

@@ -18,7 +18,7 @@ export const namespaceStrategy: Strategy<Namespace> = {
 export const budgetStrategy: Strategy<PodDisruptionBudget> = {
   prepareCreate: (budget) => ({
     ...budget,
-    // Until the disruption controller has seen it, a budget allows nothing.
+    // A budget allows no disruption until the disruption controller has seen it.
     status: { disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0, expectedPods: 0 },
   }),
   prepareUpdate: (next, current) => ({ ...next, status: current.status }),
