@@ -1,6 +1,7 @@
 import { counterAnnotationPrefix, fleetLabel, listAnnotationPrefix } from '../../shared/fleet-names.ts';
+import { meetsRequirement } from '../../shared/kubernetes/label-selector.ts';
 import { allocationOf, type GameServerPod } from '../cluster/game-server-pod.ts';
-import type { GameServerSelector, LabelExpression, Priority } from './allocation-request.ts';
+import type { GameServerSelector, Priority } from './allocation-request.ts';
 
 export interface Counter {
   readonly count: number;
@@ -20,7 +21,9 @@ export function fitsSelector(selector: GameServerSelector, pod: GameServerPod): 
   if (allocationOf(pod) !== (selector.state === 'Ready' ? 'unallocated' : 'allocated')) return false;
   for (const [key, value] of Object.entries(selector.matchLabels)) if (labelOf(pod, key) !== value) return false;
   return (
-    selector.matchExpressions.every((expression) => fitsExpression(expression, pod)) &&
+    selector.matchExpressions.every(({ key, operator, values }) =>
+      meetsRequirement(labelOf(pod, key), operator, values),
+    ) &&
     fitsCounters(selector, pod) &&
     fitsLists(selector, pod)
   );
@@ -28,20 +31,6 @@ export function fitsSelector(selector: GameServerSelector, pod: GameServerPod): 
 
 function labelOf({ labels }: GameServerPod, key: string): string | undefined {
   return labels[key] ?? (key === agonesFleetLabel ? labels[fleetLabel] : undefined);
-}
-
-function fitsExpression({ key, operator, values }: LabelExpression, pod: GameServerPod): boolean {
-  const value = labelOf(pod, key);
-  switch (operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-  }
 }
 
 function fitsCounters({ counters }: GameServerSelector, pod: GameServerPod): boolean {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { listen } from '../../shared/listen.ts';
 import { Faults } from '../faults.ts';
 import { apiAudience, TokenIssuer } from './access/tokens.ts';
 import { admin, anonymous, type User } from './access/user.ts';
@@ -92,9 +92,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     ...(options.podGarbageMs === undefined ? {} : { podGarbageMs: options.podGarbageMs }),
   });
   createStandardNamespaces(registry);
-  server.listen(options.port ?? 0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = await listen(server, { host: '127.0.0.1', port: options.port ?? 0 });
   const close = async (): Promise<void> => {
     stopControllers();
     for (const end of [...watches]) end();

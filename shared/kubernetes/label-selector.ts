@@ -1,9 +1,8 @@
 type Labels = Readonly<Record<string, string>>;
 export type LabelsPredicate = (labels: Labels) => boolean;
 
-/** Whether labels meet one requirement of a LabelSelector's `matchExpressions`. */
-export function meetsRequirement(labels: Labels, key: string, operator: string, values: readonly string[]): boolean {
-  const value = labels[key];
+/** Whether a label's value, if any, meets one requirement of a LabelSelector's `matchExpressions`. */
+export function meetsRequirement(value: string | undefined, operator: string, values: readonly string[]): boolean {
   switch (operator) {
     case 'In':
       return value !== undefined && values.includes(value);
@@ -40,11 +39,11 @@ function parseRequirement(text: string): LabelsPredicate {
   const [, setKey, setOperator, setValues] = setRequirement.exec(text) ?? [];
   if (setKey !== undefined && setValues !== undefined) {
     const values = setValues.split(',').map((value) => value.trim());
-    return (labels) => meetsRequirement(labels, setKey, setOperator === 'in' ? 'In' : 'NotIn', values);
+    return (labels) => meetsRequirement(labels[setKey], setOperator === 'in' ? 'In' : 'NotIn', values);
   }
   const [, key, operator, value] = equality.exec(text) ?? [];
   if (key !== undefined && value !== undefined) {
-    return (labels) => meetsRequirement(labels, key, operator === '!=' ? 'NotIn' : 'In', [value]);
+    return (labels) => meetsRequirement(labels[key], operator === '!=' ? 'NotIn' : 'In', [value]);
   }
   const [, not, name] = existence.exec(text) ?? [];
   if (name !== undefined) return (labels) => (labels[name] !== undefined) === (not === '');

@@ -12,7 +12,7 @@ export function labelSelector(selector: LabelSelector | undefined): LabelsPredic
   const expressions = selector?.matchExpressions ?? [];
   return (labels) =>
     equal.every(([key, value]) => labels[key] === value) &&
-    expressions.every(({ key, operator, values = [] }) => meetsRequirement(labels, key, operator, values));
+    expressions.every(({ key, operator, values = [] }) => meetsRequirement(labels[key], operator, values));
 }
 
 /** The `labelSelector` of a query. Throws 400 if it does not parse. */
