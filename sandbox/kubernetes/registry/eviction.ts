@@ -39,7 +39,7 @@ export function evict(
   const target = registry.update(pods, namespace, name, (current) => targeted(current, registry.now()), {
     subresource: 'status',
   });
-  // The condition made a new version of the pod, so the caller's precondition no longer applies to it.
+  // The condition made a new version of the pod: replace the caller's resourceVersion, checked above, by that one.
   const { resourceVersion, ...preconditions } = options.preconditions ?? {};
   const own = resourceVersion === undefined ? {} : { resourceVersion: target.metadata.resourceVersion };
   registry.delete(pods, namespace, name, { ...options, preconditions: { ...preconditions, ...own } });

@@ -55,7 +55,7 @@ export async function startWalkNode({ url, authority, adminToken }: ControlPlane
   const queue = await startQueueService({ queues: [{ name: queueName }] });
   const images = await makeImages(folder);
   const server = new URL(url);
-  // The kubelet's containers have no users of their own: what root may, whoever runs the tests need not.
+  // The kubelet's containers run as the tests' user, who may lack the rights that root has in the guide.
   const asRoot = join(folder, 'as-root.cjs');
   await writeFile(asRoot, "require('node:fs').chownSync = () => {};\n");
   const lines: { container: string; line: string }[] = [];
@@ -99,8 +99,8 @@ interface Workload {
 }
 
 /**
- * Pods share this machine with whatever runs on it: the ports that their manifests name are moved to free ones, the
- * agent's abstract address to another, and the queue is the one that is here.
+ * Moves the ports in the pods' manifests to free ones and the agent's abstract address to another, because pods share
+ * this machine with other processes. Sets the queue to the local one.
  */
 export async function adaptPods({ url, authority, adminToken }: ControlPlane, queueUrl: string): Promise<void> {
   const kube = new KubeClient(fixedCredentials(url, { token: adminToken, ca: authority }));
