@@ -108,6 +108,26 @@ export const sharedMutants: readonly Mutant[] = [
     },
   },
   {
+    claim: 'progress starts the pauses and attempts of a retry anew',
+    file: 'shared/retry.ts',
+    from: 'return await attempt(() => pause.progressed());',
+    to: 'return await attempt(() => {});',
+    test: {
+      file: 'test/unit/shared/retry.test.ts',
+      name: 'progress gives it all its attempts and the first pause again',
+    },
+  },
+  {
+    claim: 'the bound on connections spares upgraded ones',
+    file: 'shared/http/http-server.ts',
+    from: "server.on('upgrade', ({ socket }) => waiting.delete(peerOf(socket)));",
+    to: '',
+    test: {
+      file: 'test/integration/shared/http-server.test.ts',
+      name: 'leaves a connection alone that was upgraded',
+    },
+  },
+  {
     claim: 'a line has a bound',
     file: 'shared/link/line-decoder.ts',
     from: 'if (length > this.#limitBytes) throw new LineTooLongError(this.#limitBytes);',
