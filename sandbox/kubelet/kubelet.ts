@@ -36,8 +36,8 @@ export interface KubeletOptions {
   /** Directory that stands in for the root of host paths. Default `/`. */
   hostRoot?: string;
   /**
-   * By the image's name without registry and tag; any other image cannot be pulled. Default: every image exists and is
-   * empty.
+   * By the image's name with its registry and without its tag; any other image cannot be pulled. Default: every image
+   * exists and is empty.
    */
   images?: Readonly<Record<string, Image>>;
   /** Simulated time to pull an image. Default 0. */

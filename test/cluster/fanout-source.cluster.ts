@@ -13,6 +13,8 @@ import { Scene } from './support/scene.ts';
 import { onCluster, testCluster } from './support/test-cluster.ts';
 
 const fanout = new URL('../../fanout/main.ts', import.meta.url).pathname;
+/** On a machine that is busy with other tests. */
+const startMs = 90_000;
 const replica = new URL('../integration/fanout/fixtures/replica.ts', import.meta.url).pathname;
 
 async function freeUdpPort(): Promise<number> {
@@ -76,8 +78,10 @@ describe("the fan-out proxy's pods", onCluster, () => {
     try {
       const log: Record<string, unknown>[] = [];
       createInterface(proxy.stderr).on('line', (line) => log.push(JSON.parse(line)));
-      const serves = await eventually('the proxy serves', () =>
-        log.find(({ msg }) => msg === 'Fan-out proxy listening'),
+      const serves = await eventually(
+        'the proxy serves',
+        () => log.find(({ msg }) => msg === 'Fan-out proxy listening'),
+        startMs,
       );
       const answers: string[] = [];
       player.on('message', (message) => answers.push(String(message).split(' ')[0] ?? ''));

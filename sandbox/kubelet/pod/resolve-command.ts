@@ -31,9 +31,9 @@ export interface Image {
   paths?: Readonly<Record<string, string>>;
 }
 
-/** The name in `REGISTRY/PATH/NAME:TAG`. */
+/** `REGISTRY/PATH/NAME` without a tag or digest. */
 export function imageName(reference: string): string {
-  return reference.replace(/[:@][^/]*$/, '').replace(/^.*\//, '');
+  return reference.replace(/[:@][^/]*$/, '');
 }
 
 /** @throws Error if the container asks for something that this kubelet does not support */

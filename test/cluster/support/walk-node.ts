@@ -19,6 +19,8 @@ export interface WalkNode extends AsyncDisposable {
 }
 
 const queueName = 'game-servers.fifo';
+/** As the guide's example names it; what is not pushed there cannot be pulled. */
+const registry = '111122223333.dkr.ecr.eu-west-1.amazonaws.com';
 
 /** Writes a script that runs one of the project's programs as the image's own file at that path would. */
 async function writeScript(file: string, command: string): Promise<void> {
@@ -44,8 +46,8 @@ async function makeImages(folder: string): Promise<Readonly<Record<string, Image
   );
   const paths = { '/spotable': spotable };
   return {
-    'spotable-agent': { command: [process.execPath, join(projectRoot, 'agent', 'main.ts')], paths },
-    arena: { paths },
+    [`${registry}/spotable-agent`]: { command: [process.execPath, join(projectRoot, 'agent', 'main.ts')], paths },
+    [`${registry}/arena`]: { paths },
   };
 }
 
