@@ -17,6 +17,7 @@ import {
   allocateSettings,
   fileSettings,
   labelSelector,
+  renderSettings,
   type ShowConfig,
   shiftSettings,
   showSettings,
@@ -29,6 +30,7 @@ import { progressBar } from './cli/text.ts';
 import type { ClusterState } from './cluster/cluster-view.ts';
 import { ClusterView } from './cluster/cluster-view.ts';
 import { serveProblem, serveSettings } from './config.ts';
+import { applyGameType, readGameType } from './game-types/apply-game-type.ts';
 import { serve } from './serve/serve.ts';
 import { SessionProtection } from './session-protection.ts';
 
@@ -47,6 +49,7 @@ Fleets of game servers on plain Deployments: warm ones that Kubernetes rolls out
   allocate [SELECTOR ...]       give a session to a game server; SELECTOR is KEY=VALUE,.. , the first that fits counts
   shift --from A --to B         move warm game servers from one fleet to another
   convert --file FILE           turn an Agones Fleet into a Deployment
+  render --file FILE ..         write pods and templates out with what their GameTypes say
   serve                         the process that matchmakers ask (POST /gameserverallocation)
 
 ${name} COMMAND --help tells more. The cluster is found by KUBECONFIG, or the pod's service account.
@@ -60,6 +63,8 @@ const summaries: Readonly<Record<string, string>> = {
 takes one of v2 where there is one, and else any of the game.`,
   shift: `Moves warm game servers from one fleet to another, a share at a time: raises the one, waits until it is ready, lowers
 the other. Broken off, it goes on with the same command; --from and --to exchanged take it back.`,
+  render: `Writes every document of the files with what its GameType says, as the mutating admission policy of manifests/game-types does
+to pods (Kubernetes 1.36 and newer). For older clusters, and to see what a type does.`,
   convert: 'Turns the Fleet of Agones in a file into a Deployment on stdout, and says on stderr what differs.',
   serve: `Serves allocations as Agones' allocator does (POST /gameserverallocation), and keeps fleets: overflow marks, maximum, spent
 game servers, sessions that were never taken. Run two replicas of it.`,
@@ -111,6 +116,8 @@ async function run(word: string, args: readonly string[], asked: AbortSignal): P
       return withSettings(word, args, shiftSettings, '', (config) => runShift(config, asked));
     case 'convert':
       return withSettings(word, args, fileSettings, '', ({ file }) => runConvert(file));
+    case 'render':
+      return withSettings(word, args, renderSettings, '', ({ file }) => runRender(file));
     case '--version':
       process.stdout.write(`${name} ${packageFile.version}\n`);
       return 0;
@@ -269,6 +276,20 @@ async function runConvert(file: string): Promise<void> {
     const { deployment, remarks } = convertFleet(document);
     process.stdout.write(`---\n${await toYaml(deployment)}`);
     for (const remark of remarks) stderr(`${name}: ${remark}\n`);
+  }
+}
+
+/** Types and whatever has them may stand in any order and in any of the files; types themselves are not written. */
+async function runRender(files: readonly string[]): Promise<void> {
+  const documents = (await Promise.all(files.map((file) => readDocuments(file)))).flat();
+  try {
+    const found = documents.map((document) => readGameType(document)).filter((type) => type !== undefined);
+    const types = new Map(found.map((type) => [type.name, type]));
+    for (const document of documents)
+      if (document !== null && readGameType(document) === undefined)
+        process.stdout.write(`---\n${await toYaml(applyGameType(document, types))}`);
+  } catch (error) {
+    throw new FatalError(errorText(error), { status: exitStatus.noInput, cause: error });
   }
 }
 

@@ -28,7 +28,7 @@ export const noSession: FleetSession = { pod: undefined, current: undefined, tak
  */
 export function hearSession(
   before: FleetSession,
-  { session_id: id, labels, annotations, ends_if_new: endsIfNew }: SessionMessage,
+  { session_id: id, labels, annotations, ends_if_new: endsIfNew, spent: isSpent }: SessionMessage,
   hasBeenReady: boolean,
 ): { readonly session: FleetSession; readonly change: SessionChange } {
   const session = { ...before, pod: { labels, annotations } };
@@ -37,7 +37,7 @@ export function hearSession(
     return { session: { ...session, current: undefined, over: undefined }, change };
   }
   if (id === before.current || id === before.over) return { session, change: 'none' };
-  if (endsIfNew && !hasBeenReady) return { session, change: 'spent' };
+  if (isSpent || (endsIfNew && !hasBeenReady)) return { session, change: 'spent' };
   return { session: { ...session, current: id, taken: id, over: undefined }, change: 'begun' };
 }
 

@@ -80,8 +80,8 @@ export class GameServerKeeper {
   }
 
   /** A write to a Unix socket: it needs no call and never blocks. */
-  #tell({ gameServer }: PodView, { peer }: VerifiedWrapper): void {
-    const message = gameServer && sessionMessageOf(gameServer);
+  #tell({ gameServer }: PodView, { peer, hello }: VerifiedWrapper): void {
+    const message = gameServer && sessionMessageOf(gameServer, hello.game_server_id);
     if (message === undefined || isDeepStrictEqual(message, this.#told.get(peer))) return;
     this.#told.set(peer, message);
     peer.send(message);

@@ -38,9 +38,9 @@ export function reportPatch(
   report: GameServerReport | undefined,
   nowMs: number,
 ): object | undefined {
-  const wanted = report === undefined ? {} : annotationsOf(report);
-  const annotations = report === undefined ? {} : differences(pod.annotations, wanted);
-  const { isReady, reason } = readinessOf(report);
+  const isSpent = report !== undefined && isSuccessor(pod, report.hello.game_server_id);
+  const annotations = report === undefined || isSpent ? {} : differences(pod.annotations, annotationsOf(report));
+  const { isReady, reason } = isSpent ? { isReady: false, reason: 'Spent' } : readinessOf(report);
   // Written even if nothing waits for the condition: people and other tools may read it.
   const isChanged = pod.ready !== (isReady ? 'True' : 'False') && (isReady || pod.ready !== undefined || pod.hasGate);
   if (!isChanged && Object.keys(annotations).length === 0) return undefined;
@@ -54,6 +54,13 @@ export function reportPatch(
     ...(Object.keys(annotations).length > 0 && { metadata: { annotations } }),
     ...(isChanged && { status: { conditions: [condition] } }),
   };
+}
+
+/** Whether the pod's session was taken by an earlier game server of it: a wrapper has a new id at each start. */
+export function isSuccessor({ sessionId, annotations }: GameServerPod, gameServerId: string): boolean {
+  if (sessionId === undefined || annotations[sessionTakenAnnotation] !== sessionId) return false;
+  const before = annotations[gameServerIdAnnotation];
+  return before !== undefined && before !== gameServerId;
 }
 
 function readinessOf(report: GameServerReport | undefined): { readonly isReady: boolean; readonly reason: string } {

@@ -1,12 +1,12 @@
 import type { SessionMessage } from '../../shared/link/link-message.ts';
 import type { GameServerPod } from './game-server-pod.ts';
-import { isOurs } from './pod-report.ts';
+import { isOurs, isSuccessor } from './pod-report.ts';
 
 /** A line of the link holds 64 KiB. */
 const maxChars = 49_152;
 
 /** The message that tells a wrapper its pod's allocation; undefined: the pod belongs to no fleet. */
-export function sessionMessageOf(pod: GameServerPod): SessionMessage | undefined {
+export function sessionMessageOf(pod: GameServerPod, gameServerId: string): SessionMessage | undefined {
   const { allocation, sessionId, labels, hasGate } = pod;
   if (allocation === undefined) return undefined;
   // Our own values there came from the wrapper.
@@ -19,6 +19,7 @@ export function sessionMessageOf(pod: GameServerPod): SessionMessage | undefined
     // Allocated before this game was ever ready: with the gate no such pod is allocated, so the session belonged to an
     // earlier game.
     ends_if_new: hasGate,
+    spent: isSuccessor(pod, gameServerId),
   };
 }
 

@@ -132,7 +132,9 @@ export class BenchCluster implements AsyncDisposable {
       ...pod,
       metadata: { ...pod.metadata, labels: { 'spotable.dev/allocation': 'allocated' } },
     });
-    const controller = new KubeConnection(new TokenCredentials(this.plane, 'system:kube-controller-manager'));
+    const controller = new KubeConnection(
+      new TokenCredentials(this.plane, 'system:serviceaccount:kube-system:replicaset-controller'),
+    );
     const path = `/api/v1/namespaces/${namespace}/pods/policy-probe?dryRun=All`;
     await this.until('the policy refuses', async () => {
       const { status } = await controller.request({ method: 'DELETE', path, signal: this.signal });

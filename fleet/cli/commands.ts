@@ -137,3 +137,7 @@ export const shiftSettings: SettingsFor<ShiftConfig> = {
 export const fileSettings: SettingsFor<FileConfig> = {
   file: required({ flag: 'file', placeholder: 'FILE', help: 'what to read (YAML or JSON; - for stdin)' }, path),
 };
+
+export const renderSettings: SettingsFor<{ readonly file: readonly string[] }> = {
+  file: repeated({ flag: 'file', placeholder: 'FILE', help: 'what to read (YAML or JSON; - for stdin)' }, path, []),
+};

@@ -147,10 +147,16 @@ function isList([name, value]: [string, unknown]): boolean {
   return countName.test(name) && isFields(value) && isWhole(value['capacity'], 0) && isStrings(value['values']);
 }
 
-function readSession({ session_id: id, labels, annotations, ends_if_new: ends }: Fields): SessionMessage | string {
+function readSession({
+  session_id: id,
+  labels,
+  annotations,
+  ends_if_new: ends,
+  spent,
+}: Fields): SessionMessage | string {
   if (id !== null && typeof id !== 'string') return 'session_id is not a string';
   if (!isTexts(labels) || !isTexts(annotations)) return 'labels or annotations is not an object of strings';
-  return { type: 'session', session_id: id, labels, annotations, ends_if_new: ends === true };
+  return { type: 'session', session_id: id, labels, annotations, ends_if_new: ends === true, spent: spent === true };
 }
 
 function isTexts(value: unknown): value is Readonly<Record<string, string>> {

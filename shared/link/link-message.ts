@@ -101,6 +101,8 @@ export interface SessionMessage {
    * end instead of serving the session.
    */
   readonly ends_if_new: boolean;
+  /** An earlier game of the pod had the session: this one must serve nobody. */
+  readonly spent: boolean;
 }
 
 /** Events that the queue will never accept. */

@@ -20,14 +20,23 @@ export interface AuditEvent {
 
 /** Requests with the tokens of pods on that node, in the order of their answers. */
 export async function requestsFrom(nodeName: string): Promise<readonly AuditEvent[]> {
+  const events = await eventsWith(`"${nodeName}"`);
+  return events.filter(({ user }) => user.extra?.['authentication.kubernetes.io/node-name']?.includes(nodeName));
+}
+
+/** Requests of a user, in the order in which they were answered. */
+export async function requestsBy(username: string): Promise<readonly AuditEvent[]> {
+  return (await eventsWith(`"${username}"`)).filter(({ user }) => user.username === username);
+}
+
+async function eventsWith(word: string): Promise<readonly AuditEvent[]> {
   const text = await readFile(testCluster().auditLog, 'utf8');
   // The last line may be incomplete.
   return text
     .slice(0, text.lastIndexOf('\n'))
     .split('\n')
-    .filter((line) => line.includes(`"${nodeName}"`))
-    .map((line) => JSON.parse(line) as AuditEvent)
-    .filter(({ user }) => user.extra?.['authentication.kubernetes.io/node-name']?.includes(nodeName));
+    .filter((line) => line.includes(word))
+    .map((line) => JSON.parse(line) as AuditEvent);
 }
 
 /** `VERB RESOURCE[/SUBRESOURCE][.GROUP]`; undefined for paths without a resource. */

@@ -8,7 +8,14 @@ export const roleFiles: readonly string[] = [
   'manifests/base/agent/rbac.yaml',
   'manifests/components/escalation/rbac.yaml',
 ];
-const files = ['manifests/base/namespace.yaml', 'manifests/base/agent/service-account.yaml', ...roleFiles, policyFile];
+const podStatusPolicyFile = 'manifests/components/own-node-only/pod-status.yaml';
+const files = [
+  'manifests/base/namespace.yaml',
+  'manifests/base/agent/service-account.yaml',
+  ...roleFiles,
+  policyFile,
+  podStatusPolicyFile,
+];
 
 const collections: Readonly<Record<string, string>> = {
   Namespace: '/api/v1/namespaces',

@@ -50,13 +50,13 @@ export class Scene implements AsyncDisposable {
   readonly kube: KubeClient;
   readonly queue: QueueService;
   readonly nodes: SceneNode[] = [];
-  readonly #directory: string;
+  readonly directory: string;
 
   constructor(namespace: string, kube: KubeClient, queue: QueueService, directory: string) {
     this.namespace = namespace;
     this.kube = kube;
     this.queue = queue;
-    this.#directory = directory;
+    this.directory = directory;
   }
 
   static async start(): Promise<Scene> {
@@ -76,7 +76,7 @@ export class Scene implements AsyncDisposable {
     const { url, adminToken, authority } = testCluster();
     const name = `n-${this.namespace}-${this.nodes.length + 1}`;
     const kubeletEvents: TimedKubeletEvent[] = [];
-    const directory = join(this.#directory, name);
+    const directory = join(this.directory, name);
     const metadata = await startMetadataService();
     const kubelet = await startKubelet({
       credentials: fixedCredentials(url, { token: adminToken, ca: authority }),
@@ -204,7 +204,7 @@ export class Scene implements AsyncDisposable {
     await this.kube.remove(`/api/v1/namespaces/${this.namespace}`).catch(() => {});
     await this.queue.close();
     this.kube.close();
-    await rm(this.#directory, { recursive: true, force: true });
+    await rm(this.directory, { recursive: true, force: true });
   }
 }
 

@@ -8,7 +8,7 @@ import { eventually, fixture, WrapperProcess } from '../wrapper/wrapper-process.
 const game = [process.execPath, fileURLToPath(new URL('fixtures/session-game.ts', import.meta.url))];
 
 function session(id: string | null, more: Partial<SessionMessage> = {}): SessionMessage {
-  return { type: 'session', session_id: id, labels: {}, annotations: {}, ends_if_new: true, ...more };
+  return { type: 'session', session_id: id, labels: {}, annotations: {}, ends_if_new: true, spent: false, ...more };
 }
 
 suite('A session that a fleet gives', { concurrency: 3 }, () => {

@@ -110,32 +110,48 @@ describe('what a wrapper hears of its pod', () => {
       },
       { readinessGates: [{ conditionType: 'spotable.dev/ready' }] },
     );
-    assert.deepEqual(pod && sessionMessageOf(pod), {
+    assert.deepEqual(pod && sessionMessageOf(pod, 'gs-1'), {
       type: 'session',
       session_id: 'match-1',
       labels: { 'spotable.dev/allocation': 'allocated', mode: 'dm' },
       annotations: { map: 'garden22', 'spotable.dev/session-id': 'match-1' },
       ends_if_new: true,
+      spent: false,
+    });
+  });
+
+  test('that another game of its pod had the session, which is then not ready either', () => {
+    const annotations = {
+      'spotable.dev/session-id': 'match-1',
+      'spotable.dev/session-taken': 'match-1',
+      'spotable.dev/game-server-id': 'gs-0',
+    };
+    const pod = read({ labels: { 'spotable.dev/allocation': 'allocated' }, annotations });
+    assert.ok(pod !== undefined);
+    assert.equal(sessionMessageOf(pod, 'gs-1')?.spent, true);
+    assert.equal(sessionMessageOf(pod, 'gs-0')?.spent, false);
+    assert.deepEqual(reportPatch({ ...pod, ready: 'True' }, { hello, state: ready }, nowMs), {
+      status: condition('False', 'Spent'),
     });
   });
 
   test('that it has none', () => {
     const pod = read({ labels: { 'spotable.dev/allocation': 'unallocated' } });
-    assert.equal(pod && sessionMessageOf(pod)?.session_id, null);
-    assert.equal(pod && sessionMessageOf(pod)?.ends_if_new, false);
+    assert.equal(pod && sessionMessageOf(pod, 'gs-1')?.session_id, null);
+    assert.equal(pod && sessionMessageOf(pod, 'gs-1')?.ends_if_new, false);
   });
 
   test('nothing where no fleet has it; other pods are no game servers', () => {
     const pod = read({ labels: { 'spotable.dev/game-server': 'true' } });
     assert.ok(pod !== undefined);
-    assert.equal(sessionMessageOf(pod), undefined);
+    assert.equal(sessionMessageOf(pod, 'gs-1'), undefined);
     assert.equal(read({ labels: { app: 'web' } }), undefined);
   });
 
   test('no more than fits into a line', () => {
     const annotations = { small: 'x', large: '"'.repeat(40_000) };
     const pod = read({ labels: { 'spotable.dev/allocation': 'allocated' }, annotations });
-    const message = pod && sessionMessageOf(pod);
+    const message = pod && sessionMessageOf(pod, 'gs-1');
     assert.deepEqual(Object.keys(message?.annotations ?? {}), ['small']);
     assert.ok(JSON.stringify(message).length < 65_536);
   });

@@ -9,6 +9,7 @@ const environmentNames = new Set(Object.values(agentSettings).map(({ env }) => e
 const guides = [
   'docs/deploy.md',
   'docs/operate.md',
+  'docs/fleets.md',
   'docs/migrate-from-nth.md',
   'docs/examples/layered-game/README.md',
 ];

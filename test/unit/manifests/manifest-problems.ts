@@ -26,6 +26,13 @@ const models: Readonly<Record<string, { readonly model: string; readonly since: 
   'rbac.authorization.k8s.io/v1/Role': { model: 'V1Role', since: 8 },
   'rbac.authorization.k8s.io/v1/RoleBinding': { model: 'V1RoleBinding', since: 8 },
   'policy/v1/PodDisruptionBudget': { model: 'V1PodDisruptionBudget', since: 21 },
+  'apiextensions.k8s.io/v1/CustomResourceDefinition': { model: 'V1CustomResourceDefinition', since: 16 },
+  // manifests/game-types is for 1.36 and newer, and says so.
+  'admissionregistration.k8s.io/v1/MutatingAdmissionPolicy': { model: 'V1MutatingAdmissionPolicy', since: 0 },
+  'admissionregistration.k8s.io/v1/MutatingAdmissionPolicyBinding': {
+    model: 'V1MutatingAdmissionPolicyBinding',
+    since: 0,
+  },
   'admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy': { model: 'V1ValidatingAdmissionPolicy', since: 30 },
   'admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding': {
     model: 'V1ValidatingAdmissionPolicyBinding',
@@ -45,8 +52,22 @@ const closed = (properties: object, required: readonly string[] = Object.keys(pr
 const resource = (spec: object) =>
   closed({ apiVersion: text, kind: text, metadata: closed({ name: text, namespace: text, labels: texts }), spec });
 
-/** The Prometheus operator's kinds, as far as the manifests use them. */
+const anyList = { type: 'array', items: { type: 'object' } } as const;
+const words = { type: 'array', items: text } as const;
+
+/** Kinds that are none of Kubernetes': ours, and the Prometheus operator's as far as the manifests use them. */
 const operatorKinds: Readonly<Record<string, object>> = {
+  'spotable.dev/v1/GameType': {
+    ...closed({
+      apiVersion: text,
+      kind: text,
+      metadata: closed({ name: text, labels: texts }),
+      spec: closed({
+        ...{ image: text, wrapper: words, command: words, hostNetwork: { type: 'boolean' } },
+        ...{ env: anyList, volumeMounts: anyList, volumes: anyList, initContainers: anyList },
+      }),
+    }),
+  },
   'monitoring.coreos.com/v1/PodMonitor': resource(
     closed({
       selector: closed({ matchLabels: texts }),

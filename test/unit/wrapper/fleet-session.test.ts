@@ -9,6 +9,7 @@ const said = (id: string | null, endsIfNew = true) => ({
   labels: { a: 'b' },
   annotations: {},
   ends_if_new: endsIfNew,
+  spent: false,
 });
 const hear = (session: FleetSession, id: string | null, hasBeenReady = true) =>
   hearSession(session, said(id), hasBeenReady);
@@ -43,6 +44,8 @@ describe('a session', () => {
   test('of a game that was never ready was that of another game: this one is to serve nobody', () => {
     assert.equal(hear(noSession, 'm-1', false).change, 'spent');
     assert.equal(hear(noSession, 'm-1', false).session.current, undefined);
+    // The agent may know it better: a fast game is ready before it hears of the session.
+    assert.equal(hearSession(noSession, { ...said('m-1'), spent: true }, true).change, 'spent');
     // Without the readiness gate somebody may have allocated it before it was ready.
     assert.equal(hearSession(noSession, said('m-1', false), false).change, 'begun');
   });
