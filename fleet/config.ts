@@ -129,7 +129,7 @@ export const serveSettings: SettingsFor<ServeConfig> = {
   ),
 };
 
-/** What cannot be told from one setting alone. */
+/** Reports contradictions between settings. */
 export function serveProblem({ tlsDirectory, clientCaDirectory, disableMtls }: ServeConfig): string | undefined {
   if (tlsDirectory !== undefined && clientCaDirectory === undefined && !disableMtls)
     return 'Missing --client-ca-dir or CLIENT_CA_DIR: with a certificate clients need one too, unless --disable-mtls is given';

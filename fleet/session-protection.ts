@@ -9,13 +9,13 @@ export interface SessionProtectionOptions {
   readonly log: Log;
 }
 
-/** Somebody may take the policy away under us. */
+/** The policy may be removed while we run. */
 const lookAgainMs = 30_000;
 const group = '/apis/admissionregistration.k8s.io/v1';
 
 /**
- * Whether the API server refuses to let the ReplicaSet controller delete allocated pods. Until that is known it is
- * taken to let it.
+ * Whether the API server refuses to let the ReplicaSet controller delete allocated pods. Assumes that it does not,
+ * until that is known.
  */
 export class SessionProtection {
   readonly #options: SessionProtectionOptions;
@@ -30,7 +30,7 @@ export class SessionProtection {
     return this.#missing === undefined;
   }
 
-  /** Why every allocation waits for its pod to leave the ReplicaSet; undefined where none has to. */
+  /** Why every allocation waits for its pod to leave the ReplicaSet; undefined if none has to. */
   get missing(): string | undefined {
     return this.#missing;
   }
@@ -91,7 +91,7 @@ interface Binding {
   readonly spec?: { readonly policyName?: string; readonly validationActions?: readonly string[] };
 }
 
-/** Why the two do not refuse anything; undefined where they do. */
+/** Why the policy and its binding do not protect pods; undefined if they do. */
 export function policyProblem(policyBody: unknown, bindingBody: unknown): string | undefined {
   const { spec, status } = Object(policyBody) as Policy;
   const { spec: binding } = Object(bindingBody) as Binding;

@@ -43,7 +43,7 @@ export function allocationResponse(pod: GameServerPod, node: NodeView | undefine
   };
 }
 
-/** What the agent wrote for the wrapper; else what the pod's spec opens on the node. */
+/** The ports from the agent's annotation, or else the host ports of the pod's spec. */
 export function portsOf({ annotations, hostPorts }: GameServerPod): readonly GameServerPort[] {
   const leased = Object.entries(annotations).flatMap(([key, value]) => {
     const port = Number.parseInt(value, 10);

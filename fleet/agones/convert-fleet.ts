@@ -12,7 +12,7 @@ import { RequestError } from './request-error.ts';
 export interface Converted {
   /** A Deployment. */
   readonly deployment: object;
-  /** What differs, or is left out, one sentence each. */
+  /** Differences and omissions, one sentence each. */
   readonly remarks: readonly string[];
 }
 
@@ -20,11 +20,12 @@ const agonesFleetLabel = 'agones.dev/fleet';
 const defaultGraceSeconds = 120;
 const portName = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 const protocols: Readonly<Record<string, string>> = { UDP: 'udp', TCP: 'tcp', TCPUDP: 'udp+tcp' };
-/** Stands where the game's command must be written: a start fails on it at once. */
+/** Placeholder for the game's command. A start without a real command fails at once. */
 const unknownCommand = 'WRITE-THE-ENTRYPOINT-OF-THE-IMAGE-HERE';
 
 /**
- * Turns an Agones Fleet (agones.dev/v1) into a Deployment that is a fleet here. Throws a RequestError where it is none.
+ * Turns an Agones Fleet (agones.dev/v1) into a Deployment that is a fleet here. Throws a RequestError if the document
+ * is not a Fleet.
  */
 export function convertFleet(document: unknown): Converted {
   const { kind, apiVersion, metadata: metadataValue, spec: specValue } = fieldsOf(document, 'document');
@@ -124,7 +125,7 @@ const wrapperContainer = {
   volumeMounts: [{ name: 'spotable', mountPath: '/volume' }],
 };
 
-/** Only the agent may write there: a wrapper believes whoever answers in it. */
+/** Only the agent may write there, because a wrapper trusts any process that answers in it. */
 const linkDirectory = '/run/spotable';
 
 const ownVolumes = [

@@ -1,4 +1,4 @@
-/** The status codes of gRPC that we answer with, by name. */
+/** The gRPC status codes that we answer with, by name. */
 export const grpcCodes = {
   unknown: 2,
   invalidArgument: 3,
@@ -28,8 +28,8 @@ const httpStatuses: Readonly<Record<GrpcCode, number>> = {
 };
 
 /**
- * As the gateway in front of Agones' allocator maps them. A request that fails its validation has 422 in the place of a
- * code there, which the gateway does not know and makes a 500 of.
+ * Maps codes as the gateway in front of Agones' allocator does. For a request that fails validation the allocator uses
+ * 422 as the code; the gateway does not know that code and answers 500.
  */
 export function httpStatusOf(code: GrpcCode | 422): number {
   return code === 422 ? 500 : httpStatuses[code];

@@ -2,8 +2,8 @@ import { grpcCodes } from './grpc-code.ts';
 import { RequestError } from './request-error.ts';
 
 /**
- * Fields of a JSON object by protobuf's rules: null and absent are the default, unknown names are ignored. Wrong types
- * throw a RequestError.
+ * Fields of a JSON object by protobuf's rules: null and absent mean the default, and unknown names are ignored. Wrong
+ * types throw a RequestError.
  */
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -29,7 +29,7 @@ export function flagOf(value: unknown, path: string): boolean {
   return value;
 }
 
-/** An int64 comes as a number or as a text. */
+/** Accepts an int64 as a number or as a text. */
 export function integerOf(value: unknown, path: string): number {
   if (value === undefined || value === null) return 0;
   const number = typeof value === 'string' && /^-?\d{1,19}$/.test(value) ? Number(value) : value;
@@ -37,7 +37,7 @@ export function integerOf(value: unknown, path: string): number {
   return number;
 }
 
-/** An enum comes as its name or as its number. */
+/** Accepts an enum by name or by number. */
 export function wordOf<T extends string>(value: unknown, path: string, words: readonly [T, ...T[]]): T {
   if (value === undefined || value === null) return words[0];
   const word = typeof value === 'number' ? words[value] : words.find((known) => known === value);

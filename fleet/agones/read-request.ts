@@ -15,13 +15,13 @@ import { requestProblems } from './request-problems.ts';
 
 export interface ReadRequest {
   readonly request: AllocationRequest;
-  /** What was asked for and is not looked at. */
+  /** Parts of the request that have no effect. */
   readonly ignored: readonly string[];
 }
 
 /**
  * Reads the body of Agones' `POST /gameserverallocation` (allocation.proto's AllocationRequest as JSON). Throws a
- * RequestError where it is wrong or asks for what is not served.
+ * RequestError if the body is invalid or asks for something that is not supported.
  */
 export function readAllocationRequest(body: unknown): ReadRequest {
   const fields = fieldsOf(body, 'request');
@@ -41,8 +41,8 @@ export function readAllocationRequest(body: unknown): ReadRequest {
 }
 
 /**
- * Reads a GameServerAllocation document (allocation.agones.dev/v1), as `kubectl create -f` takes it where Agones is.
- * Throws a RequestError.
+ * Reads a GameServerAllocation document (allocation.agones.dev/v1), as `kubectl create -f` takes it on a cluster with
+ * Agones. Throws a RequestError.
  */
 export function readAllocationDocument(document: unknown, namespace: string): ReadRequest {
   const { kind, apiVersion, spec: specValue, metadata: objectMetadata } = fieldsOf(document, 'document');
@@ -68,7 +68,7 @@ interface Parts {
   readonly metadata: Fields;
 }
 
-/** What both forms have in common. */
+/** The part that both forms share. */
 function finish(fields: Fields, { namespace, selectors, metadata }: Parts): ReadRequest {
   for (const name of ['counters', 'lists'])
     if (Object.keys(fieldsOf(fields[name], name)).length > 0)
@@ -93,7 +93,7 @@ function finish(fields: Fields, { namespace, selectors, metadata }: Parts): Read
       `GameServerAllocation.allocation.agones.dev "" is invalid: ${problems.length === 1 ? problems[0] : `[${problems.join(', ')}]`}`,
       { code: 422 },
     );
-  // Agones looks at them only with a feature that is off unless somebody turns it on.
+  // Agones ignores them too unless a feature gate that is off by default is turned on.
   const ignored = selectors.some(({ hasPlayers }) => hasPlayers) ? ['players selectors'] : [];
   return { request, ignored };
 }

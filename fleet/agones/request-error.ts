@@ -1,6 +1,6 @@
 import type { GrpcCode } from './grpc-code.ts';
 
-/** A request that gets no game server, with what its sender is told. */
+/** A request that gets no game server, with the error for its sender. */
 export class RequestError extends Error {
   readonly code: GrpcCode | 422;
 

@@ -3,13 +3,13 @@ import type { AllocationRequest, GameServerSelector } from '../allocation/alloca
 const labelValue = /^(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$/;
 const qualifiedName = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$/;
 const maxAnnotationBytes = 262_144;
-/** Agents and wrappers believe what stands under it. */
+/** Agents and wrappers trust labels and annotations with this prefix. */
 const ownPrefix = 'spotable.dev/';
 const sessionIdPattern = /^[a-zA-Z0-9][a-zA-Z0-9._:/-]{0,511}$/;
-/** Adding them takes the pod out of, or into, somebody's selector. */
+/** Setting these labels would move the pod out of, or into, a controller's selector. */
 const ownedLabels: ReadonlySet<string> = new Set(['pod-template-hash', 'controller-revision-hash']);
 
-/** What is wrong with a request, each as `FIELD: Invalid value: ...`; empty where nothing is. */
+/** Errors in a request, each as `FIELD: Invalid value: ...`; empty if it is valid. */
 export function requestProblems(request: AllocationRequest): readonly string[] {
   const { selectors, priorities, sessionId } = request;
   return [

@@ -1,13 +1,13 @@
-/** What a matchmaker asks for, whichever door it came in by. */
+/** A matchmaker's request, whichever interface it came by. */
 export interface AllocationRequest {
   readonly namespace: string;
-  /** Given by the caller: the same id gets the same game server, however often it is asked for. */
+  /** Chosen by the caller: the same id gets the same game server on every request. */
   readonly sessionId: string | undefined;
-  /** In order: the first that any game server fits. At least one. */
+  /** In order: the first one with a matching game server decides. At least one. */
   readonly selectors: readonly GameServerSelector[];
   readonly scheduling: Scheduling;
   readonly priorities: readonly Priority[];
-  /** What the game server's pod gets besides. */
+  /** Added to the game server's pod. */
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
 }
@@ -28,7 +28,7 @@ export interface LabelExpression {
   readonly values: readonly string[];
 }
 
-/** A maximum of 0 is none. Available is the capacity less the count. */
+/** A maximum of 0 means no maximum. Available is the capacity less the count. */
 export interface CounterSelector {
   readonly minCount: number;
   readonly maxCount: number;
@@ -43,7 +43,7 @@ export interface ListSelector {
   readonly maxAvailable: number;
 }
 
-/** Which game server comes first, by what is available of a counter or list. */
+/** Orders game servers by the available amount of a counter or list. */
 export interface Priority {
   readonly type: 'Counter' | 'List';
   readonly key: string;

@@ -17,18 +17,18 @@ export interface Allocated {
   readonly kind: 'allocated';
   readonly pod: GameServerPod;
   readonly sessionId: string;
-  /** Which selector it fits; undefined where the session had its game server already. */
+  /** Index of the matching selector; undefined if the session already had its game server. */
   readonly selector: number | undefined;
 }
 
 export type AllocationFailure =
-  /** No game server fits. */
+  /** No game server matches. */
   | { readonly kind: 'none' }
-  /** Others took every one that fits, again and again. */
+  /** Other requests took every matching game server, again and again. */
   | { readonly kind: 'contention' }
-  /** The session of that id had its game server, and is over. */
+  /** The session of that id had its game server and has ended. */
   | { readonly kind: 'ended' }
-  /** The API server gave no answer in time: the same session id may be asked for again. */
+  /** The API server gave no answer in time: the caller may retry with the same session id. */
   | { readonly kind: 'unavailable'; readonly reason: string };
 
 export type AllocationOutcome = Allocated | AllocationFailure;
@@ -38,8 +38,8 @@ export interface AllocatorOptions {
   readonly view: Pick<ClusterView, 'pods' | 'nodes' | 'changed'>;
   readonly taken: Taken;
   /**
-   * Whether the API server refuses to let a ReplicaSet delete allocated pods; otherwise each allocation waits until the
-   * pod has left its own.
+   * Whether the API server refuses to let a ReplicaSet delete allocated pods; otherwise each allocation waits until its
+   * pod has left the ReplicaSet.
    */
   readonly isProtected: () => boolean;
   readonly clock: Clock;
@@ -54,17 +54,17 @@ const lookAgainMs = 20;
 const retryMs = 200;
 const giveBackMs = 5000;
 
-/** Gives sessions to game servers. */
+/** Gives game servers to sessions. */
 export class Allocator {
   readonly #options: AllocatorOptions;
-  /** By session id: a repeat that comes while the first is under way waits for it. */
+  /** By session id: a repeat that arrives while the first request is under way waits for it. */
   readonly #underWay = new Map<string, Promise<AllocationOutcome>>();
 
   constructor(options: AllocatorOptions) {
     this.#options = options;
   }
 
-  /** Never rejects but for a bug; the signal is the time limit. */
+  /** Rejects only because of a bug; the signal is the time limit. */
   async allocate(request: AllocationRequest, signal: AbortSignal): Promise<AllocationOutcome> {
     const { sessionId } = request;
     if (sessionId === undefined) return this.#attempt(request, signal);
@@ -99,7 +99,7 @@ export class Allocator {
     return { kind: 'contention' };
   }
 
-  /** What the watch says of a session that the caller named. */
+  /** The result for a session id that the watch already shows. */
   async #sessionNow(sessionId: string | undefined, signal: AbortSignal): Promise<AllocationOutcome | undefined> {
     if (sessionId === undefined) return undefined;
     for (const pod of this.#options.view.pods.values()) {
@@ -110,7 +110,7 @@ export class Allocator {
     return undefined;
   }
 
-  /** One that fits and is about to be given to somebody else may come free again: it is waited for a moment. */
+  /** A matching game server that another request is about to take may become free again, so wait a moment for it. */
   async #choose(
     request: AllocationRequest,
     tried: ReadonlySet<string>,
@@ -133,7 +133,7 @@ export class Allocator {
     }
   }
 
-  /** Undefined where somebody else had it first. */
+  /** Undefined if another request took it first. */
   async #takeChoice(
     request: AllocationRequest,
     { pod, selector }: Choice,
@@ -149,7 +149,7 @@ export class Allocator {
       if (claimed === undefined) return undefined;
       if (claimed.uid !== pod.uid) return await this.#join(request, claimed, signal);
       const id = sessionId ?? randomUUID();
-      // Also where no answer came: it may be ours.
+      // Keep the pod even without an answer: the session may be ours.
       isKept = true;
       const written = await this.#write(pod, id, request, signal);
       isKept = written.kind === 'written';
@@ -163,7 +163,10 @@ export class Allocator {
     }
   }
 
-  /** Out of reach; where that could not be seen in time, a session that nobody knows of is taken back. */
+  /**
+   * Whether no ReplicaSet can delete the pod. If that is not known in time, takes back a session whose caller gave no
+   * id.
+   */
   async #isSafe(pod: GameServerPod, { sessionId }: AllocationRequest, signal: AbortSignal): Promise<boolean> {
     try {
       return !pod.isDeleting && (await this.#isOutOfReach(pod, signal));
@@ -176,7 +179,7 @@ export class Allocator {
     }
   }
 
-  /** The pod that the session shall have: ours, or one that was chosen before. Undefined: look again. */
+  /** The pod for the session: ours, or one that was chosen before. Undefined: look again. */
   async #claim(sessionId: string, pod: GameServerPod, signal: AbortSignal): Promise<GameServerPod | undefined> {
     const { connection, view, clock } = this.#options;
     const claim = await claimSession(connection, sessionId, pod, signal);
@@ -187,7 +190,8 @@ export class Allocator {
       if (sessionOf(chosen) === sessionId) return chosen;
       if (sessionOf(chosen) === undefined) {
         if (isAllocatable(chosen, view.nodes)) return chosen;
-        // Whoever chose it may be about to write: that must fail before the session gets another one.
+        // Another allocator that chose it may be about to write. Make that write fail before the session gets another
+        // pod.
         const marked = await patchPod(connection, chosen, passOverPatch(chosen, clock.now()), signal);
         if (marked.kind === 'conflict') return undefined;
       }
@@ -196,8 +200,8 @@ export class Allocator {
   }
 
   /**
-   * Another replica, or an earlier attempt, has chosen this pod for the session: whoever writes first, it is the same
-   * word.
+   * Another replica, or an earlier attempt, has chosen this pod for the session. It does not matter which of us writes
+   * first, because both write the same.
    */
   async #join(
     request: AllocationRequest,
@@ -215,7 +219,7 @@ export class Allocator {
     return { kind: 'allocated', pod: written.pod, sessionId, selector: undefined };
   }
 
-  /** The PATCH. Without an answer it is sent again: with another pod the session could end up with two. */
+  /** Sends the PATCH, and sends it again without an answer: choosing another pod could give the session two. */
   async #write(
     pod: GameServerPod,
     sessionId: string,
@@ -228,7 +232,7 @@ export class Allocator {
       try {
         const written = await patchPod(connection, pod, patch, signal);
         if (written.kind !== 'conflict') return written;
-        // It may be our own that came through, or the other replica's for the same session.
+        // The conflicting write may be our own earlier attempt, or the other replica's for the same session.
         if (attempts === 1 && request.sessionId === undefined) return written;
         const now = await getPod(connection, pod, signal);
         return now?.uid === pod.uid && sessionOf(now) === sessionId ? { kind: 'written', pod: now } : written;
@@ -251,7 +255,7 @@ export class Allocator {
     return { kind: 'allocated', pod: written.pod, sessionId: sessionOf(written.pod) ?? '', selector };
   }
 
-  /** Whether no ReplicaSet can delete the pod any more: by policy, or because it was seen to have let go of it. */
+  /** Whether no ReplicaSet can delete the pod any more: by policy, or because its ReplicaSet has let go of it. */
   async #isOutOfReach(pod: GameServerPod, signal: AbortSignal): Promise<boolean> {
     const { isProtected, view } = this.#options;
     if (isProtected()) return true;
@@ -261,13 +265,13 @@ export class Allocator {
       const isNewer = seen !== undefined && sessionOf(seen) === sessionOf(pod);
       if (isNewer && seen.isDeleting) return false;
       if (isNewer && !seen.hasController) return true;
-      // Gone from a watch that has shown it: deleted. It was shown, or it could not have been chosen.
+      // The watch has shown the pod, because otherwise it could not have been chosen. Gone from it means deleted.
       if (seen === undefined) return false;
       await untilAborted(change, signal);
     }
   }
 
-  /** Its node was announced to go in the meantime. */
+  /** Takes the session back, because an interruption of its node was announced in the meantime. */
   async #undo(pod: GameServerPod, signal: AbortSignal): Promise<undefined> {
     const { connection, log } = this.#options;
     log.warn({ pod: pod.name, node: pod.nodeName }, 'Allocation undone: the node is going');
@@ -276,7 +280,7 @@ export class Allocator {
   }
 }
 
-/** No answer, or one that says "later". */
+/** No answer, or an answer that asks for a retry. */
 function isWorthAnother(error: unknown): boolean {
   if (!(error instanceof KubeError)) return false;
   return error.status === undefined || error.status === 429 || error.status >= 500;

@@ -7,9 +7,9 @@ export interface ChooseFrom {
   readonly pods: ReadonlyMap<string, GameServerPod>;
   /** By name. */
   readonly nodes: ReadonlyMap<string, NodeView>;
-  /** Tried already, or about to be given to somebody else. */
+  /** Already tried, or about to be given to another session. */
   readonly isExcluded: (pod: GameServerPod) => boolean;
-  /** Which of two game servers comes first where nothing else decides. */
+  /** Orders two game servers that are otherwise equal. */
   readonly compareEquals: (a: GameServerPod, b: GameServerPod) => number;
   /** From 0 to below 1. */
   readonly random: () => number;
@@ -17,21 +17,21 @@ export interface ChooseFrom {
 
 export interface Choice {
   readonly pod: GameServerPod;
-  /** Which of the request's selectors it fits. */
+  /** Index of the selector that it matches. */
   readonly selector: number;
 }
 
-/** How full a node is. */
+/** A node's number of sessions and ready game servers. */
 export interface NodeLoad {
   readonly allocated: number;
   readonly ready: number;
 }
 
 /**
- * The best game server for a request, or undefined. Selectors count in order; within one, `Packed` takes the node with
- * the most sessions, then the one with the most ready game servers, then the priorities, and `Distributed` the
- * priorities or, without any, chance. As Agones' allocator, with one difference: a node that is about to go gets no
- * session.
+ * The best game server for a request, or undefined. Selectors count in order. Within one, `Packed` takes the node with
+ * the most sessions, then the one with the most ready game servers, then the priorities; `Distributed` takes the
+ * priorities or, without any, a random one. This is the order of Agones' allocator, with one difference: a node that is
+ * about to go gets no session.
  */
 export function chooseGameServer(
   { selectors, scheduling, priorities, namespace }: AllocationRequest,
@@ -52,7 +52,7 @@ export function chooseGameServer(
       const current = best[index];
       const count = (seen[index] ?? 0) + 1;
       seen[index] = count;
-      // Each of n that were seen is kept with a chance of 1/n.
+      // Keep the nth candidate with a chance of 1/n, so that each is equally likely.
       const isBetter = isByChance ? random() * count < 1 : current === undefined || compare(pod, current) < 0;
       if (current === undefined || isBetter) best[index] = pod;
     }
@@ -62,7 +62,7 @@ export function chooseGameServer(
   return pod === undefined ? undefined : { pod, selector };
 }
 
-/** Whether players could be sent there at all. */
+/** Whether the game server can take players at all. */
 export function isAllocatable(pod: GameServerPod, nodes: ReadonlyMap<string, NodeView>): boolean {
   if (!pod.isReady || pod.isDeleting || pod.isFinished || pod.nodeName === undefined || isSpent(pod)) return false;
   const node = nodes.get(pod.nodeName);
@@ -83,7 +83,7 @@ export function nodeLoads(pods: Iterable<GameServerPod>): ReadonlyMap<string, No
 
 const emptyNode: NodeLoad = { allocated: 0, ready: 0 };
 
-/** Negative where `a` is on the fuller node. */
+/** Negative if `a` is on the fuller node. */
 export function compareLoads(loads: ReadonlyMap<string, NodeLoad>, a: GameServerPod, b: GameServerPod): number {
   if (a.nodeName === b.nodeName) return 0;
   const one = loads.get(a.nodeName ?? '') ?? emptyNode;

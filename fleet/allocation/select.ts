@@ -13,10 +13,10 @@ export interface List {
   readonly capacity: number;
 }
 
-/** Agones puts the fleet's name there; a pod need not carry it twice. */
+/** Agones sets this label to the fleet's name; pods here need not have it. */
 const agonesFleetLabel = 'agones.dev/fleet';
 
-/** Whether the game server is one that the selector describes. As Agones' GameServerSelector.Matches. */
+/** Whether the selector matches the game server, by the rules of Agones' GameServerSelector.Matches. */
 export function fitsSelector(selector: GameServerSelector, pod: GameServerPod): boolean {
   if (allocationOf(pod) !== (selector.state === 'Ready' ? 'unallocated' : 'allocated')) return false;
   for (const [key, value] of Object.entries(selector.matchLabels)) if (labelOf(pod, key) !== value) return false;
@@ -55,7 +55,7 @@ function fitsLists({ lists }: GameServerSelector, pod: GameServerPod): boolean {
   });
 }
 
-/** A maximum of 0 is none. */
+/** A maximum of 0 means no maximum. */
 function isWithin(value: number, min: number, max: number): boolean {
   return value >= min && (max === 0 || value <= max);
 }
@@ -106,7 +106,7 @@ function readList(text: string | undefined): List | undefined {
 }
 
 /**
- * Negative where `a` comes first. One that lacks the counter or list comes after one that has it, whatever the order.
+ * Negative if `a` comes first. A game server without the counter or list comes after one that has it, in either order.
  */
 export function compareByPriorities(priorities: readonly Priority[], a: GameServerPod, b: GameServerPod): number {
   for (const { type, key, order } of priorities) {

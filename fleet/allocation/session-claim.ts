@@ -6,9 +6,9 @@ import type { GameServerPod } from '../cluster/game-server-pod.ts';
 import { leasesPath, mergePatch } from '../cluster/kube-paths.ts';
 
 /**
- * Which pod a session of a caller's own id gets. Two replicas that are asked for the same session at the same time, or
- * one after the other whose answer was lost, must not take two pods: the API server lets only one of them create the
- * object of that name. The garbage collector removes it with the pod.
+ * Records which pod has the session of a caller's own id. Two replicas may get the same session at the same time, or
+ * one after the other if an answer was lost. They must not take two pods, so the API server lets only one of them
+ * create the object of that name. The garbage collector removes it with the pod.
  */
 export interface SessionClaim {
   readonly podName: string;
@@ -25,7 +25,7 @@ interface Lease {
   };
 }
 
-/** The pod is ours to take (`isNew`), or the one that somebody chose before us. Throws a KubeError. */
+/** Claims the pod for us (`isNew`), or returns the one that was chosen before. Throws a KubeError. */
 export async function claimSession(
   connection: KubeConnection,
   sessionId: string,
@@ -34,7 +34,7 @@ export async function claimSession(
 ): Promise<SessionClaim & { readonly isNew: boolean }> {
   const path = leasesPath(pod.namespace);
   const name = claimName(sessionId);
-  // Between a refused creation and the look the garbage collector may have taken the old one away.
+  // The garbage collector may have removed the old claim between the refused create and our read.
   for (;;) {
     const body = {
       apiVersion: 'coordination.k8s.io/v1',
@@ -51,7 +51,7 @@ export async function claimSession(
   }
 }
 
-/** Turns a claim whose pod cannot be had to another one. False where somebody else did so first. Throws a KubeError. */
+/** Moves a claim whose pod is unavailable to another pod. False if another writer did so first. Throws a KubeError. */
 export async function moveClaim(
   connection: KubeConnection,
   sessionId: string,
@@ -71,7 +71,7 @@ export async function moveClaim(
   throw refusal('move the claim of a session', answer);
 }
 
-/** Session ids are longer, and have other characters, than the name of an object may. */
+/** Hash the session id: it may be longer than an object's name and use other characters. */
 export function claimName(sessionId: string): string {
   return `spotable-session-${createHash('sha256').update(sessionId).digest('hex').slice(0, 40)}`;
 }

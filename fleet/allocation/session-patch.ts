@@ -9,14 +9,17 @@ import {
 import { instant } from '../../shared/interruption/interruption.ts';
 import type { GameServerPod } from '../cluster/game-server-pod.ts';
 
-/** Keep autoscalers from taking a node away under a session. */
+/** Keep autoscalers from removing a node with a session. */
 const keepNode = {
   'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
   'karpenter.sh/do-not-disrupt': 'true',
 } as const;
 const deletionCostAnnotation = 'controller.kubernetes.io/pod-deletion-cost';
 const passedOverAnnotation = 'spotable.dev/passed-over';
-/** One that was given back is up already: the ReplicaSet, which then has one too many, takes a newer one. */
+/**
+ * Keep a pod that was given back: it is already running, so the ReplicaSet should delete a newer pod to get back to its
+ * size.
+ */
 const givenBackCost = '1000';
 
 export interface SessionMetadata {
@@ -25,8 +28,8 @@ export interface SessionMetadata {
 }
 
 /**
- * The merge patch that gives the pod a session and takes it out of its ReplicaSet's reach. It applies to that state of
- * the pod only.
+ * The merge patch that gives the pod a session and releases it from its ReplicaSet. It applies to that version of the
+ * pod only.
  */
 export function allocatePatch(
   { resourceVersion, restarts }: GameServerPod,
@@ -51,7 +54,7 @@ export function allocatePatch(
   };
 }
 
-/** The merge patch for a game server that is allocated already and was asked for as such: its session stays. */
+/** The merge patch for a request that selects allocated game servers: the session stays. */
 export function reallocatePatch(
   { resourceVersion }: GameServerPod,
   { labels, annotations }: SessionMetadata,
@@ -66,7 +69,7 @@ export function reallocatePatch(
   };
 }
 
-/** The merge patch that takes the session away: the ReplicaSet adopts the pod again. */
+/** The merge patch that removes the session: the ReplicaSet adopts the pod again. */
 export function giveBackPatch({ resourceVersion }: GameServerPod): object {
   return {
     metadata: {
@@ -83,7 +86,7 @@ export function giveBackPatch({ resourceVersion }: GameServerPod): object {
   };
 }
 
-/** Changes nothing but the pod's version: a patch that was made for the state before it fails. */
+/** Changes only the pod's version, so that a patch based on the earlier version fails. */
 export function passOverPatch({ resourceVersion }: GameServerPod, nowMs: number): object {
   return { metadata: { resourceVersion, annotations: { [passedOverAnnotation]: instant(nowMs) } } };
 }

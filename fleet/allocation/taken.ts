@@ -1,11 +1,11 @@
 import type { GameServerPod } from '../cluster/game-server-pod.ts';
 
-/** A PATCH without an answer has ended one way or the other by then. */
+/** A PATCH without an answer has succeeded or failed by then. */
 const maxHoldMs = 30_000;
 
 /**
- * Pods that this process is giving to somebody, or has given, while the watch does not show it yet. It is the state of
- * the pod that is taken: once the watch has a newer one, that one speaks for itself.
+ * Pods that this process is giving or has given to a session while the watch does not show that yet. An entry holds for
+ * one version of the pod: as soon as the watch has a newer version, that version counts.
  */
 export class Taken {
   readonly #monotonicMs: () => number;
@@ -24,7 +24,7 @@ export class Taken {
     return false;
   }
 
-  /** Gives what releases it again, where it was not taken after all. */
+  /** Returns a function that releases the pod if it was not taken after all. */
   take({ uid, resourceVersion }: GameServerPod): () => void {
     const held = { resourceVersion, atMs: this.#monotonicMs() };
     this.#held.set(uid, held);
@@ -33,7 +33,7 @@ export class Taken {
     };
   }
 
-  /** Drops pods that are gone. */
+  /** Drops entries of deleted pods. */
   keepOnly(pods: ReadonlyMap<string, unknown>): void {
     for (const uid of this.#held.keys()) if (!pods.has(uid)) this.#held.delete(uid);
   }

@@ -10,7 +10,7 @@ import { readDocuments } from './read-documents.ts';
 import type { Shown } from './show.ts';
 import { tableLines } from './text.ts';
 
-/** What the flags, or the file that they name, ask for. Rejects with a FatalError or a RequestError. */
+/** The request from the flags, or from the file that they name. Rejects with a FatalError or a RequestError. */
 export async function requestOf(
   config: AllocateConfig,
   selectors: readonly Readonly<Record<string, string>>[],
@@ -37,7 +37,7 @@ export async function requestOf(
   return request.selectors.length > 0 ? request : { ...request, selectors: [anyGameServer] };
 }
 
-/** Throws a FatalError where there is none. */
+/** Throws a FatalError if there is no game server. */
 export function showAllocation(outcome: AllocationOutcome, node: (name: string) => NodeView | undefined): Shown {
   if (outcome.kind !== 'allocated') throw failureOf(outcome);
   const { pod, sessionId } = outcome;

@@ -1,11 +1,11 @@
 import type { Fleet } from '../cluster/fleet.ts';
 
 export interface ShiftGoal {
-  /** Warm game servers of both fleets, which stays the same. */
+  /** Warm game servers of both fleets together; constant during the shift. */
   readonly sum: number;
   /** Warm game servers that move at a time. */
   readonly step: number;
-  /** Warm game servers that the new fleet shall have in the end. */
+  /** The new fleet's final number of warm game servers. */
   readonly target: number;
 }
 
@@ -17,7 +17,7 @@ export type ShiftStep =
 
 /**
  * The next step of moving warm game servers from one fleet to another: raise the new one, wait until that many are
- * ready, lower the old one. Decided from what is there, so that a shift which was broken off goes on where it was.
+ * ready, lower the old one. Decided from the present state, so that an interrupted shift continues.
  */
 export function planShift(from: Fleet, to: Fleet, { sum, step, target }: ShiftGoal): ShiftStep {
   const [warmFrom, warmTo] = [warmOf(from), warmOf(to)];
@@ -32,7 +32,7 @@ export function planShift(from: Fleet, to: Fleet, { sum, step, target }: ShiftGo
   return { kind: 'raise', replicas: Math.min(target, warmTo + step) };
 }
 
-/** What the fleet is meant to keep warm, whatever its maximum makes of that at the moment. */
+/** The wanted number of warm game servers, before the fleet's maximum limits it. */
 export function warmOf({ max, warm, replicas }: Fleet): number {
   return max === undefined ? replicas : (warm ?? replicas);
 }

@@ -16,7 +16,7 @@ export interface FleetRow {
   readonly strategy: string;
   readonly revision: string | null;
   readonly images: readonly string[];
-  /** As `kubectl rollout status` says it. */
+  /** In the words of `kubectl rollout status`. */
   readonly rollout: string;
   readonly is_rolled_out: boolean;
 }

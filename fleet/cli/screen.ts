@@ -10,11 +10,11 @@ export interface ScreenOptions {
   readonly isJson: boolean;
 }
 
-/** At most so often: a roll-out makes a dozen changes a second. */
+/** Redraw at most this often: a roll-out makes a dozen changes a second. */
 const redrawMs = 250;
 const clearScreen = '\x1b[H\x1b[2J\x1b[3J';
 
-/** Shows it at each change until the signal aborts: over the old one in a terminal, else below it. */
+/** Draws at each change until the signal aborts: in a terminal over the old text, otherwise below it. */
 export async function watchScreen(
   { view, clock, write, isTerminal, isJson }: ScreenOptions,
   show: () => Shown,

@@ -17,7 +17,7 @@ export interface ShiftOptions {
   /** Shares of the sum, from above 0 to 1. */
   readonly step: number;
   readonly until: number;
-  /** How long the new fleet may take to get ready, at each step. */
+  /** Time limit for the new fleet to become ready, at each step. */
   readonly readyMs: number;
   readonly onProgress: (progress: ShiftProgress) => void;
 }
@@ -29,12 +29,12 @@ export interface ShiftProgress {
   readonly target: number;
 }
 
-/** On the new fleet while a shift goes on: what the sum was, so that one that was broken off in the midst keeps it. */
+/** Set on the new fleet during a shift: holds the sum, so that an interrupted shift keeps it. */
 const shiftAnnotation = 'spotable.dev/shift';
 const lookAgainMs = 1000;
 
 /**
- * Moves warm game servers from one fleet to another. Throws a FatalError where the new fleet does not get ready in
+ * Moves warm game servers from one fleet to another. Throws a FatalError if the new fleet does not become ready in
  * time.
  */
 export async function shift(options: ShiftOptions, signal: AbortSignal): Promise<void> {
@@ -67,7 +67,7 @@ export async function shift(options: ShiftOptions, signal: AbortSignal): Promise
           { status: exitStatus.temporaryFailure },
         );
     }
-    // What was written comes back by the watch; a change that came meanwhile is not missed.
+    // The watch shows our own write too. `change` was taken before it, so no change in between is missed.
     await Promise.race([change, clock.sleep(lookAgainMs, signal)]);
   }
 }
@@ -90,12 +90,12 @@ function sumOf(from: Fleet, to: Fleet): number {
     const mark = Object(JSON.parse(to.annotations[shiftAnnotation] ?? '{}')) as { from?: unknown; sum?: unknown };
     if (mark.from === from.name && typeof mark.sum === 'number') return mark.sum;
   } catch {
-    // Somebody else's text: the sum is what is there.
+    // Not our text: use the present sum.
   }
   return warmOf(from) + warmOf(to);
 }
 
-/** With a maximum it is the loop that sets the replicas; what is wanted stands in the annotation. */
+/** With a maximum the loop sets the replicas, so write the wanted number into the annotation. */
 async function scale(
   connection: KubeConnection,
   fleet: Fleet,

@@ -12,7 +12,7 @@ import {
 } from './rows.ts';
 import { ageText, progressBar, tableLines } from './text.ts';
 
-/** What a command shows: for scripts, and for people. */
+/** A command's output: for scripts, and for people. */
 export interface Shown {
   readonly json: unknown;
   readonly lines: (nowMs: number) => readonly string[];
@@ -38,7 +38,7 @@ function fleetLines(rows: readonly FleetRow[]): readonly string[] {
   );
 }
 
-/** Throws a FatalError where there is no such fleet. */
+/** Throws a FatalError if there is no such fleet. */
 export function showFleet(state: ClusterState, name: string): Shown {
   const fleet = fleetNamed(state, name);
   const row = fleetRow(fleet, state);
@@ -109,7 +109,7 @@ function sessionLines(rows: readonly SessionRow[], nowMs: number): readonly stri
   );
 }
 
-/** Throws a FatalError that names the fleets there are. */
+/** Throws a FatalError that names the existing fleets. */
 export function fleetNamed({ fleets }: Pick<ClusterState, 'fleets'>, name: string): Fleet {
   const found = [...fleets.values()].find((fleet) => fleet.name === name);
   if (found !== undefined) return found;

@@ -10,7 +10,7 @@ export function tableLines(titles: readonly string[], rows: readonly (readonly s
   );
 }
 
-/** What others wrote goes to a terminal: without characters that could move its cursor or turn a line. */
+/** Removes control characters from text that others wrote: they could move the terminal's cursor or break a line. */
 export function plain(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }

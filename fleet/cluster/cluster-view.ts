@@ -16,7 +16,7 @@ export interface ClusterViewOptions {
   readonly log: Log;
 }
 
-/** What allocation and the loop decide from. */
+/** The state that allocation and the loop decide from. */
 export interface ClusterState {
   /** By uid. */
   readonly pods: ReadonlyMap<string, GameServerPod>;
@@ -49,12 +49,12 @@ export class ClusterView implements ClusterState {
     return this.#nodesByName;
   }
 
-  /** Whether everything was listed once. */
+  /** Whether every resource was listed once. */
   get isComplete(): boolean {
     return this.#seen.size === 4;
   }
 
-  /** What was never listed, in words for a readiness probe. */
+  /** The resources that were never listed, worded for a readiness probe. */
   get missing(): readonly string[] {
     return ['pods', 'nodes', 'fleets', 'versions'].filter((what) => !this.#seen.has(what));
   }

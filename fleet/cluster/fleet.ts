@@ -9,36 +9,36 @@ import {
 } from '../../shared/fleet-names.ts';
 import type { GameServerPod } from './game-server-pod.ts';
 
-/** A Deployment whose pods leave it when they are allocated. */
+/** A Deployment that releases its pods when they are allocated. */
 export interface Fleet {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
   readonly resourceVersion: string;
   readonly annotations: Readonly<Record<string, string>>;
-  /** What its pods have in common, allocated ones included. */
+  /** Labels that all its pods share, including allocated ones. */
   readonly podLabels: Readonly<Record<string, string>>;
   /** Warm game servers that Kubernetes keeps. */
   readonly replicas: number;
   readonly readyReplicas: number;
   readonly updatedReplicas: number;
-  /** Pods that still stand in its ReplicaSets. */
+  /** Pods that still belong to its ReplicaSets. */
   readonly statusReplicas: number;
   /** Whether the status belongs to the newest spec. */
   readonly isObserved: boolean;
   readonly strategy: string;
   readonly images: readonly string[];
-  /** Of the current template; undefined before the first roll-out. */
+  /** The current template's revision; undefined before the first roll-out. */
   readonly revision: string | undefined;
   readonly isStuck: boolean;
   readonly max: number | undefined;
-  /** What replicas are lowered from, where there is a maximum. */
+  /** The number of replicas before the maximum lowers it. */
   readonly warm: number | undefined;
   readonly scheduling: 'Packed' | 'Distributed';
   readonly overflow: Overflow | undefined;
 }
 
-/** What a session gets whose fleet has moved on. */
+/** Labels and annotations for a session of an outdated version. */
 export interface Overflow {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
@@ -55,7 +55,7 @@ export interface FleetVersion {
   readonly images: readonly string[];
 }
 
-/** Undefined where the Deployment is no fleet: its selector must hold unallocated pods only. */
+/** Undefined if the Deployment is not a fleet: its selector must match unallocated pods only. */
 export function readFleet({ metadata, spec, status }: V1Deployment): Fleet | undefined {
   const { namespace, name, uid, resourceVersion, annotations = {}, generation } = metadata ?? {};
   const selected = spec?.selector.matchLabels ?? {};
@@ -103,7 +103,7 @@ export function readVersion({ metadata, spec, status }: V1ReplicaSet): FleetVers
   };
 }
 
-/** Undefined where the text is missing or says nothing that could be applied. */
+/** Undefined if the text is missing or holds nothing that could be applied. */
 export function readOverflow(text: string | undefined): Overflow | undefined {
   if (text === undefined) return undefined;
   try {

@@ -6,7 +6,7 @@ import {
   sessionAnnotation,
 } from '../../shared/fleet-names.ts';
 
-/** What allocation needs to know of a pod. */
+/** The facts about a pod that allocation needs. */
 export interface GameServerPod {
   readonly namespace: string;
   readonly name: string;
@@ -16,17 +16,17 @@ export interface GameServerPod {
   readonly annotations: Readonly<Record<string, string>>;
   readonly nodeName: string | undefined;
   readonly hostIp: string | undefined;
-  /** Ready as Kubernetes has it: readiness gates included. */
+  /** Ready in Kubernetes' sense, readiness gates included. */
   readonly isReady: boolean;
   readonly isDeleting: boolean;
   /** Succeeded or Failed. */
   readonly isFinished: boolean;
-  /** A ReplicaSet still counts it as its own. */
+  /** A ReplicaSet still owns it. */
   readonly hasController: boolean;
-  /** How often containers were started again. */
+  /** Number of container restarts. */
   readonly restarts: number;
   readonly createdAtMs: number;
-  /** Ports that the pod's spec opens on the node. */
+  /** Host ports in the pod's spec. */
   readonly hostPorts: readonly GameServerPort[];
 }
 
@@ -35,7 +35,7 @@ export interface GameServerPort {
   readonly port: number;
 }
 
-/** Reads what the API server sent; undefined where it is no pod that could be addressed. */
+/** Reads a pod from the API server; undefined if it lacks the fields that identify it. */
 export function readPod({ metadata, spec, status }: V1Pod): GameServerPod | undefined {
   const { namespace, name, uid, resourceVersion, creationTimestamp } = metadata ?? {};
   if (namespace === undefined || name === undefined || uid === undefined || resourceVersion === undefined)
@@ -72,7 +72,7 @@ export function sessionOf(pod: GameServerPod): string | undefined {
   return allocationOf(pod) === 'allocated' ? pod.annotations[sessionAnnotation] : undefined;
 }
 
-/** Its game has ended, so its session is over: a container that the kubelet starts again must not get another one. */
+/** The game has ended, and so has its session: a container that the kubelet restarts must not get another one. */
 export function isSpent(pod: GameServerPod): boolean {
   if (allocationOf(pod) !== 'allocated') return false;
   const before = Number(pod.annotations[allocatedRestartsAnnotation] ?? 0);

@@ -1,9 +1,9 @@
 import type { V1Node } from '@kubernetes/client-node';
 
-/** What allocation needs to know of a node. */
+/** The facts about a node that allocation needs. */
 export interface NodeView {
   readonly name: string;
-  /** Why no session may begin there; undefined where one may. */
+  /** Why no session may begin there; undefined if one may. */
   readonly unfit: string | undefined;
   readonly addresses: readonly NodeAddress[];
 }
@@ -13,9 +13,9 @@ export interface NodeAddress {
   readonly address: string;
 }
 
-/** The agent's mark: it stands there from the notice on, also for a risk that has no instant. */
+/** The agent's mark: set from the notice on, even for a risk without an instant. */
 const interruptionKey = 'spotable.dev/interruption';
-/** Taints of those that are about to take a node away, besides the cordon that most of them set too. */
+/** Taints of programs that are about to remove a node. Most of them also cordon it. */
 const leavingTaints: ReadonlySet<string> = new Set([
   interruptionKey,
   'node.kubernetes.io/unschedulable',

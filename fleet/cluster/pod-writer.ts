@@ -4,10 +4,10 @@ import type { KubeConnection } from '../../shared/kubernetes/kube-connection.ts'
 import { type GameServerPod, readPod } from './game-server-pod.ts';
 import { mergePatch, podPath } from './kube-paths.ts';
 
-/** What became of a change to a pod. */
+/** The result of a change to a pod. */
 export type PodWrite =
   | { readonly kind: 'written'; readonly pod: GameServerPod }
-  /** Somebody else wrote in between. */
+  /** Another writer changed it in between. */
   | { readonly kind: 'conflict' }
   | { readonly kind: 'gone' };
 
@@ -16,7 +16,7 @@ export interface PodName {
   readonly name: string;
 }
 
-/** Throws a KubeError without an answer in time, or where the API server refuses for another reason. */
+/** Throws a KubeError if no answer comes in time, or if the API server refuses for another reason. */
 export async function patchPod(
   connection: KubeConnection,
   pod: PodName,
@@ -38,7 +38,7 @@ export async function patchPod(
   return { kind: 'written', pod: written };
 }
 
-/** Undefined where there is no such pod. Throws a KubeError. */
+/** Undefined if there is no such pod. Throws a KubeError. */
 export async function getPod(
   connection: KubeConnection,
   pod: PodName,
@@ -52,7 +52,7 @@ export async function getPod(
   return found;
 }
 
-/** Only the pod that was meant, and not a new one of its name. Throws a KubeError. */
+/** Deletes exactly this pod, never a new one of the same name. Throws a KubeError. */
 export async function deletePod(connection: KubeConnection, pod: GameServerPod, signal: AbortSignal): Promise<void> {
   const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid: pod.uid } };
   const answer = await connection.request({ method: 'DELETE', path: podPath(pod), body, signal });

@@ -6,9 +6,7 @@ import type { Fleet } from '../cluster/fleet.ts';
 
 const maxMessageChars = 1024;
 
-/**
- * Writes an event that `kubectl describe deployment` shows. One that cannot be written is lost, and the log says so.
- */
+/** Writes an event that `kubectl describe deployment` shows. Logs an event that cannot be written, and drops it. */
 export async function writeDeploymentEvent(
   { connection, clock, log }: { readonly connection: KubeConnection; readonly clock: Clock; readonly log: Log },
   { namespace, name, uid }: Fleet,

@@ -8,7 +8,7 @@ export interface LeaseOptions {
   readonly connection: KubeConnection;
   readonly namespace: string;
   readonly name: string;
-  /** Who we are: the pod's name. */
+  /** Our identity: the pod's name. */
   readonly identity: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -17,7 +17,7 @@ export interface LeaseOptions {
 
 const leaseSeconds = 15;
 const renewMs = 5000;
-/** We stop before another one may begin. */
+/** Stop acting this long after the last renewal, before another replica may begin. */
 const trustMs = 10_000;
 
 interface LeaseObject {
@@ -30,14 +30,14 @@ interface LeaseObject {
 }
 
 /**
- * One of several replicas holds it and does what must not be done twice at the same time. As client-go's leader
- * election: another's lease has run out when it was not renewed for so long by our own clock, so that clocks need not
- * agree.
+ * One of several replicas holds the lease and does the work that must not run twice at the same time. As in client-go's
+ * leader election, another's lease has expired when we saw no renewal for its duration by our own clock, so that clocks
+ * need not agree.
  */
 export class Lease {
   readonly #options: LeaseOptions;
   readonly #monotonicMs: () => number;
-  /** What another's lease looked like, and when we saw that first. */
+  /** Another holder's last renewal, and when we first saw it. */
   #seen: { readonly renewTime: string; readonly atMs: number } | undefined;
   #renewedAtMs = Number.NEGATIVE_INFINITY;
   #wasHeld = false;
@@ -51,7 +51,9 @@ export class Lease {
     return this.#monotonicMs() - this.#renewedAtMs < trustMs;
   }
 
-  /** Tries to get and keep it until the signal aborts; then it is given back, so that another one need not wait. */
+  /**
+   * Tries to get and keep the lease until the signal aborts; then releases it, so that another replica need not wait.
+   */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options;
     while (!signal.aborted) {
@@ -117,7 +119,7 @@ export class Lease {
     return true;
   }
 
-  /** False where somebody else was faster. */
+  /** False if another replica was faster. */
   async #write(resourceVersion: string, spec: object, signal: AbortSignal): Promise<boolean> {
     const answer = await this.#options.connection.request({
       method: 'PATCH',

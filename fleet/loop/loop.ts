@@ -19,18 +19,18 @@ export interface LoopOptions {
   readonly log: Log;
   readonly activationMs: number;
   readonly onStep: (kind: LoopStep['kind']) => void;
-  /** Something happened that whoever looks at the fleet should read. */
+  /** Reports something that whoever looks at the fleet should read. */
   readonly onEvent: (fleet: Fleet, reason: string, message: string) => void;
 }
 
-/** Changes come in flocks: one pass for all of them. */
+/** Changes arrive in bursts: make one pass for all of them. */
 const gatherMs = 100;
-/** Also for what only time brings: allocations that are never activated. */
+/** Also run for changes that only time brings, such as allocations that are never activated. */
 const maxPauseMs = 5000;
-/** At the same time. */
+/** Concurrent steps. */
 const maxSteps = 16;
 
-/** Does what must be done once, by one replica: every pass looks at everything again. Runs until the signal aborts. */
+/** Does the work that only one replica may do. Every pass looks at everything again. Runs until the signal aborts. */
 export async function runLoop(options: LoopOptions, signal: AbortSignal): Promise<void> {
   const { view, lease, clock, activationMs } = options;
   await view.complete(signal).catch(() => {});
@@ -46,7 +46,7 @@ export async function runLoop(options: LoopOptions, signal: AbortSignal): Promis
   }
 }
 
-/** One step's failure is told and never stops the others: the next pass decides it again. */
+/** Log a step's failure and go on with the others: the next pass plans the step again. */
 async function takeStep(options: LoopOptions, step: LoopStep, signal: AbortSignal): Promise<void> {
   const { log, onStep } = options;
   try {
@@ -56,7 +56,7 @@ async function takeStep(options: LoopOptions, step: LoopStep, signal: AbortSigna
   }
 }
 
-/** False where the object has changed in the meantime. */
+/** False if the object has changed in the meantime. */
 async function act(options: LoopOptions, step: LoopStep, signal: AbortSignal): Promise<boolean> {
   const { connection, log, onEvent } = options;
   switch (step.kind) {
@@ -108,7 +108,7 @@ async function setReplicas(
   return isWritten;
 }
 
-/** False where the Deployment has changed in the meantime, or is gone. Throws a KubeError. */
+/** False if the Deployment has changed or was deleted in the meantime. Throws a KubeError. */
 export async function patchDeployment(
   connection: KubeConnection,
   { namespace, name }: Pick<Fleet, 'namespace' | 'name'>,

@@ -10,18 +10,18 @@ import type { ClusterState } from '../cluster/cluster-view.ts';
 import { type Fleet, type FleetVersion, isOfFleet, type Overflow } from '../cluster/fleet.ts';
 import { type GameServerPod, hasSession, isSpent, sessionOf } from '../cluster/game-server-pod.ts';
 
-/** One thing to do. Each is decided anew in every pass from what the watches show, so none has to succeed at once. */
+/** One action. Every pass plans anew from the watches' state, so no action has to succeed at once. */
 export type LoopStep =
-  /** The game of its session has ended: the pod goes, or the kubelet would start it for nobody. */
+  /** The session's game has ended: delete the pod, or the kubelet would start the game again for nobody. */
   | { readonly kind: 'delete-spent'; readonly pod: GameServerPod }
   | { readonly kind: 'give-back'; readonly pod: GameServerPod; readonly reason: 'session over' | 'never activated' }
   | { readonly kind: 'mark-overflow'; readonly pod: GameServerPod; readonly fleet: Fleet; readonly overflow: Overflow }
-  /** `warm` is written down where the Deployment does not say yet what its replicas are lowered from. */
+  /** Records `warm` on a Deployment that does not yet hold the number before the maximum lowers it. */
   | { readonly kind: 'set-replicas'; readonly fleet: Fleet; readonly replicas: number; readonly warm: number };
 
 export interface PassOptions {
   readonly nowMs: number;
-  /** How long a game server may take to take its session. */
+  /** Time limit for a game server to accept its session. */
   readonly activationMs: number;
 }
 
@@ -48,13 +48,13 @@ function planPod(pod: GameServerPod, { nowMs, activationMs }: PassOptions): Loop
   if (pod.annotations[sessionOverAnnotation] === session) return { kind: 'give-back', pod, reason: 'session over' };
   const taken = pod.annotations[sessionTakenAnnotation];
   const allocatedMs = parseInstant(pod.annotations[allocatedAtAnnotation]) ?? nowMs;
-  // Without the annotation nobody says whether a game takes its session, and silence means nothing.
+  // Without the annotation nothing reports whether a game accepts its session, so its silence means nothing.
   if (taken !== undefined && taken !== session && nowMs - allocatedMs > activationMs)
     return { kind: 'give-back', pod, reason: 'never activated' };
   return undefined;
 }
 
-/** With a maximum the warm game servers give way to sessions. */
+/** With a maximum, sessions replace warm game servers. */
 function planReplicas(fleet: Fleet, sessions: number): LoopStep | undefined {
   if (fleet.max === undefined) return undefined;
   const warm = fleet.warm ?? fleet.replicas;
@@ -64,8 +64,8 @@ function planReplicas(fleet: Fleet, sessions: number): LoopStep | undefined {
 }
 
 /**
- * As Agones' allocation overflow: of each version of the template as many sessions are marked as there are more than
- * that version shall have, those that bear the mark already counted, in the fleet's scheduling order.
+ * As Agones' allocation overflow: marks as many sessions of each template version as exceed that version's share, in
+ * the fleet's scheduling order. Sessions that already have the mark count towards that number.
  */
 function planOverflow(
   fleet: Fleet,
@@ -91,19 +91,19 @@ function planOverflow(
 }
 
 /**
- * How many sessions a version of the template may have. Replicas here are the warm ones beside the sessions, unlike
- * Agones' total: the current version is bounded by the fleet's maximum, and by none where it has none, unless the fleet
- * is scaled to nothing. An older one has what is left of its replicas.
+ * The number of sessions that a template version may have. Replicas here are the warm ones beside the sessions, unlike
+ * Agones' total. The current version is limited by the fleet's maximum; without one it is unlimited, unless the fleet
+ * is scaled to zero. An older version has what is left of its replicas.
  */
 function wantedSessions(fleet: Fleet, version: FleetVersion | undefined): number {
-  // Its ReplicaSet is gone from the history: an old version.
+  // Its ReplicaSet is gone from the history, so it is an old version.
   if (version === undefined) return 0;
   if (version.revision !== fleet.revision) return version.replicas;
   if ((fleet.warm ?? fleet.replicas) === 0) return 0;
   return fleet.max ?? Number.POSITIVE_INFINITY;
 }
 
-/** An empty value of a label is a mark as well: it blanks what was there. */
+/** An empty label value is a mark as well: it blanks the earlier value. */
 function isMarked({ labels, annotations }: Overflow, pod: GameServerPod): boolean {
   return (
     Object.entries(labels).every(([key, value]) => pod.labels[key] === value) &&

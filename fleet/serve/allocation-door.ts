@@ -13,14 +13,14 @@ export interface AllocationDoorOptions {
   /** The namespace that is served. */
   readonly namespace: string;
   readonly node: (name: string) => NodeView | undefined;
-  /** Why nothing can be allocated yet; undefined where it can. */
+  /** Why allocation is not possible yet; undefined if it is. */
   readonly whyNotReady: () => string | undefined;
 }
 
 export const allocationPath = '/gameserverallocation';
-/** As much as a pod's annotations may hold, and some. */
+/** A little more than a pod's annotations may hold. */
 const maxBodyBytes = 524_288;
-/** Bodies that are being read, all together. */
+/** Limit for all request bodies that are being read, together. */
 const maxPendingBytes = 33_554_432;
 
 /** Agones' allocator over HTTP: `POST /gameserverallocation`. */
@@ -43,7 +43,7 @@ export class AllocationDoor {
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       const { code, message } = error;
-      // What is left of a body that is too large is not read.
+      // Close the connection: the rest of a body that is too large is not read.
       if (!request.complete) response.setHeader('connection', 'close');
       send(response, httpStatusOf(code), { code, message, details: [] });
     }
@@ -83,7 +83,7 @@ export class AllocationDoor {
   }
 }
 
-/** Agones' own words: clients compare them. */
+/** Agones' own words, because clients compare them. */
 const nothingLeft = 'there is no available GameServer to allocate';
 const tooMany = 'too many concurrent requests have overwhelmed the system';
 
@@ -110,7 +110,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** The name in the client's certificate, or where it calls from. */
+/** The name in the client's certificate, or else its address. */
 function clientOf({ socket }: IncomingMessage): string {
   const certificate = 'getPeerCertificate' in socket ? (socket as TLSSocket).getPeerCertificate() : undefined;
   const name = certificate?.subject?.CN;

@@ -8,18 +8,20 @@ export interface DeskOptions {
   readonly allocator: Pick<Allocator, 'allocate'>;
   readonly clock: Clock;
   readonly log: Log;
-  /** From the request to its answer, waiting included. */
+  /** Time limit from the request to its answer, waiting included. */
   readonly maxMs: number;
   readonly onOutcome: (outcome: AllocationOutcome['kind'], ms: number) => void;
 }
 
 /**
- * Below the calls that a connection has at a time; beyond those that wait the answer is at once that there are too
- * many.
+ * Below the number of concurrent calls on a connection. Requests beyond `maxWaiting` are refused at once as too many.
  */
 const limits = { max: 24, maxWaiting: 2048 };
 
-/** Takes in requests from every door: so many at a time, each with an end, and with a line for the audit. */
+/**
+ * Accepts requests from every interface: limits how many run at once, gives each a time limit, and writes an audit
+ * line.
+ */
 export class Desk {
   readonly #options: DeskOptions;
   readonly #turns = new Turns(limits);
@@ -33,7 +35,7 @@ export class Desk {
     return this.#waiting;
   }
 
-  /** `client`: who asks, for the audit. */
+  /** `client`: the caller, for the audit. */
   async allocate(request: AllocationRequest, client: string): Promise<AllocationOutcome> {
     const startMs = performance.now();
     const outcome = await this.#inTurn(request);

@@ -17,7 +17,7 @@ export interface Gauges {
   readonly waiting: () => number;
 }
 
-/** Figures for Prometheus. Fleets are the only names among the labels: a namespace has a handful. */
+/** Prometheus metrics. Fleets are the only names among the labels: a namespace has a handful. */
 export class FleetMetrics {
   readonly registry: Registry = new Registry();
   readonly #allocations: Counter<'outcome'>;
@@ -62,7 +62,7 @@ export class FleetMetrics {
     collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: eventLoopPrecisionMs });
   }
 
-  /** Takes what is read at each scrape. */
+  /** Sets the source of gauges that are read at each scrape. */
   watch({ state, isLeader, isProtected, waiting }: Gauges): void {
     const registers = [this.registry];
     const gauge = (name: string, help: string, read: () => number) =>

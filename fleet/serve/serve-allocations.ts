@@ -11,7 +11,7 @@ import { readTlsFiles, type TlsMaterial, type TlsPlaces } from './tls-files.ts';
 
 export interface ServeAllocationsOptions {
   readonly host: string;
-  /** 0 takes a free one. */
+  /** 0: any free port. */
   readonly port: number;
   readonly tls: TlsPlaces | undefined;
   readonly answer: HttpHandler;
@@ -20,15 +20,15 @@ export interface ServeAllocationsOptions {
 }
 
 const requestMs = 30_000;
-/** More than requests may wait for their turn, each on a connection of its own. */
+/** More than the number of requests that may wait, each on a connection of its own. */
 const maxConnections = 4096;
 const lookAtFilesMs = 10_000;
-/** What is under way when we are told to stop may end. */
+/** Requests under way at shutdown get this long to finish. */
 const finishMs = 5000;
 
 /**
- * Serves until the signal aborts. Without a certificate only on loopback, whatever address was asked for: who may
- * allocate would be anybody. Rejects with a FatalError where it cannot listen.
+ * Serves until the signal aborts. Without a certificate it listens on loopback only, whatever address was asked for,
+ * because anybody could allocate. Rejects with a FatalError if it cannot listen.
  */
 export async function serveAllocations(options: ServeAllocationsOptions, signal: AbortSignal): Promise<void> {
   const { tls, log, port } = options;
@@ -55,7 +55,7 @@ function createServer(
   { answer, log }: ServeAllocationsOptions,
   material: TlsMaterial | undefined,
 ): Server | HttpsServer {
-  // A client that went away in the midst of its request is an error here as well.
+  // A client that leaves in the middle of its request also ends up here.
   const onError = (error: unknown) => log.warn({ err: errorText(error) }, 'Cannot answer a request');
   const options = { maxConnections, requestMs, onError };
   if (material === undefined) return createHttpServer(answer, options);
@@ -69,7 +69,7 @@ async function readMaterial(places: TlsPlaces): Promise<TlsMaterial | undefined>
   });
 }
 
-/** Certificates are renewed under us: connections that come after that get the new one. */
+/** Certificates are renewed while we run: later connections get the new one. */
 async function renew(
   server: HttpsServer,
   places: TlsPlaces,

@@ -28,7 +28,7 @@ export interface ServeParts {
 const leaseName = 'spotable-fleet';
 
 /**
- * The process of one replica: watches, allocates, and does what must be done once where it holds the lease. Rejects
+ * One replica's process: watches and allocates, and while it holds the lease does the work of the one leader. Rejects
  * with a FatalError.
  */
 export async function serve(parts: ServeParts, asked: AbortSignal): Promise<void> {
@@ -106,8 +106,8 @@ function tlsOf({ tlsDirectory, clientCaDirectory, disableMtls }: ServeConfig) {
 }
 
 /**
- * Two replicas that choose by the same order would choose the same game server at the same time, and one of them in
- * vain.
+ * Orders pods differently on each replica: with the same order two replicas would choose the same game server at the
+ * same time, and one of them in vain.
  */
 function ranking(identity: string): (a: GameServerPod, b: GameServerPod) => number {
   const rank = ({ uid }: GameServerPod) => createHash('md5').update(identity).update(uid).digest('hex');
@@ -133,7 +133,7 @@ async function forgetGone(taken: Taken, view: ClusterView, clock: Clock, signal:
   }
 }
 
-/** Unready first; requests that are on their way still find us. */
+/** Become unready first, because requests on their way still reach us. */
 async function endWhenAsked(
   { shutdownMs }: ServeConfig,
   clock: Clock,

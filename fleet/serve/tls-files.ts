@@ -6,7 +6,9 @@ import type { SecureContextOptions } from 'node:tls';
 export interface TlsPlaces {
   /** Holds `tls.crt` and `tls.key`. */
   readonly tlsDirectory: string;
-  /** Every `.crt` and `.pem` in it signs clients. undefined: clients need no certificate. */
+  /**
+   * Clients' certificates must be signed by a `.crt` or `.pem` of this folder. undefined: clients need no certificate.
+   */
   readonly clientCaDirectory: string | undefined;
 }
 
@@ -16,9 +18,8 @@ export interface TlsMaterial extends SecureContextOptions {
 }
 
 /**
- * Reads what a TLS server needs, from files as Agones' allocator has them (secrets `allocator-tls` and
- * `allocator-client-ca`, mounted). Undefined where there is no certificate; rejects where there is one and something
- * else is missing.
+ * Reads a TLS server's files in the layout of Agones' allocator (secrets `allocator-tls` and `allocator-client-ca`,
+ * mounted). Undefined without a certificate; rejects if there is one but another file is missing.
  */
 export async function readTlsFiles({ tlsDirectory, clientCaDirectory }: TlsPlaces): Promise<TlsMaterial | undefined> {
   const cert = await readFile(join(tlsDirectory, 'tls.crt')).catch(() => undefined);
