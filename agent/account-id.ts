@@ -17,7 +17,7 @@ export class AccountId {
     return this.#known;
   }
 
-  /** Asks until it is answered or the signal aborts. Never rejects. */
+  /** Retries until it succeeds or the signal aborts. Never rejects. */
   async learn(signal: AbortSignal): Promise<void> {
     const { metadata, clock } = this.#parts;
     const read = async () => {

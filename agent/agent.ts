@@ -21,13 +21,13 @@ export interface AgentParts extends ResponseParts {
 }
 
 /**
- * The flow of the agent: each look is folded into what is tracked, and what changed is answered.
+ * The agent's main flow: each poll updates the tracked interruption, and each change gets a response.
  *
  *     metadata, EC2, node ──observe──▶ trackInterruption ──begun──────▶ Response: tell, mark node, event, drain
  *                                                        ──changed────▶ Response.change: new deadline, same work
  *                                                        ──cancelled──▶ Response.cancel: undo what we did
  *
- * What was done to the node stands on the node, so an agent that ends at any point is taken up by the next one.
+ * All changes to the node are recorded on the node, so the next agent can resume wherever this one ends.
  */
 export class Agent {
   readonly #parts: AgentParts;

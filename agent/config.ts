@@ -42,7 +42,7 @@ export interface AgentConfig {
   readonly outOfServiceTaint: boolean;
   readonly drainNamespaces: string | undefined;
   readonly drainSelector: string | undefined;
-  /** undefined: each pod's own. */
+  /** undefined: each pod's own grace period. */
   readonly graceOverrideMs: number | undefined;
   readonly waitForVolumes: boolean;
   readonly reassertMark: boolean;
@@ -50,30 +50,28 @@ export interface AgentConfig {
   readonly region: string | undefined;
   readonly link: readonly string[];
   readonly linkTrust: 'token' | 'pod';
-  /** undefined: lifecycle hooks of the Auto Scaling group are left to their time-out. */
+  /** undefined: lifecycle hooks of the Auto Scaling group are left to their timeout. */
   readonly lifecycleHook: string | undefined;
-  /** Each is told of everything. */
+  /** Each receives every report. */
   readonly webhookUrls: readonly URL[];
   readonly webhookHeaders: Readonly<Record<string, string>>;
   readonly webhookProxy: URL | undefined;
   readonly webhookFormat: WebhookFormat;
-  /** undefined: no metrics and no health. */
+  /** undefined: neither metrics nor health checks. */
   readonly metricsPort: number | undefined;
   readonly logLevel: Level;
 }
 
 const defaultMetricsPort = 9101;
 
-/**
- * Every setting of the agent. The deployment sets them as environment variables; flags are for trying things by hand.
- */
+/** Every setting of the agent. The deployment sets them as environment variables; flags are for manual runs. */
 export const agentSettings: SettingsFor<AgentConfig> = {
   nodeName: required(
     { flag: 'node-name', env: 'NODE_NAME', placeholder: 'NAME', help: 'the Kubernetes node this agent runs on' },
     matching(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/, 'the name of a Kubernetes node'),
   ),
   podUid: optional(
-    { flag: 'pod-uid', env: 'POD_UID', placeholder: 'UID', help: "the agent's own pod, which it never moves" },
+    { flag: 'pod-uid', env: 'POD_UID', placeholder: 'UID', help: "the agent's own pod, which it never drains" },
     text,
   ),
   metadataEndpoint: setting(
@@ -84,7 +82,7 @@ export const agentSettings: SettingsFor<AgentConfig> = {
   ),
   pollIntervalMs: timeSetting(
     'poll-interval',
-    'how often to look for notices, jittered',
+    'interval between polls for notices, jittered',
     { minMs: 100, maxMs: 30_000 },
     '1s',
     1000,
@@ -95,44 +93,44 @@ export const agentSettings: SettingsFor<AgentConfig> = {
   onAsgTermination: responseSetting('asg-termination', ['drain', 'cordon', 'ignore'], 'drain'),
   rebalanceTtlMs: timeSetting(
     'rebalance-ttl',
-    'how long a rebalance recommendation counts; then it is undone',
+    'validity of a rebalance recommendation; then its effects are undone',
     { minMs: 1000, maxMs: 604_800_000 },
     '30m',
     1_800_000,
   ),
   maintenanceLeadMs: timeSetting(
     'maintenance-lead',
-    'how long before a maintenance to drain; until then the node is held',
+    'start the drain this long before a maintenance; until then hold the node',
     { minMs: 10_000, maxMs: 86_400_000 },
     '30m',
     1_800_000,
   ),
   assumedNoticeMs: timeSetting(
     'assumed-notice',
-    'time for a drain whose notice names none (rebalance, asg-termination)',
+    'time for a drain if the notice names no deadline (rebalance, asg-termination)',
     { minMs: 10_000, maxMs: 3_600_000 },
     '2m',
     120_000,
   ),
   safetyMarginMs: timeSetting(
     'safety-margin',
-    'how long before the deadline every pod has ended',
+    'end every pod this long before the deadline',
     { maxMs: 60_000 },
     '5s',
     5000,
   ),
   shutdownTimeMs: timeSetting(
     'shutdown-time',
-    'after SIGTERM, how long a drain under way goes on before it is handed over',
+    'continue a drain for this long after SIGTERM, then leave it to the next agent',
     { maxMs: 120_000 },
     '20s',
     20_000,
   ),
-  dryRun: toggle({ flag: 'dry-run', env: 'DRY_RUN', help: 'say what would be done, and do nothing' }),
+  dryRun: toggle({ flag: 'dry-run', env: 'DRY_RUN', help: 'log what would be done, and change nothing' }),
   excludeFromLoadBalancers: toggle({
     flag: 'exclude-from-load-balancers',
     env: 'EXCLUDE_FROM_LOAD_BALANCERS',
-    help: 'label the node so that load balancers leave it',
+    help: 'label the node so that load balancers remove it',
   }),
   outOfServiceTaint: toggle({
     flag: 'out-of-service-taint',
@@ -144,16 +142,16 @@ export const agentSettings: SettingsFor<AgentConfig> = {
       flag: 'drain-namespaces',
       env: 'DRAIN_NAMESPACES',
       placeholder: 'NAMES',
-      help: 'namespaces whose pods are drained, such as arena,lobby; or all but some, such as !kube-system; default: all',
+      help: 'namespaces to drain, such as arena,lobby, or to exclude, such as !kube-system; default: drain all',
     },
-    satisfying(isNamespaceList, 'names split by commas, all of them or none with ! in front'),
+    satisfying(isNamespaceList, 'names separated by commas, with ! before all of them or none'),
   ),
   drainSelector: optional(
     {
       flag: 'drain-selector',
       env: 'DRAIN_SELECTOR',
       placeholder: 'SELECTOR',
-      help: 'label selector of the pods that are drained, as kubectl takes it; default: all',
+      help: "label selector of the pods to drain, in kubectl's syntax; default: all",
     },
     satisfying(isLabelSelector, 'a label selector such as app=arena,tier!=db'),
   ),
@@ -169,12 +167,12 @@ export const agentSettings: SettingsFor<AgentConfig> = {
   waitForVolumes: toggle({
     flag: 'wait-for-volumes',
     env: 'WAIT_FOR_VOLUMES',
-    help: 'call a node drained only when its volumes are detached too',
+    help: 'count a node as drained only after its volumes are detached',
   }),
   reassertMark: toggle({
     flag: 'reassert-mark',
     env: 'REASSERT_MARK',
-    help: 'set cordon and taint again where somebody takes them off during an interruption',
+    help: 'restore cordon and taint if someone removes them during an interruption',
   }),
   queueUrl: optional(
     {
@@ -190,7 +188,7 @@ export const agentSettings: SettingsFor<AgentConfig> = {
       flag: 'region',
       env: 'AWS_REGION',
       placeholder: 'REGION',
-      help: "the queue's region; default: as its URL or EC2 says",
+      help: "the queue's region; default: from its URL or EC2",
     },
     text,
   ),
@@ -199,7 +197,7 @@ export const agentSettings: SettingsFor<AgentConfig> = {
       flag: 'link',
       env: 'LINK',
       placeholder: 'ADDRESS',
-      help: 'where wrappers connect: the path of a socket or @NAME for an abstract one (repeatable)',
+      help: 'address for wrappers: the path of a socket, or @NAME for an abstract one (repeatable)',
     },
     linkAddress,
     ['@spotable'],
@@ -210,7 +208,7 @@ export const agentSettings: SettingsFor<AgentConfig> = {
       flag: 'link-trust',
       env: 'LINK_TRUST',
       placeholder: 'PROOF',
-      help: 'what lets a wrapper publish: token (its pod proves itself) or pod (it names a pod of this node)',
+      help: 'required proof before a wrapper may publish: token (of its pod) or pod (it names a pod of this node)',
     },
     oneOf(['token', 'pod']),
     'token',
@@ -220,7 +218,7 @@ export const agentSettings: SettingsFor<AgentConfig> = {
       flag: 'lifecycle-hook',
       env: 'LIFECYCLE_HOOK',
       placeholder: 'NAME',
-      help: "the group's hook on termination that waits for the drain; none: left to its time-out",
+      help: "the group's termination hook to complete after the drain; none: it times out",
     },
     matching(/^[\w/-]{1,255}$/, 'the name of a lifecycle hook'),
   ),
@@ -229,7 +227,7 @@ export const agentSettings: SettingsFor<AgentConfig> = {
       flag: 'webhook-url',
       env: 'WEBHOOK_URL',
       placeholder: 'URL',
-      help: 'told of each interruption and of its end (repeatable)',
+      help: 'receives a report of each interruption, at the notice and at the end (repeatable)',
     },
     httpUrl,
     [],
@@ -239,7 +237,7 @@ export const agentSettings: SettingsFor<AgentConfig> = {
       flag: 'webhook-headers',
       env: 'WEBHOOK_HEADERS',
       placeholder: 'JSON',
-      help: 'sent with each call of the webhook: {"authorization":"Bearer ..."}',
+      help: 'HTTP headers of webhook calls: {"authorization":"Bearer ..."}',
     },
     headerFields,
     {},
@@ -258,7 +256,7 @@ export const agentSettings: SettingsFor<AgentConfig> = {
       flag: 'metrics-port',
       env: 'METRICS_PORT',
       placeholder: 'PORT',
-      help: 'serves /metrics, /livez and /readyz; 0: a free one, none: not at all',
+      help: 'port for /metrics, /livez and /readyz; 0: any free port, none: disabled',
     },
     portOrNone,
     defaultMetricsPort,
@@ -325,7 +323,7 @@ function responseSetting(
   return setting(names, oneOf(choices), fallback);
 }
 
-/** What the agent does about each kind of notice. A rehearsal is asked for by somebody who wants to see a drain. */
+/** The agent's response to each kind of notice. A rehearsal always drains, because its purpose is to test a drain. */
 export function policyOf(config: AgentConfig): Policy {
   return {
     responses: {

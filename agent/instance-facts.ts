@@ -14,7 +14,7 @@ import type { Ec2Place } from './interruption/ec2/ec2-place.ts';
 
 export interface InstanceFactsParts {
   readonly metadata: MetadataClient;
-  /** Which instance this is by the node's own word, as far as the node is known. */
+  /** The instance according to the node object, if known. */
   readonly placeOfNode: () => Ec2Place | undefined;
   readonly clock: Clock;
   readonly log: Log;
@@ -22,14 +22,12 @@ export interface InstanceFactsParts {
 }
 
 const whileUnanswered: Backoff = { firstMs: 500, maxMs: 10_000 };
-/** A mock that answers one path with nonsense does so for ever. */
+/** Backoff for malformed responses: a mock that returns garbage for a path does so forever. */
 const whileOnlyNonsense: Backoff = { firstMs: 500, maxMs: 60_000 };
-/** A notice does not wait for its name any longer. */
+/** Maximum wait for the instance ID before a notice is handled without it. */
 const maxIdentityMs = 500;
 
-/**
- * What is known of the EC2 instance: what its node says at first, everything once the metadata service has answered.
- */
+/** Facts about the EC2 instance: at first from the node object, completely once the metadata service has responded. */
 export class InstanceFacts {
   readonly #parts: InstanceFactsParts;
   #learned: Partial<Instance> = {};
@@ -46,8 +44,8 @@ export class InstanceFacts {
   }
 
   /**
-   * What stands for this instance in the identity of its notices. `fallback` is what else names it, while the metadata
-   * service cannot say it: it is asked only once here, because a notice that is there must not wait for its name.
+   * The instance's part of a notice's ID. `fallback` names the instance while the metadata service cannot. Asks the
+   * service only once, because a pending notice must not wait for its ID.
    */
   async identity(fallback: () => string, signal: AbortSignal): Promise<string> {
     const { clock } = this.#parts;
@@ -62,15 +60,15 @@ export class InstanceFacts {
 
   async #askForId(signal: AbortSignal): Promise<string | undefined> {
     const { metadata, log } = this.#parts;
-    // With its region, because the first event of an agent that starts in the midst of an interruption names both.
+    // The region too, because the first event of an agent that starts during an interruption names both.
     const { facts, problems } = await readInstance(metadata, ['instanceId', 'region'], signal).catch(() => nothing);
     this.#learned = { ...this.#learned, ...facts };
     if (facts.instanceId === undefined && !signal.aborted)
-      log.warn({ err: problems.map(errorText).join() }, 'Cannot read instance id: notices are named after the node');
+      log.warn({ err: problems.map(errorText).join() }, 'Instance ID unknown: notice IDs use the node name');
     return facts.instanceId;
   }
 
-  /** Asks until everything is answered or the signal aborts. Nothing waits for it. */
+  /** Retries until every fact is known or the signal aborts. Nothing waits for it. */
   async learn(signal: AbortSignal): Promise<void> {
     const { metadata, clock, log, random } = this.#parts;
     let missing = instanceFacts;
@@ -82,7 +80,7 @@ export class InstanceFacts {
       missing = reading.missing;
       const isNews = Object.keys(reading.facts).length > 0;
       this.#learned = { ...this.#learned, ...reading.facts };
-      if (isNews) log.info({ instance: this.known, missing }, 'Instance known');
+      if (isNews) log.info({ instance: this.known, missing }, 'Instance facts updated');
       if (missing.length === 0) return;
       const problems = reading.problems.map(errorText).sort().join('; ');
       if (causes.isNew(problems)) log.warn({ err: problems, missing }, 'Cannot read instance facts');

@@ -47,7 +47,7 @@ import { AgentMetrics } from './reporting/metrics.ts';
 import { type NodePlace, Webhook } from './reporting/webhook.ts';
 import { finishDrain } from './shut-down.ts';
 
-/** Under the 2 s that a container runtime may leave us at worst. */
+/** Below the 2 s that a container runtime may leave at worst. */
 const maxFlushMs = 2000;
 const clock = new CheckedClock({ wall: systemClock, monotonicMs: () => performance.now() });
 const write = stderrWriter('agent');
@@ -68,7 +68,7 @@ if (start.kind === 'end') {
   write(start.stderr);
   process.exitCode = start.status;
 } else {
-  // Not awaited here: a CommonJS bundle has no top-level await. A bug rejects, and so ends the process with its stack.
+  // Not awaited: a CommonJS bundle has no top-level await. A bug rejects, which ends the process with its stack trace.
   void main(start.values).then((status) => {
     process.exitCode = status;
   });
@@ -76,7 +76,7 @@ if (start.kind === 'end') {
 
 async function main(config: AgentConfig): Promise<number> {
   const log = pino({ name: 'agent', level: config.logLevel }, { write });
-  // A webhook's path, its headers and a proxy's password are secrets.
+  // The webhook's path and headers and the proxy's password are secrets.
   const { queueUrl, metadataEndpoint, webhookUrls, webhookHeaders, webhookProxy, ...settings } = config;
   const urls = {
     queueUrl: queueUrl?.href,
@@ -103,12 +103,12 @@ async function main(config: AgentConfig): Promise<number> {
 }
 
 interface Ending {
-  /** Somebody wants us to end, when what is under way allows it. */
+  /** The process was asked to end, and finishes its work first. */
   readonly asked: AbortSignal;
   readonly stop: AbortController;
 }
 
-/** Puts the parts together and runs them until told to stop; the first one that fails ends all. */
+/** Creates all parts and runs them until stopped. The first one that fails ends all. */
 async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): Promise<void> {
   const { nodeName, dryRun, metricsPort } = config;
   const { signal } = stop;
@@ -176,7 +176,7 @@ async function compose(config: AgentConfig, log: Log, { asked, stop }: Ending): 
   connection.close();
 }
 
-/** What the settings say of a response, in the response's own words. */
+/** The settings of a response, converted to its options. */
 function chosenBehaviour(config: AgentConfig) {
   return {
     policy: policyOf(config),
@@ -187,12 +187,12 @@ function chosenBehaviour(config: AgentConfig) {
     selection: selectPods(config.drainNamespaces, config.drainSelector),
     graceOverrideSeconds: config.graceOverrideMs && Math.ceil(config.graceOverrideMs / 1000),
     waitsForVolumes: config.waitForVolumes,
-    // A dry run sets no mark that could be missing.
+    // A dry run sets no mark, so none can be missing.
     reassertsMark: config.reassertMark && !config.dryRun,
   };
 }
 
-/** The Kubernetes API: what this node and its pods are, and how they are changed. */
+/** Connects to the Kubernetes API, which shows this node and its pods and changes them. */
 async function connectToCluster(
   { nodeName }: AgentConfig,
   log: Log,
@@ -216,7 +216,7 @@ interface NoticeParts {
   readonly cluster: KubeCluster;
 }
 
-/** Everything that announces interruptions. */
+/** All sources of interruption notices. */
 function createNoticeSources({ config, log, metrics, pollMonitor, cluster }: NoticeParts) {
   const metadata = new MetadataClient({
     endpoint: config.metadataEndpoint,
@@ -260,7 +260,7 @@ interface LinkParts extends Omit<NoticeParts, 'pollMonitor'> {
   readonly instance: InstanceFacts;
 }
 
-/** The link to the wrappers, and the queue that their events and ours go to. */
+/** The link to the wrappers, and the outbox for their events and ours. */
 function createLinkAndOutbox(
   { config, log, metrics, connection, cluster, instance }: LinkParts,
   onTerminated: LinkListener['onTerminated'],
@@ -286,7 +286,7 @@ function createLinkAndOutbox(
   return { link, outbox, publishNode };
 }
 
-/** What is under way because the Auto Scaling group wants the instance back, or is going on anyway when it does. */
+/** The state of the response to the Auto Scaling group's termination, or of the drain in progress when it began. */
 function departureOf(agent: Agent): Departure {
   if (!agent.isAnnounced('asg-termination')) return 'staying';
   if (agent.response?.isOver === true) return 'done';
@@ -326,7 +326,7 @@ function nodePlace({ known }: InstanceFacts, accountId: AccountId, cluster: Kube
   };
 }
 
-/** What a dry run has in place of everything that changes something: it says what would be done. */
+/** Replaces everything that changes something in a dry run, and logs what would be done. */
 function dryRunActors(cluster: KubeCluster, log: Log) {
   const link: AgentParts['link'] = {
     announce: ({ id }, endByMs) => {
@@ -406,7 +406,7 @@ function makeOutbox({ region }: AgentConfig, queueUrl: URL, { log, metrics, link
   });
 }
 
-/** What is still waiting when the agent is told to stop gets a little time to leave; then it is named in the log. */
+/** When the agent is stopped, waiting events get a little time to be sent. The log names those that were not. */
 async function sendUntilStopped(outbox: Outbox, log: Log, signal: AbortSignal): Promise<void> {
   const flushed = new AbortController();
   const sending = outbox.run(flushed.signal);
@@ -417,10 +417,7 @@ async function sendUntilStopped(outbox: Outbox, log: Log, signal: AbortSignal): 
   await sending;
 }
 
-/**
- * Begins at the epoch second, so that the events of an agent that was started again come after those of the one before
- * it.
- */
+/** Starts at the epoch second, so that the events of a restarted agent come after those of the previous one. */
 function eventCounter(): () => number {
   let count = Math.floor(clock.now() / 1000);
   return () => ++count;

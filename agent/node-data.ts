@@ -2,7 +2,7 @@ import type { NodeData, NodeState } from '../shared/events/event.ts';
 import { type Interruption, instant } from '../shared/interruption/interruption.ts';
 import type { Instance } from '../shared/metadata/instance.ts';
 
-/** What an inventory event says of this node. */
+/** The node's part of an inventory event. */
 export function nodeData(
   node: string,
   { region, zone, instanceId, instanceType, lifecycle }: Instance,

@@ -1,14 +1,14 @@
 import type { Clock } from '../shared/clock.ts';
 import { collectGarbage } from '../shared/v8/collect-garbage.ts';
 
-/** By then everything is loaded, the node and its pods are listed and the wrappers have come back. */
+/** By then everything is loaded, node and pods are listed, and the wrappers have reconnected. */
 const afterStartMs = 15_000;
-/** Polling makes some 40 KiB of garbage a second, of which V8 would let 20 MiB pile up. */
+/** Polling makes 40 KiB of garbage a second, of which V8 would let 20 MiB accumulate. */
 const everyMs = 120_000;
 
 /**
- * Gives back what starting up took, and from then on what polling leaves behind. An idle agent makes so little garbage
- * that V8 never sees a reason to.
+ * Frees the memory of the start, and later the garbage of polling. An idle agent makes too little garbage for V8 to
+ * collect it.
  */
 export async function releaseMemory(clock: Clock, signal: AbortSignal): Promise<void> {
   for (let pauseMs = afterStartMs; ; pauseMs = everyMs) {

@@ -7,20 +7,20 @@ export interface FinishDrainParts {
   readonly agent: Pick<Agent, 'response'>;
   readonly clock: Clock;
   readonly log: Log;
-  /** Below the grace of the agent's own pod. */
+  /** Below the grace period of the agent's own pod. */
   readonly maxMs: number;
-  /** Whether a report or an event is still to leave. */
+  /** Whether a report or an event is still to be sent. */
   readonly isReporting: () => boolean;
 }
 
-/** What has been said so far gets this long to leave, after the drain. */
+/** Maximum time after the drain for sending reports and events. */
 const maxReportMs = 2000;
 
 const lookAgainMs = 100;
 
 /**
- * When somebody asks us to end in the midst of a drain, the drain goes on for a while: during a node's shutdown no
- * other agent will come. What is left then stands in the node's annotation, for the next agent to take up.
+ * After SIGTERM during a drain, the drain continues for a while: during a node's shutdown no other agent will come. The
+ * node's annotation hands the rest over to the next agent.
  */
 export async function finishDrain(
   { agent, clock, log, maxMs, isReporting }: FinishDrainParts,
@@ -28,7 +28,7 @@ export async function finishDrain(
   stop: AbortController,
 ): Promise<void> {
   await aborted(AbortSignal.any([asked, stop.signal]));
-  if (agent.response?.isBusy === true) log.info({ maxMs }, 'Asked to end: the drain goes on');
+  if (agent.response?.isBusy === true) log.info({ maxMs }, 'Shutdown requested: drain continues');
   const whileTrue = async (condition: () => boolean, forMs: number) => {
     const endMs = performance.now() + forMs;
     while (condition() && performance.now() < endMs && !stop.signal.aborted)

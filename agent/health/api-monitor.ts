@@ -1,13 +1,13 @@
-/** Whether the Kubernetes API answers, by a clock that nobody sets. Any status is an answer. */
+/** Whether the Kubernetes API responds, by the monotonic clock. Any status is a response. */
 export class ApiMonitor {
   #silentSinceMs: number | undefined;
 
-  /** A call has ended: with an answer of this status, or without one. */
+  /** A call has ended; `status` is undefined if there was no response. */
   called(status: number | undefined): void {
     this.#silentSinceMs = status === undefined ? (this.#silentSinceMs ?? performance.now()) : undefined;
   }
 
-  /** Since the first call that had no answer, as long as none has had one since; 0 where the last one had. */
+  /** Time since the first call without a response; 0 if a later call had one. */
   get silentMs(): number {
     return this.#silentSinceMs === undefined ? 0 : performance.now() - this.#silentSinceMs;
   }

@@ -1,36 +1,36 @@
 import type { RightsReview } from './review-rights.ts';
 
-/** What is known of the agent's own state. */
+/** The agent's own state. */
 export interface HealthInputs {
   readonly pollIntervalMs: number;
-  /** Since the last look at the sources of notices ended, well or not. */
+  /** Time since the last poll of the notice sources ended, whether or not it succeeded. */
   readonly stalledMs: number;
-  /** Since the spot notice could last be read; undefined: it never could. */
+  /** Time since the spot notice was last readable; undefined: never. */
   readonly spotAgeMs: number | undefined;
-  /** How long calls to the Kubernetes API have had no answer. */
+  /** Time for which calls to the Kubernetes API have had no response. */
   readonly apiSilentMs: number;
-  /** Addresses of the link on which nobody reaches us. */
+  /** Addresses of the link that another process holds. */
   readonly deafOn: readonly string[];
   readonly seesNode: boolean;
   readonly seesPods: boolean;
   readonly rights: RightsReview;
 }
 
-/** Why the agent is not well; empty where it is. */
+/** Why the agent is unhealthy; empty: healthy. */
 export type HealthProblems = readonly string[];
 
 /**
- * A look takes some seconds at most, however the metadata service behaves: long silence means that the loop has
+ * A poll takes a few seconds at most, however the metadata service behaves. A longer silence means that the loop has
  * stopped.
  */
 const maxSilenceMs = 30_000;
 
-/** A call without an answer is tried again after some seconds: two of them in a row are an outage. */
+/** A failed call is repeated after a few seconds, and two failures in a row are an outage. */
 const maxApiSilentMs = 10_000;
 
 /**
- * Whether restarting would help. A metadata service or API server that is away is no reason: the next agent would be as
- * blind, and what this one has under way would be lost.
+ * Whether a restart would help. It would not if the metadata service or API server is unreachable: the next agent would
+ * be as blind, and work in progress would be lost.
  */
 export function livenessProblems({
   pollIntervalMs,
@@ -40,7 +40,7 @@ export function livenessProblems({
   return stalledMs > limitMs ? [`polling has stalled: no look for ${seconds(stalledMs)}`] : [];
 }
 
-/** What keeps the agent from doing its work now. */
+/** What keeps the agent from working now. */
 export function readinessProblems(healthInputs: HealthInputs): HealthProblems {
   const { pollIntervalMs, spotAgeMs, apiSilentMs, deafOn, seesNode, seesPods, rights } = healthInputs;
   return [

@@ -10,11 +10,11 @@ export interface Right {
   readonly group?: string;
   readonly resource: string;
   readonly subresource?: string;
-  /** Without it the agent does its main work all the same. */
+  /** Without it the agent still does its main work. */
   readonly isOptional?: true;
 }
 
-/** Everything that the agent asks of the Kubernetes API. */
+/** Every right that the agent uses. */
 export const neededRights: readonly Right[] = [
   { verb: 'get', resource: 'nodes' },
   { verb: 'list', resource: 'nodes' },
@@ -22,7 +22,7 @@ export const neededRights: readonly Right[] = [
   { verb: 'patch', resource: 'nodes' },
   { verb: 'list', resource: 'pods' },
   { verb: 'watch', resource: 'pods' },
-  // Who forbids it wants budgets to hold to the end.
+  // Without it, budgets hold to the very end, which an operator may want.
   { verb: 'delete', resource: 'pods', isOptional: true },
   { verb: 'create', resource: 'pods', subresource: 'eviction' },
   { verb: 'patch', resource: 'pods', subresource: 'status', isOptional: true },
@@ -30,11 +30,11 @@ export const neededRights: readonly Right[] = [
   { verb: 'create', group: 'authentication.k8s.io', resource: 'tokenreviews', isOptional: true },
 ];
 
-/** Among `missingOptional` where pods may not be deleted. */
+/** Listed in `missingOptional` if pods may not be deleted. */
 export const deletionRight = 'delete pods';
 
 export interface RightsReview {
-  /** Whether the API server has answered for every right. */
+  /** Whether the API server has responded for every right. */
   readonly isComplete: boolean;
   readonly missing: readonly string[];
   readonly missingOptional: readonly string[];
@@ -45,23 +45,23 @@ export const notReviewed: RightsReview = { isComplete: false, missing: [], missi
 const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
 const afterFailure: Backoff = { firstMs: 500, maxMs: 15_000 };
 /**
- * Somebody who repairs the role should not have to restart the agents. A doubt is looked into no sooner after the last
- * review.
+ * A repaired role should take effect without restarting the agents. Also the minimum time between a review and the next
+ * one after a doubt.
  */
 const whileMissingMs = 15_000;
-/** Rights seldom change; ten small calls a node every ten minutes do not show on an API server. */
+/** Rights seldom change. Ten small calls per node every ten minutes are no load for an API server. */
 const whileCompleteMs = 600_000;
 
 export interface ReviewRightsOptions {
   readonly connection: KubeConnection;
   readonly clock: Clock;
   readonly log: Log;
-  /** While this says yes, no review is made: the calls are needed for what cannot wait. */
+  /** While true, no review is made, because more urgent calls go first. */
   readonly mustWait: () => boolean;
   readonly random?: () => number;
 }
 
-/** Keeps asking what we may do, because a missing right shows itself only when it is too late. */
+/** Reviews our rights repeatedly, because a missing right otherwise shows only when it is too late. */
 export class RightsReviewer {
   readonly #options: ReviewRightsOptions;
   #review: RightsReview = notReviewed;
@@ -76,8 +76,8 @@ export class RightsReviewer {
   }
 
   /**
-   * A call was refused (403), or had no answer: what we may do is to be asked anew, also in the midst of a drain.
-   * Nothing but a review would notice that the API server is back where no other call is due.
+   * A call was refused (403) or had no response: review the rights again, even during a drain. If no other call is due,
+   * only a review notices that the API server is back.
    */
   doubt(): void {
     this.#doubted.abort();
@@ -92,7 +92,7 @@ export class RightsReviewer {
       let pauseMs = whileCompleteMs;
       try {
         const isDoubted = this.#doubted.signal.aborted;
-        // Whatever is refused from now on is a doubt of its own.
+        // A later refusal is a new doubt.
         if (isDoubted) this.#doubted = new AbortController();
         if (isDoubted || !mustWait()) this.#note(await this.#reviewAll(signal));
         retries.progressed();
@@ -111,7 +111,7 @@ export class RightsReviewer {
     }
   }
 
-  /** Ends early at a doubt. */
+  /** Ends early after a doubt. */
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
     await this.#options.clock.sleep(ms, AbortSignal.any([signal, this.#doubted.signal])).catch(() => {});
   }
@@ -151,7 +151,7 @@ export class RightsReviewer {
   }
 }
 
-/** `create pods/eviction`, `create tokenreviews.authentication.k8s.io`: as RBAC rules are read aloud. */
+/** A right's name in the style of RBAC rules: `create pods/eviction`, `create tokenreviews.authentication.k8s.io`. */
 export function rightName({ verb, group, resource, subresource }: Right): string {
   return `${verb} ${resource}${subresource === undefined ? '' : `/${subresource}`}${group === undefined ? '' : `.${group}`}`;
 }

@@ -1,24 +1,24 @@
 import type { InterruptionKind, Notice } from '../../shared/interruption/interruption.ts';
 
-/** Something that announces interruptions. */
+/** A source of interruption notices. */
 export interface NoticeSource {
   readonly name: string;
-  /** What it announces, and what is out of sight while it cannot be read. */
+  /** The kinds that it announces, and that are unknown while it is unreadable. */
   readonly kinds: readonly InterruptionKind[];
-  /** It is read every so many intervals. */
+  /** Poll on every Nth interval. */
   readonly everyLooks: number;
-  /** What is announced now. Rejects where it cannot tell. */
+  /** Reads the current notices. Rejects if the source is unreadable. */
   readonly look: (signal: AbortSignal) => Promise<Sighting>;
 }
 
-/** What one source announces. */
+/** The notices of one source. */
 export interface Sighting {
   readonly notices: readonly Notice[];
-  /** What in its answer could not be read, and what was assumed in its place. */
+  /** Unreadable parts of the response, and the assumptions made for them. */
   readonly remarks: readonly string[];
 }
 
-/** A source answered, with something that makes no sense. */
+/** A source gave a malformed response. */
 export class GarbageError extends Error {
   constructor(message: string) {
     super(message);

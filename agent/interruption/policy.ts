@@ -2,8 +2,8 @@ import type { Interruption, InterruptionKind, Notice } from '../../shared/interr
 import { spotDeadline } from '../../shared/interruption/spot-deadline.ts';
 
 /**
- * What the agent does about an interruption. `drain`: tell the games, cordon, move every pod. `hold`: tell them of the
- * risk and cordon, nobody has to go yet. `cordon`: only take no new pods. `ignore`: nothing but a log line.
+ * The agent's response to an interruption. `drain`: notify the games, cordon, remove every pod. `hold`: notify the
+ * games of the risk and cordon; no pod has to go yet. `cordon`: only accept no new pods. `ignore`: only a log line.
  */
 export type ResponseKind = 'drain' | 'hold' | 'cordon' | 'ignore';
 
@@ -11,24 +11,21 @@ export const responseKinds: readonly ResponseKind[] = ['drain', 'hold', 'cordon'
 
 export interface Policy {
   readonly responses: Readonly<Record<InterruptionKind, ResponseKind>>;
-  /** Maintenance is announced days ahead: until so long before it the node is only held. */
+  /** Maintenance is announced days ahead. The node is only held until this long before it. */
   readonly maintenanceLeadMs: number;
-  /** What a notice that names no instant is taken to give. */
+  /** Assumed time for a notice without a deadline. */
   readonly assumedNoticeMs: number;
 }
 
-/** An interruption and what is to be done about it now. */
+/** An interruption and the current response to it. */
 export interface PlannedInterruption extends Interruption {
   readonly response: ResponseKind;
 }
 
-/** From the mildest to the strictest: of two notices at once the stricter one is answered. */
+/** From mildest to strictest. Of two simultaneous notices the stricter one wins. */
 const strictness: Readonly<Record<ResponseKind, number>> = { ignore: 0, cordon: 1, hold: 2, drain: 3 };
 
-/**
- * What a notice means under a policy; `firstSeenMs` is when this interruption was first seen, by us or an agent before
- * us.
- */
+/** What a notice means under a policy. `firstSeenMs`: when this or an earlier agent first saw the interruption. */
 export function planInterruption(
   notice: Notice,
   firstSeenMs: number,
@@ -51,16 +48,16 @@ function deadlineOf(
   firstSeenMs: number,
   { assumedNoticeMs }: Policy,
 ): number | undefined {
-  // Hibernation begins with its notice: the two minutes that the notice names are not there.
+  // Hibernation begins with its notice, despite the two minutes that the notice names.
   if (action === 'hibernate') return firstSeenMs;
   if (kind === 'spot-termination') return spotDeadline(deadlineMs, firstSeenMs, assumedNoticeMs);
-  // The instance has outlived the start of a maintenance that was past when it was first seen: its pods get time to
-  // end.
+  // A maintenance whose start was already past when first seen has not taken the instance. Its pods get the assumed
+  // time to end.
   const isUsable = deadlineMs !== undefined && (kind !== 'maintenance' || deadlineMs > firstSeenMs);
   return isUsable || response !== 'drain' ? deadlineMs : firstSeenMs + assumedNoticeMs;
 }
 
-/** A real interruption wins over a rehearsal, then the stricter response, then the sooner deadline. */
+/** A real interruption outranks a rehearsal. Then the stricter response counts, then the earlier deadline. */
 export function outranks(candidate: PlannedInterruption, current: PlannedInterruption): boolean {
   return rank(candidate, current) > 0;
 }

@@ -6,7 +6,7 @@ import { type Backoff, RetryPause } from '../../shared/retry.ts';
 import { GarbageError, type NoticeSource } from './notice-source.ts';
 import type { Observation } from './track-interruption.ts';
 
-/** How one reading of one source went. `partial`: it could be read, with remarks. */
+/** The outcome of one reading. `partial`: readable, with remarks. */
 export type ReadingOutcome = 'read' | 'partial' | 'failed' | 'garbage';
 
 export interface PollNoticesOptions {
@@ -15,27 +15,27 @@ export interface PollNoticesOptions {
   readonly log: Log;
   readonly intervalMs: number;
   readonly onReading?: (source: NoticeSource, outcome: ReadingOutcome) => void;
-  /** A source announced something that could not be read, for the first time. */
+  /** A source announced something unreadable, for the first time. */
   readonly onRemark?: (source: NoticeSource) => void;
-  /** A reading has ended, well or not. */
+  /** A reading has ended, whether or not it succeeded. */
   readonly onLook?: () => void;
   readonly random?: () => number;
 }
 
-/** A reading that failed is repeated soon: a spot node has at most two minutes. */
+/** A failed reading is repeated soon, because a spot node has at most two minutes. */
 const afterFailure: Backoff = { firstMs: 200, maxMs: 2000 };
 
 /**
- * Reads every source for ever, each at its own pace, until the signal aborts: a source that is slow or hangs keeps no
- * notice of another one waiting. Yields what is announced after each reading. No failure ends it; changes of health are
- * logged once a source.
+ * Polls every source at its own interval until the signal aborts. A slow or hanging source delays no notice of another.
+ * Yields all current notices after each reading. Failures never end it; each source's changes of health are logged
+ * once.
  */
 export async function* pollNotices(
   options: PollNoticesOptions,
   signal: AbortSignal,
 ): AsyncGenerator<Observation, void> {
   const readings = options.sources.map((source) => new Reading(source, options));
-  // All of them once: what an agent before us did is not judged by some of the sources.
+  // Read all sources first: an earlier agent's mark must not be judged by only some of them.
   await Promise.all(readings.map((reading) => reading.renew(signal)));
   const fresh = new Set(readings);
   let change = Promise.withResolvers<void>();
@@ -60,7 +60,7 @@ export async function* pollNotices(
   }
 }
 
-/** A notice that two sources announce is taken from the first one. */
+/** If two sources announce the same notice, the first source's version is used. */
 function observe(readings: readonly Reading[], fresh: ReadonlySet<Reading>): Observation {
   const notices = new Map<string, Notice>();
   const seen = new Set<InterruptionKind>();
@@ -73,7 +73,7 @@ function observe(readings: readonly Reading[], fresh: ReadonlySet<Reading>): Obs
   return { notices: [...notices.values()], seen, blindTo };
 }
 
-/** What one source said when it was last read. */
+/** The last reading of one source. */
 class Reading {
   readonly source: NoticeSource;
   readonly #options: PollNoticesOptions;
@@ -116,7 +116,7 @@ class Reading {
       this.#notices = notices;
       this.#note(remarks);
       if (this.isFailing)
-        log.info({ source: name, failures: this.#retries.failures }, 'Interruption notices are readable again');
+        log.info({ source: name, failures: this.#retries.failures }, 'Interruption notices readable again');
       this.#retries.progressed();
       this.#causes.clear();
       onReading?.(this.source, remarks.length === 0 ? 'read' : 'partial');
@@ -133,7 +133,7 @@ class Reading {
   #note(remarks: readonly string[]): void {
     const { log, onRemark } = this.#options;
     for (const remark of remarks) {
-      // A document that changes at every reading does not fill the log.
+      // A document that changes at every reading must not fill the log.
       if (!this.#said.isNew(remark)) continue;
       log.warn({ source: this.source.name, remark }, 'Interruption notice partly unreadable');
       onRemark?.(this.source);

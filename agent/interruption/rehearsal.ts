@@ -2,22 +2,22 @@ import { formatDuration, parseDuration } from '../../shared/duration.ts';
 import type { NodeView } from '../node-state/node-mark.ts';
 import type { Observation, Tracked } from './track-interruption.ts';
 
-/** Shorter ones would end pods before their preStop hooks, and teach nothing about two minutes. */
+/** A shorter rehearsal would end pods before their preStop hooks, and show nothing about two minutes. */
 export const minRehearsalMs = 10_000;
-/** A forgotten rehearsal must not keep a node for a day. */
+/** A forgotten rehearsal must not block a node for a day. */
 export const maxRehearsalMs = 3_600_000;
 
 export interface Rehearsed {
   readonly observation: Observation;
-  /** Why the request on the node is turned down; undefined where there is none, or it is granted. */
+  /** Why the node's request is refused; undefined: there is none, or it is granted. */
   readonly refusal: string | undefined;
 }
 
 /**
- * Adds the rehearsal that somebody asked for with an annotation on the node (`spotable.dev/rehearse=90s`) to what was
- * seen. It is announced until its deadline or until the annotation goes, and only while nothing real is pending.
- * `spent`: the request that was rehearsed already, and still stands on the node: a dry run takes nothing off it, and an
- * API server may be slow to.
+ * Adds the rehearsal that an annotation on the node requests (`spotable.dev/rehearse=90s`) to the observation. It is
+ * announced until its deadline or the removal of the annotation, and only while nothing real is pending. `spent`: the
+ * request that was already rehearsed and is still on the node: a dry run does not remove it, and an API server may be
+ * slow to.
  */
 export function withRehearsal(
   observation: Observation,
@@ -39,7 +39,7 @@ export function withRehearsal(
   const refusal = current === undefined ? refusalOf(node.rehearse) : `${current.id} is pending`;
   if (refusal !== undefined) return { observation: see(observation, []), refusal };
   const deadlineMs = nowMs + (parseDuration(node.rehearse) ?? 0);
-  // The state of the node in which it was asked for tells two rehearsals apart.
+  // The node's resourceVersion at the request distinguishes two rehearsals.
   const id = `${node.uid}/rehearsal/${node.resourceVersion}`;
   const notice = { id, kind: 'rehearsal', action: 'none', deadlineMs } as const;
   return { observation: see(observation, [notice]), refusal: undefined };

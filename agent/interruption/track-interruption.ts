@@ -1,39 +1,39 @@
 import type { InterruptionKind, Notice } from '../../shared/interruption/interruption.ts';
 import { outranks, type PlannedInterruption, type Policy, planInterruption } from './policy.ts';
 
-/** What one look at everything that announces interruptions brought. */
+/** The result of one poll of all notice sources. */
 export interface Observation {
-  /** Everything that is announced now. */
+  /** All current notices. */
   readonly notices: readonly Notice[];
-  /** Kinds whose sources were read in this look: only a notice of theirs that is missing is absent. */
+  /** Kinds whose sources were read in this poll. Only for these kinds does a missing notice count as absent. */
   readonly seen: ReadonlySet<InterruptionKind>;
-  /** Kinds whose sources could not be read when they were last tried. */
+  /** Kinds whose sources were unreadable at the last attempt. */
   readonly blindTo: ReadonlySet<InterruptionKind>;
 }
 
 /*
- *            a notice                        the notice is gone, three looks in a row
+ *            a notice                        the notice is gone for three polls
  *   quiet ──────────────▶ answered ──────────────────────────────────────────────────────▶ quiet
  *     │                      ▲   ▲ │ other deadline, action, response; a notice that outranks it
  *     │ the node is marked   │   └─┘
- *     ▼                      │ the notice is there, or cannot be looked for and its deadline is ahead
+ *     ▼                      │ the notice is there, or unreadable with its deadline ahead
  *   remembered ──────────────┘
- *     │ the notice is gone, three looks in a row: what an agent before us did is undone
+ *     │ the notice is gone for three polls: undo the earlier agent's changes
  *     └──────────────▶ quiet
  */
 export type Tracked =
   | { readonly state: 'quiet' }
-  /** An agent before us marked the node; whether that still holds is not known yet, and nothing is done. */
+  /** An earlier agent marked the node. Whether the mark is still valid is unknown, so the agent does nothing yet. */
   | { readonly state: 'remembered'; readonly interruption: PlannedInterruption; readonly absences: number }
-  /** `absences`: looks in a row in which the notice was not there. */
+  /** `absences`: consecutive polls without the notice. */
   | { readonly state: 'answered'; readonly interruption: PlannedInterruption; readonly absences: number };
 
 export type Change =
   | { readonly kind: 'none' }
-  /** `isResumed`: an agent before us began it. */
+  /** `isResumed`: an earlier agent began it. */
   | { readonly kind: 'begun'; readonly interruption: PlannedInterruption; readonly isResumed: boolean }
   /**
-   * Another deadline, action or response, or an interruption that outranks it in its place: the work under way goes on.
+   * A new deadline, action or response, or an interruption that outranks and replaces it. Work in progress continues.
    */
   | { readonly kind: 'changed'; readonly interruption: PlannedInterruption; readonly before: PlannedInterruption }
   | { readonly kind: 'cancelled'; readonly interruption: PlannedInterruption };
@@ -45,10 +45,10 @@ export interface Tracking {
 
 export const nothingTracked: Tracked = { state: 'quiet' };
 
-/** A notice counts as withdrawn after this many looks without it: one stray 404 must not call off a drain. */
+/** A notice counts as withdrawn after this many polls without it, so that one stray 404 does not cancel a drain. */
 export const absencesUntilCancelled = 3;
 
-/** Folds one look into what is tracked. The same notice seen a thousand times is one interruption. */
+/** Applies one poll to the tracked state. However often the same notice is seen, it is one interruption. */
 export function trackInterruption(tracked: Tracked, observation: Observation, policy: Policy, nowMs: number): Tracking {
   const announced = planAll(tracked, observation.notices, policy, nowMs);
   if (tracked.state === 'quiet') {
@@ -85,8 +85,7 @@ function planAll(
 }
 
 /**
- * The mark of an interruption that ended so long ago may still stand on the node: an instance that was stopped can be
- * started, and taken again.
+ * A mark this old belongs to an interruption that is over: a stopped instance can be started, and interrupted again.
  */
 const maxOverMs = 600_000;
 
@@ -96,8 +95,8 @@ function isAnother(notice: Notice, { deadlineMs: knownMs }: PlannedInterruption,
 }
 
 /**
- * EC2 never gives a spot instance more time than it first said: while that time runs, a later instant is somebody's
- * mistake.
+ * EC2 never gives a spot instance more time than first announced. Until the known deadline has passed, ignore a later
+ * one as an error.
  */
 function withKnown(notice: Notice, { id, deadlineMs: knownMs }: PlannedInterruption, nowMs: number): Notice {
   const isReprieve =
@@ -109,8 +108,8 @@ function withKnown(notice: Notice, { id, deadlineMs: knownMs }: PlannedInterrupt
 }
 
 /**
- * An instance is taken only once, so these kinds need no more than their kind. Their ids differ where the metadata
- * service could tell the instance's name to one agent and not to the next.
+ * An instance is taken only once, so these kinds are equal whatever their IDs. The IDs differ if the metadata service
+ * could name the instance to one agent and not to the next.
  */
 const oncePerInstance: ReadonlySet<InterruptionKind> = new Set(['spot-termination', 'rebalance', 'asg-termination']);
 
@@ -118,7 +117,7 @@ function isSame(a: Notice, b: Notice): boolean {
   return a.id === b.id || (a.kind === b.kind && oncePerInstance.has(a.kind));
 }
 
-/** `current` stays unless another one outranks it: of two alike, the one at hand is not given up. */
+/** `current` stays unless another one outranks it. Of two equals, the current one stays. */
 function mostPressing<Current extends PlannedInterruption | undefined>(
   announced: readonly PlannedInterruption[],
   current?: Current,

@@ -8,19 +8,19 @@ import { NewCauses } from '../../shared/new-causes.ts';
 import { type Backoff, RetryPause } from '../../shared/retry.ts';
 import { hasCode } from '../../shared/system-error.ts';
 
-/** An agent that is being replaced frees the address within seconds; a process that has taken our name may keep it. */
+/** An agent that is being replaced frees the address within seconds. Another process may hold it longer. */
 const backoff: Backoff = { firstMs: 100, maxMs: 1000 };
-/** An agent on its way out is no trouble yet. */
+/** Until then the holder may be an agent that is shutting down, which is no error. */
 const maxQuietMs = 10_000;
 /**
- * A Unix socket whose queue is full refuses a connect at once: all wrappers of a node come together when an agent
+ * A Unix socket refuses connections when its queue is full, and all wrappers of a node connect at once when an agent
  * starts.
  */
 const backlog = 1024;
 
 /**
- * Listens on the link's address, as soon as it can be had. Without the link an agent still cordons and drains, so
- * whoever holds the address must not end it: the games then learn of the end by their SIGTERM, or by themselves.
+ * Listens on the link's address as soon as it is free. A busy address must not end the agent, which cordons and drains
+ * without the link too: games then learn of the interruption from their SIGTERM, or from their own wrapper.
  */
 export async function bindLink(
   server: Server,
@@ -35,7 +35,7 @@ export async function bindLink(
     const error = await bind(server, address);
     if (error === undefined) return;
     const isBusy = hasCode(error, 'EADDRINUSE');
-    // A killed agent leaves the file of its socket behind; the kernel frees an abstract address by itself.
+    // A killed agent leaves its socket file behind. The kernel frees an abstract address by itself.
     if (isBusy && !address.startsWith('@') && !(await isAlive(address)) && (await isRemoved(address))) continue;
     const err = errorText(error);
     if ((!isBusy || performance.now() - startMs > maxQuietMs) && causes.isNew(err))
@@ -45,10 +45,9 @@ export async function bindLink(
   }
 }
 
-/** Why it did not work. */
+/** Returns the error if it failed. */
 async function bind(server: Server, address: string): Promise<unknown> {
-  // Games run as users of their own: who may reach a socket file is said by its directory, and who may publish by a
-  // token.
+  // Games run as other users. The directory restricts access to the socket file, and tokens restrict publishing.
   const isForAll = !address.startsWith('@');
   const options = { path: linkPath(address), backlog, ...(isForAll && { readableAll: true, writableAll: true }) };
   return listen(server, options).then(

@@ -3,8 +3,8 @@ import type { ResponseParts } from '../response.ts';
 import type { LinkServer } from './link-server.ts';
 
 /**
- * The link for deadlines by the checked clock. Wrappers and games compare a deadline with the wall clock of this
- * machine, so they are told it as that clock will show it, however wrong it is.
+ * The link with deadlines converted from the checked clock to the wall clock. Wrappers and games compare deadlines with
+ * this machine's wall clock, however wrong it is.
  */
 export function linkInWallTime(
   link: Pick<LinkServer, 'announce' | 'cancel' | 'occupancies'>,

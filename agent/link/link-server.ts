@@ -23,18 +23,18 @@ import { WrapperEvents } from './wrapper-events.ts';
 import { standings, WrapperPeer } from './wrapper-peer.ts';
 
 export interface LinkServerOptions {
-  /** Each `@name` or a path. */
+  /** Each is `@name` or a path. */
   readonly addresses: readonly string[];
   readonly nodeName: string;
   readonly log: Log;
   readonly clock: Clock;
-  /** What is known of the instance: wrappers then need not ask the metadata service. */
+  /** Known facts about the instance, so that wrappers need not query the metadata service. */
   readonly instance: () => Instance;
-  /** Whether this wrapper is the pod it says it is, and a pod of our node. */
+  /** Whether this wrapper is the pod that it claims to be, on our node. */
   readonly verify: (hello: HelloMessage, signal: AbortSignal) => Promise<Verdict>;
-  /** Whether it names a pod of our node, which costs nothing to say. */
+  /** Whether it names a pod of our node. This check needs no API call. */
   readonly namesPodOfNode: (hello: HelloMessage) => boolean;
-  /** Takes an event to publish; absent where the agent has no queue. */
+  /** Accepts an event for publishing; undefined: the agent has no queue. */
   readonly publish?: (event: InventoryEvent) => void;
   readonly listener?: LinkListener;
   readonly random?: () => number;
@@ -43,25 +43,25 @@ export interface LinkServerOptions {
 export interface LinkListener {
   readonly onGarbage: () => void;
   readonly onLost: () => void;
-  /** A game has ended, as its wrapper says. */
+  /** A wrapper reported the end of its game. */
   readonly onTerminated: (podUid: string, exitCode: number | undefined) => void;
 }
 
-/** A wrapper that has proved which pod it is. */
+/** A wrapper that has proved its pod's identity. */
 export interface VerifiedWrapper {
   readonly hello: HelloMessage;
   readonly state: StateMessage | undefined;
   readonly peer: Pick<WrapperPeer, 'send'>;
 }
 
-/** How many wrappers were told, and when: epoch milliseconds. Strangers are told too, after them, and not counted. */
+/** How many wrappers were notified, and when: epoch milliseconds. Strangers are notified last and not counted. */
 export interface Announced {
   readonly told: number;
   readonly firstMs: number;
   readonly lastMs: number;
 }
 
-/** How often wrappers hear that we live. Three times as long is a quarter of the notice that EC2 gives. */
+/** Interval of heartbeats to wrappers. Three intervals are a quarter of EC2's two minutes. */
 const aliveMs = 10_000;
 const alive: AliveMessage = { type: 'alive', next_ms: aliveMs };
 
@@ -69,13 +69,13 @@ const alive: AliveMessage = { type: 'alive', next_ms: aliveMs };
 const maxConnections = 1024;
 /** A wrapper says hello as soon as it has its ports. */
 const maxSilenceMs = 5000;
-/** Enough for all wrappers of a node that link again, and for seeing what a stranger is up to. */
+/** Enough for all wrappers of a node to link again, and to see what a stranger does. */
 const maxLines = { wrappers: 500, strangers: 10, periodMs: 60_000 } as const;
-/** A wrapper that lost its connection comes back within this; one that does not has died. */
+/** A wrapper that lost its connection reconnects within this time, unless it has died. */
 const comeBackMs = 1500;
 const verifyAgain: Backoff = { firstMs: 500, maxMs: 30_000 };
 
-/** Tells the wrappers of this node what the agent learns, and takes the events they want published. */
+/** Notifies the wrappers of this node, and accepts their events for publishing. */
 export class LinkServer {
   readonly #options: LinkServerOptions;
   readonly #desk: WrapperEvents;
@@ -95,7 +95,7 @@ export class LinkServer {
     this.#strangerLog = throttledLog(options.log, { max: maxLines.strangers, periodMs, upMs });
   }
 
-  /** Addresses that are not ours (yet). */
+  /** Addresses on which it does not listen (yet). */
   get missingAddresses(): readonly string[] {
     return this.#options.addresses.filter((address) => !this.#listening.has(address));
   }
@@ -104,10 +104,7 @@ export class LinkServer {
     return this.#ofWrappers().length;
   }
 
-  /**
-   * Of the pods on whose game servers it is known whether anybody plays, by pod uid. Only what a pod has proved to say
-   * itself counts.
-   */
+  /** Whether game servers have players, by pod uid, where known. Only reports of verified wrappers count. */
   occupancies(): ReadonlyMap<string, Occupancy> {
     const known = new Map<string, Occupancy>();
     for (const { hello, isVerified, occupancy } of this.#peers)
@@ -125,7 +122,7 @@ export class LinkServer {
     return found;
   }
 
-  /** Resolves when next a wrapper is verified, says something of itself or goes. */
+  /** Resolves when the next wrapper is verified, reports its state or disconnects. */
   changed(): Promise<void> {
     return this.#change.promise;
   }
@@ -135,7 +132,7 @@ export class LinkServer {
     this.#change = Promise.withResolvers();
   }
 
-  /** Listens until the signal aborts, on each address as soon as it can be had. */
+  /** Listens on each address as soon as it is free, until the signal aborts. */
   async serve(signal: AbortSignal): Promise<void> {
     void this.#showLife(signal);
     await Promise.all(this.#options.addresses.map((address) => this.#listen(address, signal)));
@@ -147,7 +144,7 @@ export class LinkServer {
     await bindLink(server, address, { clock, log }, signal);
     if (signal.aborted) return;
     this.#listening.add(address);
-    log.info({ link: address }, 'Link listens');
+    log.info({ link: address }, 'Link server listening');
     await new Promise<void>((resolve) => {
       const stop = () => {
         server.close(() => resolve());
@@ -158,7 +155,7 @@ export class LinkServer {
     this.#listening.delete(address);
   }
 
-  /** Tells everybody at once, the wrappers of this node first, and each that connects later. */
+  /** Notifies everyone at once, the wrappers of this node first, and later each newcomer. */
   announce(interruption: Interruption, endByMs: number | undefined): Announced {
     const { clock } = this.#options;
     this.#current = { interruption, endByMs };
@@ -166,7 +163,7 @@ export class LinkServer {
     const wrappers = this.#ofWrappers();
     let firstMs: number | undefined;
     for (const peer of wrappers) {
-      // A write to a Unix socket is in the reader's queue when it returns.
+      // A write to a Unix socket is in the reader's queue when the call returns.
       peer.sendLine(line);
       firstMs ??= clock.now();
     }
@@ -181,7 +178,7 @@ export class LinkServer {
     return this.wrappers;
   }
 
-  /** Passes on which events the queue has taken. */
+  /** Tells wrappers which events the queue has accepted. */
   published(ids: readonly string[]): void {
     this.#desk.published(ids);
   }
@@ -190,7 +187,7 @@ export class LinkServer {
     this.#desk.refused(events);
   }
 
-  /** For as long as we can: whoever hears it no more looks after themselves. */
+  /** Sends heartbeats. A wrapper that misses them acts on its own. */
   async #showLife(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     while (!signal.aborted) {
@@ -227,8 +224,7 @@ export class LinkServer {
   }
 
   /**
-   * Where all places are taken, who has shown least loses its own, the oldest first. False: all have proved to be pods
-   * of this node.
+   * When the link is full, closes the connection with the lowest standing, the oldest first. False: all are verified.
    */
   #makeRoom(): boolean {
     if (this.#peers.size < maxConnections) return true;
@@ -239,7 +235,7 @@ export class LinkServer {
       if (leaves === undefined) continue;
       this.#strangerLog.warn({ standing, max: maxConnections }, 'Link full: connection closed for a new one');
       leaves.close();
-      // Its end is noticed later; a burst of newcomers must not all wait for it.
+      // Its close event comes later. A burst of newcomers must not all wait for it.
       this.#peers.delete(leaves);
       return true;
     }
@@ -263,7 +259,7 @@ export class LinkServer {
     }
   }
 
-  /** Its welcome is sent again once it is known whether it has proved who it is. */
+  /** Sends the welcome again once the wrapper is verified. */
   async #link(peer: WrapperPeer, hello: HelloMessage): Promise<void> {
     peer.hello = hello;
     const { game_server_id: gameServerId, pod } = hello;
@@ -275,11 +271,11 @@ export class LinkServer {
     this.#changed();
   }
 
-  /** A game waits for this, so it comes first and to everybody: an interruption is no secret on its node. */
+  /** Sent first and to everyone, because a game's start waits for it. An interruption is no secret on its node. */
   #welcome(peer: WrapperPeer): void {
     if (this.#current !== undefined) peer.send(interruptionMessage(this.#current.interruption, this.#current.endByMs));
     this.#sendWelcome(peer);
-    // Without it a wrapper would wait for an agent that freezes before its first one for ever.
+    // Without the heartbeat, a wrapper would wait forever for an agent that freezes before its first one.
     peer.send(alive);
   }
 
@@ -294,7 +290,7 @@ export class LinkServer {
     });
   }
 
-  /** Resolves when it is decided, or the peer has gone. */
+  /** Resolves when it is decided, or the peer has disconnected. */
   async #verify(peer: WrapperPeer, hello: HelloMessage): Promise<void> {
     const { verify, namesPodOfNode, clock, random } = this.#options;
     const retries = new RetryPause({ backoff: verifyAgain, clock, random });
@@ -313,7 +309,7 @@ export class LinkServer {
     }
   }
 
-  /** A pod that is what it says may still not speak for the game server of another one. */
+  /** A verified pod must not speak for another pod's game server. */
   #isTaken(peer: WrapperPeer, { game_server_id: id, pod_uid: uid }: HelloMessage): boolean {
     return [...this.#peers].some(
       (other) =>
@@ -341,7 +337,7 @@ export class LinkServer {
     if (latest !== undefined && latest.data.status !== 'terminated') void this.#reportLost(latest, signal);
   }
 
-  /** Unless the wrapper comes back. */
+  /** Unless the wrapper reconnects. */
   async #reportLost(latest: GameServerEvent, signal: AbortSignal): Promise<void> {
     const { clock, log, listener } = this.#options;
     const id = latest.data.game_server_id;

@@ -2,8 +2,8 @@ import type { HelloMessage } from '../../shared/link/link-message.ts';
 import type { PodView } from '../drain/pod.ts';
 
 /**
- * Whether a wrapper is the pod that it says it is. `unproven`: it names a pod of this node and brings no proof, as one
- * that cannot tell us from a stranger. `unknown`: it cannot be told now, and may be asked again.
+ * Whether a wrapper is the pod that it claims to be. `unproven`: it names a pod of this node without proof, as a
+ * wrapper does that cannot tell the agent from a stranger. `unknown`: undecidable now; ask again later.
  */
 export type Verdict =
   | { readonly kind: 'own-pod' }
@@ -11,21 +11,21 @@ export type Verdict =
   | { readonly kind: 'stranger'; readonly reason: string }
   | { readonly kind: 'unknown' };
 
-/** What the API server says of a token. */
+/** The API server's verdict on a token. */
 export type TokenVerdict =
   | { readonly kind: 'pod'; readonly podUid: string; readonly namespace: string; readonly podName: string }
   | { readonly kind: 'refused'; readonly reason: string };
 
 export interface VerifyParts {
-  /** Undefined until they are known. */
+  /** undefined: not known yet. */
   readonly pods: () => readonly PodView[] | undefined;
-  /** Rejects without an answer. Undefined: a pod of this node is believed without a token. */
+  /** Rejects if there is no verdict. undefined: a pod of this node is trusted without a token. */
   readonly reviewToken: ((token: string, signal: AbortSignal) => Promise<TokenVerdict>) | undefined;
 }
 
 /**
- * The pod must be one of this node's, which costs no call, and its service-account token must be bound to it, which
- * costs one. Strangers are found out before any call is made for them.
+ * The pod must be on this node, which needs no call, and its service-account token must be bound to it, which needs
+ * one. Strangers are rejected before any call.
  */
 export async function verifyHello(
   { pods, reviewToken }: VerifyParts,
@@ -36,7 +36,7 @@ export async function verifyHello(
   if (uid === undefined) return stranger('it names no pod uid');
   const known = pods();
   const own = known?.find((candidate) => candidate.uid === uid);
-  // A pod that has just started may be ahead of the watch.
+  // The watch may not show a pod yet that has just started.
   if (own === undefined) return { kind: 'unknown' };
   if (own.name !== pod || own.namespace !== namespace) return stranger('the pod of that uid has another name');
   if (reviewToken === undefined) return { kind: 'own-pod' };
@@ -51,7 +51,7 @@ export async function verifyHello(
   }
 }
 
-/** Whether it names a pod of this node, as far as the pods are known. This costs no call and proves nothing. */
+/** Whether it names a known pod of this node. This needs no call and proves nothing. */
 export function namesPodOfNode(
   pods: readonly PodView[] | undefined,
   { pod_uid: uid, pod, namespace }: HelloMessage,

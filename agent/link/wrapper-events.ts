@@ -3,15 +3,15 @@ import type { RefusedEvent } from '../../shared/events/inventory.ts';
 import { checkInventoryEvent } from '../../shared/events/parse-event.ts';
 import type { WrapperPeer } from './wrapper-peer.ts';
 
-/** A wrapper sends an event a transition and a heartbeat now and then. */
+/** A wrapper sends one event per transition, and occasional heartbeats. */
 const maxUnpublished = 100;
 
-/** Takes the events of wrappers, and tells each what became of its own. */
+/** Accepts the events of wrappers, and tells each the outcome of its own. */
 export class WrapperEvents {
   readonly #publish: ((event: InventoryEvent) => void) | undefined;
   readonly #owners = new Map<string, WrapperPeer>();
 
-  /** `publish` is absent where the agent has no queue. */
+  /** `publish` is undefined if the agent has no queue. */
   constructor(publish: ((event: InventoryEvent) => void) | undefined) {
     this.#publish = publish;
   }
@@ -20,7 +20,7 @@ export class WrapperEvents {
     return this.#publish !== undefined;
   }
 
-  /** Why the event is not taken; undefined where it is. */
+  /** Returns why the event is rejected; undefined: it is accepted. */
   take(peer: WrapperPeer, event: InventoryEvent): string | undefined {
     const refusal = this.#refusalOf(peer, event);
     if (refusal !== undefined) return refusal;
@@ -31,7 +31,7 @@ export class WrapperEvents {
     return undefined;
   }
 
-  /** Speaks for a wrapper that died without a word. */
+  /** Reports the loss of a game server whose wrapper died silently. */
   reportLost({ data }: GameServerEvent, nowMs: number): void {
     const lost = {
       ...data,
@@ -52,7 +52,7 @@ export class WrapperEvents {
       peer.send({ type: 'refused', events: events.filter(({ id }) => owned.includes(id)) });
   }
 
-  /** The peer has gone: what becomes of its events interests nobody here any more. */
+  /** The peer has disconnected, so it no longer needs the outcome of its events. */
   forget(peer: WrapperPeer): void {
     for (const id of peer.unpublished) if (this.#owners.get(id) === peer) this.#owners.delete(id);
   }

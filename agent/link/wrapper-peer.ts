@@ -11,38 +11,38 @@ import {
   type WrapperMessage,
 } from '../../shared/link/link-message.ts';
 
-/** A reader this far behind is cut off: its wrapper comes back, or polls for itself. */
+/** A reader this far behind is disconnected. Its wrapper reconnects or polls by itself. */
 const maxBacklogBytes = 1_048_576;
 
 export interface PeerListener {
   readonly onMessage: (peer: WrapperPeer, message: WrapperMessage) => void;
-  /** A line that is no message: the connection ends. */
+  /** A line was malformed: the connection ends. */
   readonly onGarbage: (peer: WrapperPeer, reason: string) => void;
   readonly onClose: (peer: WrapperPeer) => void;
 }
 
 /**
- * `silent`: it has not said hello. `stranger`: it was found out. `unknown`: it may be a pod that is not seen yet.
- * `pod`: it names a pod of this node. `verified`: it has proved to be that pod, and publishes through us. The first
- * ones make room for the last ones.
+ * In order of trust. `silent`: no hello yet. `stranger`: rejected. `unknown`: possibly a pod that the watch does not
+ * show yet. `pod`: it names a pod of this node. `verified`: it has proved to be that pod, and publishes through the
+ * agent. When the link is full, the first ones make room for the last ones.
  */
 export const standings = ['silent', 'stranger', 'unknown', 'pod', 'verified'] as const;
 export type Standing = (typeof standings)[number];
 
-/** One wrapper's connection. It knows its own state; what to do with messages is the link server's business. */
+/** One wrapper's connection and its state. The link server decides what to do with messages. */
 export class WrapperPeer {
   readonly #socket: Socket;
   readonly #lines = new LineDecoder();
   readonly #closed = new AbortController();
   hello: HelloMessage | undefined;
   standing: Standing = 'silent';
-  /** Whether anybody plays on it, as it said last. */
+  /** Whether it has players, by its last report. */
   occupancy: Occupancy | undefined;
-  /** What it said last of itself. */
+  /** Its last state message. */
   state: StateMessage | undefined;
-  /** Its newest event: all that is known of the game server. */
+  /** Its newest event: everything known about the game server. */
   latest: GameServerEvent | undefined;
-  /** Ids of its events that the queue has not taken yet. */
+  /** IDs of its events that the queue has not accepted yet. */
   readonly unpublished: Set<string> = new Set();
 
   constructor(socket: Socket, { onMessage, onGarbage, onClose }: PeerListener) {
@@ -55,7 +55,7 @@ export class WrapperPeer {
         this.close();
       }
     });
-    // A broken connection is a closed one: 'close' always follows.
+    // 'close' always follows an error.
     socket.on('error', () => {});
     socket.once('close', () => {
       this.#closed.abort();
@@ -63,7 +63,7 @@ export class WrapperPeer {
     });
   }
 
-  /** Aborts when the connection has gone. */
+  /** Aborts when the connection is closed. */
   get closed(): AbortSignal {
     return this.#closed.signal;
   }

@@ -16,7 +16,7 @@ import {
 } from './interruption-report.ts';
 import type { AgentMetrics } from './metrics.ts';
 
-/** Tells Kubernetes what happens, for `kubectl describe` and `kubectl get events`. Never blocks. */
+/** Writes Kubernetes events for `kubectl describe` and `kubectl get events`. Never blocks. */
 export interface EventSink {
   onNode(type: 'Normal' | 'Warning', reason: string, message: string): void;
   onPod(pod: PodView, type: 'Normal' | 'Warning', reason: string, message: string): void;
@@ -28,14 +28,14 @@ export interface JournalParts {
   readonly log: Log;
   readonly metrics: AgentMetrics;
   readonly events: EventSink;
-  /** Takes what is to be told outside: at the notice, and at the end. */
+  /** Takes the report for webhooks, at the notice and at the end. */
   readonly tell: (report: InterruptionReport, deadlineMs: number | undefined) => void;
 }
 
-/** A node runs at most a few hundred pods; a pod that is replaced again and again must not fill the memory. */
+/** A node runs at most a few hundred pods. Pods that are replaced repeatedly must not fill the memory. */
 const maxPods = 1000;
 
-/** The account of one interruption: what happened when, to whom, and how it ended. */
+/** Records one interruption: what happened to which pod and when, and the outcome. */
 export class InterruptionJournal implements DrainListener {
   readonly #parts: JournalParts;
   readonly #pods = new Map<string, PodRecord>();
@@ -61,7 +61,7 @@ export class InterruptionJournal implements DrainListener {
     return this.#isClosed;
   }
 
-  /** How long the node should bear the cordon and does not. */
+  /** Time for which the node should have been cordoned and is not. */
   get cordonPendingMs(): number {
     const { cordonedMs, seenMs } = this.#record;
     return cordonedMs === undefined ? Math.max(0, this.#parts.clock.now() - seenMs) : 0;
@@ -78,7 +78,7 @@ export class InterruptionJournal implements DrainListener {
   changed(interruption: PlannedInterruption): void {
     const { kind, response } = this.#record.interruption;
     this.#record = { ...this.#record, interruption };
-    // A rehearsal that becomes real, or a hold that becomes a drain, is closed again at its own end.
+    // A rehearsal that becomes real, or a hold that becomes a drain, has an end of its own.
     if (kind !== interruption.kind || response !== interruption.response) this.#isClosed = false;
     this.#parts.metrics.begun(interruption);
     this.#parts.events.onNode('Warning', 'InterruptionChanged', describe(interruption));
@@ -116,14 +116,14 @@ export class InterruptionJournal implements DrainListener {
       exitCode: undefined,
     };
     const before = this.#pods.get(pod.uid);
-    // A view that had fallen behind may have shown it gone too early.
+    // A lagging watch may have shown the pod as gone too early.
     this.#pods.set(pod.uid, before === undefined ? record : { ...before, goneMs: undefined });
   }
 
   onAsked(pod: PodView, how: PodEnd, graceSeconds: number): void {
     const { clock, metrics, events } = this.#parts;
     const before = this.#pods.get(pod.uid);
-    // A pod that we evicted and then hurried was still evicted.
+    // A pod that was evicted and then shortened still counts as evicted.
     const isHurried = how === 'deleted-outlives' && before?.askedMs !== undefined;
     this.#note(pod, isHurried ? { graceSeconds } : { how, graceSeconds, askedMs: clock.now() });
     metrics.asked(how);
@@ -151,7 +151,7 @@ export class InterruptionJournal implements DrainListener {
     if (this.#pods.get(uid)?.askedMs === undefined) this.#pods.delete(uid);
   }
 
-  /** What became of the pods, for the log line that says the node is drained. */
+  /** The outcome per pod, for the log line about the drained node. */
   drainedFields(): { readonly pods: Readonly<Record<string, PodEnd>>; readonly left: readonly string[] } {
     const pods = [...this.#pods.values()];
     return {
@@ -164,12 +164,12 @@ export class InterruptionJournal implements DrainListener {
     return this.#pods.get(podUid)?.endedMs !== undefined;
   }
 
-  /** Whether the wrapper of this pod has said that its game ended. */
+  /** Whether this pod's wrapper has reported the end of its game. */
   hasGameEnded(podUid: string): boolean {
     return this.#endedGames.has(podUid);
   }
 
-  /** The wrapper of this pod said how its game ended. */
+  /** This pod's wrapper reported how its game ended. */
   gameEnded(podUid: string, exitCode: number | undefined): void {
     if (this.#endedGames.size < maxPods) this.#endedGames.add(podUid);
     const record = this.#pods.get(podUid);
@@ -180,14 +180,16 @@ export class InterruptionJournal implements DrainListener {
     this.#record = { ...this.#record, volumesLeft: volumes };
   }
 
-  /** It was called off. Where it had ended before, only an event says that the node is given back. */
+  /**
+   * The interruption was cancelled. If the journal was closed before, only an event reports that the node is restored.
+   */
   cancelled(): void {
     const { interruption } = this.#record;
     if (!this.#isClosed) this.close('cancelled');
     else this.#parts.events.onNode('Normal', reasonFor.cancelled, `Over: ${describe(interruption)}`);
   }
 
-  /** Says how it ended: once, in the log, the metrics, the events and outside. */
+  /** Reports the outcome once: in the log, the metrics, the events and webhooks. */
   close(outcome: InterruptionOutcome): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -206,7 +208,7 @@ export class InterruptionJournal implements DrainListener {
   }
 
   #note(pod: PodView, news: Partial<PodRecord>): void {
-    // The watch may show a pod gone before the answer to its eviction comes: news of it does not bring it back.
+    // The watch may show a pod as gone before its eviction is answered. The late response must not add the pod again.
     if (!this.#pods.has(pod.uid)) this.onSeen(pod);
     const record = this.#pods.get(pod.uid);
     if (record !== undefined) this.#pods.set(pod.uid, { ...record, ...news });
@@ -221,7 +223,7 @@ const reasonFor: Readonly<Record<InterruptionOutcome, string>> = {
   cancelled: 'InterruptionCancelled',
 };
 
-/** `spot-termination (terminate) at 2026-04-24T17:11:44.000Z`, with the word rehearsal in front where it is one. */
+/** `spot-termination (terminate) at 2026-04-24T17:11:44.000Z`; a rehearsal is named as one. */
 export function describe({ kind, action, deadlineMs }: PlannedInterruption): string {
   const what = kind === 'rehearsal' ? 'rehearsal of an interruption' : `${kind} (${action})`;
   return `${what}${deadlineMs === undefined ? '' : ` at ${instant(deadlineMs)}`}`;

@@ -2,7 +2,7 @@ import { instant } from '../../shared/interruption/interruption.ts';
 import type { PodEnd } from '../drain/drain.ts';
 import type { PlannedInterruption } from '../interruption/policy.ts';
 
-/** What is known of one pod in the course of an interruption. Instants are epoch milliseconds. */
+/** One pod's record during an interruption. Times are epoch milliseconds. */
 export interface PodRecord {
   /** `NAMESPACE/NAME`. */
   readonly pod: string;
@@ -11,36 +11,36 @@ export interface PodRecord {
   readonly graceSeconds: number | undefined;
   readonly refusals: number;
   readonly askedMs: number | undefined;
-  /** Its containers, or its game, had ended. */
+  /** When its containers, or its game, had ended. */
   readonly endedMs: number | undefined;
   readonly goneMs: number | undefined;
-  /** The game's exit status, where its wrapper said it. */
+  /** The game's exit status, if its wrapper reported it. */
   readonly exitCode: number | undefined;
 }
 
 export interface InterruptionRecord {
   readonly interruption: PlannedInterruption;
   readonly node: string;
-  /** When this process saw the notice; an agent before it may have seen it earlier. */
+  /** When this process saw the notice. An earlier agent may have seen it before. */
   readonly seenMs: number;
   readonly wrappersTold: number;
   readonly firstToldMs: number | undefined;
   readonly lastToldMs: number | undefined;
   readonly cordonedMs: number | undefined;
   readonly pods: readonly PodRecord[];
-  /** Volumes that were still attached when the end had come; only where it is waited for them. */
+  /** Volumes that were still attached at the end, if the drain waits for volumes. */
   readonly volumesLeft: readonly string[];
 }
 
 /**
- * `under-way`: it has only begun. `drained`: nothing of a pod that had to go ran any more. `incomplete`: some did when
- * the time was up. `unknown`: no list of the node's pods could be had that says so. `cancelled`: the notice was
- * withdrawn or ran out.
+ * `under-way`: it has only begun. `drained`: no container of a pod that had to go ran any more. `incomplete`: one did
+ * when the time was up. `unknown`: the node's pods could not be listed. `cancelled`: the notice was withdrawn or
+ * expired.
  */
 export type InterruptionOutcome = 'under-way' | 'drained' | 'incomplete' | 'unknown' | 'cancelled';
 
 /**
- * One interruption, told from its end. Names are snake_case as in every document of ours; `_ms` counts from the notice.
+ * One interruption, reported from its end. Names are snake_case, as in all our documents; `_ms` counts from the notice.
  */
 export interface InterruptionReport {
   readonly interruption_id: string;
@@ -57,9 +57,9 @@ export interface InterruptionReport {
   readonly last_told_ms: number | null;
   readonly cordoned_ms: number | null;
   readonly last_pod_gone_ms: number | null;
-  /** Between the end of the drain and the deadline; negative past it. */
+  /** Time from the end of the drain to the deadline; negative: too late. */
   readonly seconds_left: number | null;
-  /** Pods that still ran; null where that is not known. */
+  /** Pods that still ran; null: unknown. */
   readonly pods_left: readonly string[] | null;
   readonly volumes_left: readonly string[];
   readonly pods: readonly ReportedPod[];

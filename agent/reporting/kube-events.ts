@@ -15,7 +15,7 @@ export interface KubeEventsOptions {
   readonly node: () => NodeView | undefined;
   readonly clock: Clock;
   readonly log: Log;
-  /** While this says yes, no event is sent: the calls are needed for what cannot wait. */
+  /** While true, no event is sent, because more urgent calls go first. */
   readonly mustWait: () => boolean;
   readonly random?: () => number;
 }
@@ -23,14 +23,14 @@ export interface KubeEventsOptions {
 type EventType = 'Normal' | 'Warning';
 
 interface Waiting {
-  /** One about the node is written at once: it is a single call, and says why all the others come. */
+  /** An event about the node is written at once: it is a single call, and explains all the others. */
   readonly isAboutNode: boolean;
   readonly namespace: string;
   readonly body: object;
   readonly retries: RetryPause;
 }
 
-/** Two events a pod; more are not kept. */
+/** Two events per pod. More are not kept. */
 const maxWaiting = 500;
 const maxAttempts = 4;
 const backoff: Backoff = { firstMs: 200, maxMs: 2000 };
@@ -38,8 +38,8 @@ const lookAgainMs = 100;
 const maxMessageChars = 1024;
 
 /**
- * Writes Kubernetes events, one at a time: those about pods when there is nothing better to do. An agent without the
- * right to do so says it once.
+ * Writes Kubernetes events, one at a time. Those about pods wait while more urgent calls are due. A missing right is
+ * logged once.
  */
 export class KubeEvents implements EventSink {
   readonly #options: KubeEventsOptions;
@@ -52,14 +52,14 @@ export class KubeEvents implements EventSink {
     this.#options = options;
   }
 
-  /** Whether events still wait to be written. */
+  /** Whether events are waiting to be written. */
   get isBusy(): boolean {
     return this.#waiting.length > 0;
   }
 
   onNode(type: EventType, reason: string, message: string): void {
     const { nodeName, node } = this.#options;
-    // kubectl describe finds a node's events by its name in place of the uid, because kubelets write them so.
+    // kubectl describe finds a node's events by its name in the uid field, because kubelets write them so.
     const involvedObject = { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: node()?.uid ?? nodeName };
     this.#add('default', involvedObject, nodeName, type, reason, message);
   }
@@ -104,7 +104,7 @@ export class KubeEvents implements EventSink {
     }
   }
 
-  /** Each cause once, until the API server takes an event again: a hundred pods go with a hundred events. */
+  /** Logs each cause once, until the API server accepts an event again: a hundred pods cause a hundred events. */
   #lose(err: string): void {
     if (this.#causes.isNew(err)) this.#options.log.warn({ err }, 'Kubernetes event lost');
   }
@@ -131,7 +131,7 @@ export class KubeEvents implements EventSink {
     const isAboutNode = involvedObject.kind === 'Node';
     if (this.#isForbidden || (this.#waiting.length >= maxWaiting && !isAboutNode)) return;
     const { clock, nodeName, random } = this.#options;
-    // The API server takes whole seconds in these two.
+    // The API server accepts only whole seconds in these two fields.
     const now = `${instant(clock.now()).slice(0, 19)}Z`;
     const body = {
       apiVersion: 'v1',

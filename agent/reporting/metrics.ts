@@ -3,7 +3,7 @@ import type { PodEnd } from '../drain/drain.ts';
 import type { PlannedInterruption } from '../interruption/policy.ts';
 import type { InterruptionReport } from './interruption-report.ts';
 
-/** Values that are read when somebody scrapes. */
+/** Values that are read at each scrape. */
 export interface Gauges {
   readonly lastGoodPollAgeSeconds: () => number;
   readonly linkedWrappers: () => number;
@@ -15,7 +15,7 @@ export interface Gauges {
   readonly deafAddresses: () => number;
 }
 
-/** Who sent something that made no sense. */
+/** The sender of malformed input. */
 export type GarbageSource = 'metadata' | 'link' | 'kubernetes';
 
 const toldBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -28,8 +28,8 @@ const callBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const eventLoopPrecisionMs = 1000;
 
 /**
- * The agent's figures for Prometheus. Every label has a handful of values known beforehand: ids, names of nodes and
- * pods, and texts of errors go to the log, because each new value would be a new series for ever.
+ * The agent's Prometheus metrics. Every label has a handful of known values. IDs, node and pod names and error texts go
+ * to the log, because each new value would create a new series forever.
  */
 export class AgentMetrics {
   readonly registry: Registry = new Registry();
@@ -57,8 +57,8 @@ export class AgentMetrics {
       new Histogram({ name: `spotable_${name}_seconds`, help, labelNames, buckets, registers });
     const count = <L extends string>(name: string, help: string, labelNames: L[]) =>
       new Counter({ name: `spotable_${name}_total`, help, labelNames, registers });
-    this.#interruptions = count('interruptions', 'Interruptions taken up or changed', ['kind', 'response']);
-    this.#ended = count('interruptions_ended', 'Interruptions that came to an end, by how', ['kind', 'outcome']);
+    this.#interruptions = count('interruptions', 'Interruptions begun or changed', ['kind', 'response']);
+    this.#ended = count('interruptions_ended', 'Interruptions ended, by outcome', ['kind', 'outcome']);
     this.#firstTold = seconds(
       'notice_to_first_told',
       'From the notice to the first wrapper told',
@@ -73,27 +73,27 @@ export class AgentMetrics {
       ['kind'],
       drainBuckets,
     );
-    this.#left = seconds('left_at_end', 'Left until the deadline when the drain ended', ['kind'], leftBuckets);
+    this.#left = seconds('left_at_end', 'Time left until the deadline when the drain ended', ['kind'], leftBuckets);
     this.#alive = new Gauge({
       name: 'spotable_pods_alive_at_deadline',
-      help: 'Pods that were left when the time of the last interruption was up',
+      help: 'Pods still running at the end of the last interruption',
       labelNames: ['kind'],
       registers,
     });
     this.#asked = count('pods_asked_to_go', 'Evictions and deletions that were accepted', ['how']);
-    this.#refused = count('evictions_refused', 'Evictions that a budget, or a webhook or policy, refused', ['by']);
-    this.#readings = count('notice_readings', 'Readings of the sources of notices', ['source', 'outcome']);
-    this.#garbage = count('garbage', 'Input that made no sense, by where it came from', ['source']);
+    this.#refused = count('evictions_refused', 'Evictions refused by a budget, a webhook or a policy', ['by']);
+    this.#readings = count('notice_readings', 'Polls of the notice sources', ['source', 'outcome']);
+    this.#garbage = count('garbage', 'Malformed input, by source', ['source']);
     this.#calls = seconds('kubernetes_request', 'Calls to the Kubernetes API', ['method', 'status'], callBuckets);
     this.#metadataRequests = seconds('metadata_request', 'Requests to the metadata service', [], metadataBuckets);
-    this.#published = count('inventory_events', 'Inventory events, by what the queue did with them', ['outcome']);
-    this.#lost = count('game_servers_lost', 'Game servers whose wrapper went without a word', []);
-    this.#webhooksGivenUp = count('webhooks_given_up', 'Reports that a webhook did not take in time', []);
+    this.#published = count('inventory_events', 'Inventory events, by outcome', ['outcome']);
+    this.#lost = count('game_servers_lost', 'Game servers whose wrapper died silently', []);
+    this.#webhooksGivenUp = count('webhooks_given_up', 'Reports that a webhook did not accept in time', []);
     new Gauge({ name: 'spotable_agent_info', help: 'Version', labelNames: ['version'], registers }).set({ version }, 1);
     collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: eventLoopPrecisionMs });
   }
 
-  /** Takes the values that are read at each scrape. */
+  /** Sets the values that are read at each scrape. */
   watch({ lastGoodPollAgeSeconds, linkedWrappers, inventoryWaiting, ...health }: Gauges): void {
     const gauge = (name: string, help: string, read: () => number) =>
       new Gauge({
@@ -104,18 +104,26 @@ export class AgentMetrics {
           this.set(read());
         },
       });
-    gauge('last_good_poll_age_seconds', 'Since the spot notice could last be read', lastGoodPollAgeSeconds);
+    gauge('last_good_poll_age_seconds', 'Time since the spot notice was last readable', lastGoodPollAgeSeconds);
     gauge('linked_wrappers', 'Wrappers connected to this agent', linkedWrappers);
-    gauge('inventory_events_waiting', 'Inventory events that the queue has not taken yet', inventoryWaiting);
-    gauge('clock_skew_seconds', 'How far the clock of the node is ahead of the other clocks', health.clockSkewSeconds);
+    gauge('inventory_events_waiting', 'Inventory events that the queue has not accepted yet', inventoryWaiting);
+    gauge(
+      'clock_skew_seconds',
+      'How far the clock of the node is ahead of the reference clocks',
+      health.clockSkewSeconds,
+    );
     gauge('missing_rights', 'Kubernetes rights that the agent needs and does not have', health.missingRights);
     gauge(
       'kubernetes_silent_seconds',
-      'How long calls to the Kubernetes API have had no answer',
+      'How long calls to the Kubernetes API have had no response',
       health.kubernetesSilentSeconds,
     );
-    gauge('cordon_pending_seconds', 'How long the node should be cordoned and is not', health.cordonPendingSeconds);
-    gauge('link_addresses_missing', 'Addresses of the link that somebody else holds', health.deafAddresses);
+    gauge(
+      'cordon_pending_seconds',
+      'How long the node should have been cordoned and is not',
+      health.cordonPendingSeconds,
+    );
+    gauge('link_addresses_missing', 'Addresses of the link that another process holds', health.deafAddresses);
   }
 
   begun({ kind, response }: PlannedInterruption): void {
@@ -136,7 +144,7 @@ export class AgentMetrics {
     { outcome, last_pod_gone_ms, seconds_left, pods_left }: InterruptionReport,
   ): void {
     this.#ended.inc({ kind, outcome });
-    // Not known is neither none nor what was left of the interruption before.
+    // An unknown number must not show as 0, nor as that of the previous interruption.
     if (outcome === 'unknown') this.#alive.remove({ kind });
     if (pods_left === null || (outcome !== 'drained' && outcome !== 'incomplete')) return;
     if (last_pod_gone_ms !== null && outcome === 'drained')
@@ -161,7 +169,7 @@ export class AgentMetrics {
     this.#garbage.inc({ source });
   }
 
-  /** `status`: the answer's, `none` without one. */
+  /** `status` is the response's; `none`: there was none. */
   called(method: string, status: number | undefined, ms: number): void {
     this.#calls.observe({ method, status: status === undefined ? 'none' : `${Math.floor(status / 100)}xx` }, ms / 1000);
   }

@@ -5,10 +5,10 @@ import { NewCauses } from '../../shared/new-causes.ts';
 import { type Backoff, RetryPause } from '../../shared/retry.ts';
 import type { InterruptionReport } from './interruption-report.ts';
 
-/** `json`: the report as it is. `slack`: a message for a Slack incoming webhook. */
+/** `json`: the report itself. `slack`: a message for a Slack incoming webhook. */
 export type WebhookFormat = 'json' | 'slack';
 
-/** Where the interrupted node is; null: not known. */
+/** The location of the interrupted node. null: unknown. */
 export interface NodePlace {
   readonly instance_id: string | null;
   readonly instance_type: string | null;
@@ -20,12 +20,12 @@ export interface NodePlace {
 
 export interface WebhookOptions {
   readonly url: URL;
-  /** Sent with each call; secrets. */
+  /** Sent with each call. Secret. */
   readonly headers: Readonly<Record<string, string>>;
   /** The HTTP proxy that calls go through. */
   readonly proxy: URL | undefined;
   readonly place: () => NodePlace;
-  /** A report was not taken, and is not sent any more. */
+  /** Called when a report was not accepted and is given up. */
   readonly onGivenUp: () => void;
   readonly format: WebhookFormat;
   readonly clock: Clock;
@@ -35,12 +35,12 @@ export interface WebhookOptions {
 
 const attemptMs = 3000;
 const backoff: Backoff = { firstMs: 500, maxMs: 10_000 };
-/** Where no deadline ends it. */
+/** Time limit if there is no deadline. */
 const maxTryMs = 600_000;
-/** Reports under way at once; a node has few interruptions. */
+/** Maximum number of reports in flight; a node has few interruptions. */
 const maxUnderWay = 10;
 
-/** Tells somebody outside by HTTP: at the notice and at the end, each until it is taken or the instance is. */
+/** Posts the report at the notice and at the end, each until it is accepted or the instance is gone. */
 export class Webhook {
   readonly #options: WebhookOptions;
   #dispatcher: Dispatcher | undefined;
@@ -50,7 +50,7 @@ export class Webhook {
     this.#options = options;
   }
 
-  /** Whether a report is under way. */
+  /** Whether a report is in flight. */
   get isBusy(): boolean {
     return this.#underWay > 0;
   }
@@ -60,7 +60,7 @@ export class Webhook {
     const { format, clock, log, place, onGivenUp, random } = this.#options;
     const { interruption_id: id, outcome } = report;
     if (this.#underWay >= maxUnderWay) {
-      log.warn({ id, outcome }, 'Webhook not called: too many calls are under way');
+      log.warn({ id, outcome }, 'Webhook not called: too many calls in flight');
       onGivenUp();
       return;
     }
@@ -68,7 +68,7 @@ export class Webhook {
     const startMs = clock.now();
     const body = JSON.stringify(format === 'slack' ? slackMessage(report, place()) : { ...report, ...place() });
     const causes = new NewCauses();
-    // Past the deadline there is nobody left to try; before it each attempt may still be the one.
+    // Past the deadline the instance is gone. Before it, any attempt may succeed.
     const giveUpMs = Math.max(deadlineMs ?? 0, startMs + attemptMs);
     const endMs = deadlineMs === undefined ? startMs + maxTryMs : Math.min(giveUpMs, startMs + maxTryMs);
     const retries = new RetryPause({ backoff, clock, random });
@@ -89,17 +89,17 @@ export class Webhook {
     this.#underWay--;
   }
 
-  /** Why it was not taken; undefined where it was. The URL itself is a secret, and stays out of the text. */
+  /** Why the report was not accepted; undefined: it was. The URL is a secret and stays out of the text. */
   async #post(body: string, signal: AbortSignal): Promise<string | undefined> {
     const { url, headers: own } = this.#options;
     try {
-      // Loaded with the first report: an agent at rest does without its memory.
+      // Loaded with the first report, to save an idle agent its memory.
       const { fetch } = await import('undici');
       const response = await fetch(url, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...own },
         body,
-        // A redirect would turn the report into a GET, or take the headers elsewhere.
+        // A redirect would turn the POST into a GET, or leak the headers to another host.
         redirect: 'manual',
         signal: AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]),
         dispatcher: await this.#route(),
@@ -111,7 +111,7 @@ export class Webhook {
     }
   }
 
-  /** HTTP/1.1 and a new connection for each call: the last report may be minutes ago. */
+  /** HTTP/1.1 with a new connection per call, because calls may be minutes apart. */
   async #route(): Promise<Dispatcher> {
     const { Agent, ProxyAgent } = await import('undici');
     const options = { allowH2: false, pipelining: 0 };
@@ -121,7 +121,7 @@ export class Webhook {
   }
 }
 
-/** Slack shows `text` with its own mark-up, in which three characters have a meaning. */
+/** Slack's `text` has its own markup, in which three characters are special. */
 export function slackMessage(report: InterruptionReport, place: NodePlace): { readonly text: string } {
   const { kind, action, node, outcome, deadline, pods, pods_left: left, is_rehearsal: isRehearsal } = report;
   const lines = [

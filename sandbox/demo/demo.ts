@@ -143,7 +143,7 @@ async function addNode(
     zone,
     publicIp,
     onLine: (line) => {
-      isAgentUp ||= line.includes('Link listens');
+      isAgentUp ||= line.includes('Link server listening');
       const demoEvent = readDemoEvent(line, name);
       if (demoEvent !== undefined) record.add(demoEvent);
     },

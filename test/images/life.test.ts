@@ -99,7 +99,7 @@ test('the image of the agent answers an interruption, and its reader reads what 
       () => `${what}: ${agent.output}`,
       () => agent.output.includes(what),
     );
-  await says('Link listens');
+  await says('Link server listening');
   assertPowerless(agent);
   const wrapper = scene.addWrapper(pod);
   await wrapper.hears('welcome');

@@ -5,15 +5,15 @@ import type { ScheduledEventView, SpotRequestView } from './ec2-notices.ts';
 export interface Ec2Answers {
   readonly requests: readonly SpotRequestView[];
   readonly events: readonly ScheduledEventView[];
-  /** Why one of the two calls brought nothing. */
+  /** Why one of the two calls failed. */
   readonly problems: readonly string[];
 }
 
 const callMs = 5000;
 
 /**
- * Asks EC2 about one instance; rejects where neither call is answered. Loaded only when it is needed: the SDK's EC2
- * client costs the agent about 50 MiB.
+ * Asks EC2 about one instance. Rejects if both calls fail. Loaded only when needed: the SDK's EC2 client costs the
+ * agent about 50 MiB.
  */
 export async function askEc2(region: string, instanceId: string, signal: AbortSignal): Promise<Ec2Answers> {
   const client = new EC2Client({

@@ -4,7 +4,7 @@ import { spotNoticeMs } from '../../../shared/interruption/spot-deadline.ts';
 import type { Sighting } from '../notice-source.ts';
 import { maintenanceAction } from '../notices/parse-maintenance.ts';
 
-/** The parts of EC2's answers that announce interruptions, as its SDK names them. */
+/** The parts of EC2's responses that announce interruptions, in the SDK's names. */
 export interface SpotRequestView {
   readonly Status?: { readonly Code?: string | undefined; readonly UpdateTime?: Date | undefined } | undefined;
 }
@@ -17,17 +17,15 @@ export interface ScheduledEventView {
 }
 
 /**
- * `marked-for-termination`, `marked-for-stop`, `marked-for-stop-by-experiment`; one that is new counts as termination.
+ * `marked-for-termination`, `marked-for-stop`, `marked-for-stop-by-experiment`. An unknown code of this form counts as
+ * termination.
  */
 function spotAction(code: string): InterruptionAction | undefined {
   if (!code.startsWith('marked-for-')) return undefined;
   return code.startsWith('marked-for-stop') ? 'stop' : 'terminate';
 }
 
-/**
- * The same notice as the metadata service would show, under the same identity, so that both together are one
- * interruption.
- */
+/** The same notice as the metadata service would show, with the same ID, so that both are one interruption. */
 export function spotNotices(requests: readonly SpotRequestView[], identity: string): Sighting {
   const notices: Notice[] = [];
   const remarks: string[] = [];
@@ -36,14 +34,14 @@ export function spotNotices(requests: readonly SpotRequestView[], identity: stri
     if (action === undefined) continue;
     const markedMs = epochMs(status?.UpdateTime);
     if (markedMs === undefined) remarks.push(`spot request ${quote(status?.Code)} has no time: two minutes assumed`);
-    // A spot instance is taken two minutes after its request was marked.
+    // EC2 takes a spot instance two minutes after marking its request.
     const deadlineMs = markedMs === undefined ? undefined : markedMs + spotNoticeMs;
     notices.push({ id: `${identity}/spot-termination`, kind: 'spot-termination', action, deadlineMs });
   }
   return { notices, remarks };
 }
 
-/** EC2 goes on listing an event that is over, with a word in brackets in front of its description. */
+/** EC2 continues to list an event that is over, with a bracketed word in front of its description. */
 export function eventNotices(events: readonly ScheduledEventView[], bootedAtMs: number): Sighting {
   const notices: Notice[] = [];
   const remarks: string[] = [];

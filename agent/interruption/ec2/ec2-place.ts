@@ -1,12 +1,15 @@
 import type { Instance } from '../../../shared/metadata/instance.ts';
 
-/** Which instance, for calls to EC2. */
+/** Identifies the instance in calls to EC2. */
 export interface Ec2Place {
   readonly region: string;
   readonly instanceId: string;
 }
 
-/** Reads a node's providerID, `aws:///eu-west-1a/i-0123456789abcdef0`, also with a zone such as `us-west-2-lax-1a`. */
+/**
+ * Reads a node's providerID, such as `aws:///eu-west-1a/i-0123456789abcdef0`. Zones such as `us-west-2-lax-1a` are
+ * accepted too.
+ */
 export function placeOfProviderId(providerId: string | undefined): Ec2Place | undefined {
   const [, region, instanceId] =
     /^aws:\/\/\/([a-z]{2}(?:-[a-z]+)+-\d)[a-z0-9-]*\/(i-[0-9a-f]+)$/.exec(providerId ?? '') ?? [];

@@ -9,11 +9,11 @@ import type { Ec2Place } from './ec2-place.ts';
 export interface Ec2SourceOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** How long the metadata service has not answered, in milliseconds. */
+  /** Time for which the metadata service has not responded, milliseconds. */
   readonly metadataSilentMs: () => number;
-  /** Which instance this is, as far as it can be known without the metadata service. */
+  /** The instance, as far as it is known without the metadata service. */
   readonly place: () => Ec2Place | undefined;
-  /** As the metadata service's notices have it. */
+  /** The instance's part of notice IDs, as in the metadata service's notices. */
   readonly identity: (signal: AbortSignal) => Promise<string>;
   readonly bootedAtMs: () => number;
   readonly random?: () => number;
@@ -21,15 +21,15 @@ export interface Ec2SourceOptions {
 
 /** A metadata service that is only restarting is back by then. */
 const patienceMs = 30_000;
-/** EC2 limits calls by account, which thousands of nodes share. */
+/** EC2 limits calls per account, which thousands of nodes share. */
 const everyMs = 15_000;
 const backoff: Backoff = { firstMs: 15_000, maxMs: 300_000 };
 
 const nothingFound: Sighting = { notices: [], remarks: [] };
 
 /**
- * EC2's API as the second source of notices, asked only while the metadata service has been silent for long. It
- * announces, and never proves that something was withdrawn.
+ * EC2's API as the second source of notices, used only while the metadata service has been silent for long. It can
+ * announce an interruption, but never prove its withdrawal.
  */
 export class Ec2Source {
   readonly #options: Ec2SourceOptions;
@@ -41,19 +41,19 @@ export class Ec2Source {
     this.#options = options;
   }
 
-  /** What was found last, at once: EC2 answers too slowly to be waited for. */
+  /** Returns the last result at once, because EC2 responds too slowly to wait for. */
   get source(): NoticeSource {
     return { name: 'ec2', kinds: [], everyLooks: 1, look: async () => this.#found };
   }
 
-  /** Asks while it is needed, until the signal aborts. Never rejects. */
+  /** Polls EC2 while needed, until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, place, metadataSilentMs, random = Math.random } = this.#options;
     const retries = new RetryPause({ backoff, clock, random });
     while (!signal.aborted) {
       const waitMs = patienceMs - metadataSilentMs();
       if (waitMs > 0) {
-        // Whatever EC2 said, the metadata service says it better.
+        // The metadata service is back, and its notices replace EC2's.
         this.#found = nothingFound;
         this.#isAsking = false;
         this.#causes.clear();
@@ -77,7 +77,7 @@ export class Ec2Source {
     const { log, place, identity, bootedAtMs } = this.#options;
     const at = place();
     try {
-      if (at === undefined) throw new Error('Cannot ask EC2: which instance this is, is not known');
+      if (at === undefined) throw new Error('Cannot ask EC2: instance ID unknown');
       const { askEc2 } = await import('./ec2-client.ts');
       const { requests, events, problems } = await askEc2(at.region, at.instanceId, signal);
       const spot = spotNotices(requests, await identity(signal));
@@ -87,7 +87,7 @@ export class Ec2Source {
       this.#found = { notices, remarks: [...problems, ...spot.remarks, ...scheduled.remarks] };
       return true;
     } catch (error) {
-      // Each cause once: an agent without rights on EC2 does without.
+      // Logs each cause once: an agent without rights on EC2 works without it.
       const err = errorText(error);
       if (!signal.aborted && this.#causes.isNew(err)) log.warn({ err }, 'Cannot ask EC2');
       return false;

@@ -11,17 +11,20 @@ import { parseRebalance, rebalancePath } from './parse-rebalance.ts';
 export interface MetadataSourcesOptions {
   readonly metadata: MetadataClient;
   readonly clock: Clock;
-  /** Stands for the instance in the identity of its notices. */
+  /** The instance's part of notice IDs. */
   readonly identity: (signal: AbortSignal) => Promise<string>;
   readonly rebalanceTtlMs: number;
-  /** When the machine booted: epoch milliseconds. */
+  /** The machine's boot time: epoch milliseconds. */
   readonly bootedAtMs: () => number;
 }
 
-/** The spot notice gives two minutes; the others give more, and AWS asks for no more than a look every five seconds. */
+/**
+ * The spot notice leaves two minutes. The others leave more, and AWS recommends polling them every five seconds at
+ * most.
+ */
 const slowEveryLooks = 5;
 
-/** Everything that the instance metadata service announces. */
+/** All sources in the instance metadata service. */
 export function metadataSources(options: MetadataSourcesOptions): readonly NoticeSource[] {
   const { metadata, clock, identity, rebalanceTtlMs, bootedAtMs } = options;
   const source = (

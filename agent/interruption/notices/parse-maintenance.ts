@@ -3,10 +3,10 @@ import { parseArray, quote } from '../../../shared/interruption/parse-document.t
 import type { ParsedNotices } from '../../../shared/interruption/parsed-notices.ts';
 import { readInstant } from '../../../shared/interruption/read-instant.ts';
 
-/** `[]` while nothing is scheduled; some mocks answer 404. */
+/** `[]` while nothing is scheduled; 404 from some mocks. */
 export const maintenancePath = '/latest/meta-data/events/maintenance/scheduled';
 
-/** What becomes of the instance. A retired one is stopped or terminated for good, which is the same to its pods. */
+/** The effect on the instance. A retired instance is stopped or terminated for good, which is the same to its pods. */
 const actionOfCode: ReadonlyMap<unknown, InterruptionAction> = new Map([
   ['instance-reboot', 'reboot'],
   ['system-reboot', 'reboot'],
@@ -15,15 +15,15 @@ const actionOfCode: ReadonlyMap<unknown, InterruptionAction> = new Map([
   ['instance-stop', 'stop'],
 ]);
 
-/** undefined: no code of a scheduled event. */
+/** undefined: not the code of a scheduled event. */
 export function maintenanceAction(code: unknown): InterruptionAction | undefined {
   return actionOfCode.get(code);
 }
 
 /**
- * Reads the scheduled events of an instance that booted at `bootedAtMs`, each by itself: one that makes no sense is
- * left out with a remark and hides no other. Completed and cancelled ones are none any more, and neither is a reboot
- * that lies before the boot: EC2 lists it as active for a while after it was done.
+ * Reads the scheduled events of an instance that booted at `bootedAtMs`. An invalid event is skipped with a remark and
+ * hides no other. Completed and cancelled events are skipped, and so is a reboot scheduled before the boot: EC2 lists
+ * it as active for a while after it happened.
  */
 export function parseMaintenance(body: string, bootedAtMs: number): ParsedNotices {
   const document = parseArray(body);

@@ -2,15 +2,15 @@ import { parseObject, quote } from '../../../shared/interruption/parse-document.
 import type { ParsedNotices } from '../../../shared/interruption/parsed-notices.ts';
 import { readInstant } from '../../../shared/interruption/read-instant.ts';
 
-/** 404 until EC2 sees an elevated risk; from then on it is listed as long as the instance lives. */
+/** 404 until EC2 sees an elevated risk. From then on it is listed as long as the instance lives. */
 export const rebalancePath = '/latest/meta-data/events/recommendations/rebalance';
 
 export interface RebalanceContext {
   readonly instanceId: string;
-  /** How long a recommendation counts. */
+  /** How long a recommendation is valid. */
   readonly ttlMs: number;
   readonly nowMs: number;
-  /** When a recommendation was first seen here: stands in for a time that it does not say. */
+  /** When a recommendation was first seen here, used if it names no valid time. */
   readonly firstSeenMs: number;
 }
 
@@ -18,8 +18,8 @@ export interface RebalanceContext {
 const maxAheadMs = 60_000;
 
 /**
- * Reads `{"noticeTime":"2026-07-16T19:18:24Z"}`. A recommendation counts for `ttlMs` from the time that it names, which
- * is the same for a restarted agent: a node must not stay cordoned for ever because of a risk that came to nothing.
+ * Reads `{"noticeTime":"2026-07-16T19:18:24Z"}`. A recommendation is valid for `ttlMs` from the time that it names,
+ * which a restarted agent sees too: a node must not stay cordoned forever because of a risk that never materialized.
  */
 export function parseRebalance(body: string, context: RebalanceContext): ParsedNotices {
   const { instanceId, ttlMs, nowMs, firstSeenMs } = context;

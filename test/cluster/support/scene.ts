@@ -316,7 +316,7 @@ export class SceneNode {
       ...env,
     });
     this.agents.push(agent);
-    await agent.says('Link listens', undefined, longMs);
+    await agent.says('Link server listening', undefined, longMs);
     await eventually('the agent is ready', async () => (await agent.get('/readyz')).status === 200, longMs);
     return agent;
   }

@@ -45,7 +45,7 @@ describe('an agent that ends in the midst of it', { concurrency: 4 }, () => {
     scene.announceSpot(60_000);
     await agent.says('Pod termination requested');
     agent.signal('SIGTERM');
-    await agent.says('Asked to end: the drain goes on');
+    await agent.says('Shutdown requested: drain continues');
     assert.equal(await agent.exit(), 0);
     assert.equal(agent.said('Node drained').length, 1);
     assert.equal((await scene.nodeStates()).join(), 'interrupted,drained');
@@ -76,7 +76,7 @@ describe('an agent that ends in the midst of it', { concurrency: 4 }, () => {
     scene.announceSpot(60_000);
     await agent.says('Eviction refused by budget');
     agent.signal('SIGTERM');
-    await agent.says('Asked to end: the drain goes on');
+    await agent.says('Shutdown requested: drain continues');
     const secondMs = performance.now();
     agent.signal('SIGTERM');
     assert.equal(await agent.exit(), 0);

@@ -95,7 +95,7 @@ describe('an agent', { concurrency: 2 }, () => {
     assert.equal(scene.isCordoned, true);
     await agent.says('Cannot listen on the link: draining without it');
     squatter.close();
-    await agent.says('Link listens');
+    await agent.says('Link server listening');
     assert.equal((await agent.get('/readyz')).status, 200);
   });
 

@@ -12,7 +12,7 @@ describe('the agent as a process', { concurrency: 2 }, () => {
     scene.addPod('static', { annotations: { 'kubernetes.io/config.mirror': 'x' } });
     scene.addPod('kept', { labels: { 'spotable.dev/drain': 'ignore' } });
     const agent = await scene.startReadyAgent();
-    await agent.says('Instance known');
+    await agent.says('Instance facts updated');
     const wrappers = pods.map((pod) => scene.addWrapper(pod));
     await Promise.all(wrappers.map((wrapper) => wrapper.hears('welcome')));
     const deadlineMs = scene.announceSpot(60_000);

@@ -111,7 +111,9 @@ describe('a metadata service', { concurrency: 2 }, () => {
     await using scene = await ClusterScene.start();
     answer(scene, 'ipv6', 'network/');
     const agent = await scene.startReadyAgent();
-    const { instance } = (await agent.says('Instance known')) as unknown as { instance: Record<string, unknown> };
+    const { instance } = (await agent.says('Instance facts updated')) as unknown as {
+      instance: Record<string, unknown>;
+    };
     assert.deepEqual([instance['instanceId'], instance['region']], ['i-0123456789abcdef0', 'eu-west-1']);
     scene.announceSpot(60_000);
     await agent.says('Node drained');
@@ -125,7 +127,7 @@ describe('a metadata service', { concurrency: 2 }, () => {
     scene.metadata.faults.add({ fault: { kind: 'delay', delayMs: 1500 } });
     const agent = await scene.startAgent();
     const isComplete = (line: Readonly<Record<string, unknown>>) => (line['missing'] as unknown[]).length === 0;
-    await agent.says('Instance known', isComplete, 60_000);
+    await agent.says('Instance facts updated', isComplete, 60_000);
     scene.announceSpot(100_000);
     await agent.says('Node drained', undefined, 60_000);
     const { text } = await agent.get('/metrics');

@@ -15,7 +15,7 @@ describe('the webhook', { concurrency: 2 }, () => {
       WEBHOOK_URL: `${bad.url} ${good.url}`,
       WEBHOOK_HEADERS: '{"authorization":"Bearer top-secret"}',
     });
-    await agent.says('Instance known');
+    await agent.says('Instance facts updated');
     await eventually('the account was asked for', () =>
       scene.metadata.requests.some(({ path }) => path.includes('instance-identity')),
     );

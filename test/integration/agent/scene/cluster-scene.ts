@@ -255,7 +255,7 @@ export class ClusterScene implements AsyncDisposable {
   /** Starts an agent and waits until its link listens. */
   async startAgent(env: Readonly<Record<string, string>> = {}, command?: readonly string[]): Promise<AgentProcess> {
     const agent = await this.launchAgent(env, command);
-    await agent.says('Link listens', undefined, maxStartMs);
+    await agent.says('Link server listening', undefined, maxStartMs);
     return agent;
   }
 
