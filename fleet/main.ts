@@ -80,7 +80,7 @@ async function main(word: string, args: readonly string[]): Promise<number> {
   const asked = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
     process.on(signal, () => (asked.signal.aborted ? stop : asked).abort());
-  // The reader of a pipe (`| head`) has seen enough.
+  // The reader of a pipe (`| head`) has closed it.
   process.stdout.on('error', () => asked.abort());
   try {
     return await run(word, args, asked.signal);
@@ -135,7 +135,7 @@ async function run(word: string, args: readonly string[], asked: AbortSignal): P
   }
 }
 
-/** What stands before the first flag. */
+/** Splits the arguments at the first flag. */
 function namesFirst(args: readonly string[]): { readonly names: readonly string[]; readonly flags: readonly string[] } {
   const at = args.findIndex((argument) => argument.startsWith('-'));
   return at < 0 ? { names: args, flags: [] } : { names: args.slice(0, at), flags: args.slice(at) };
@@ -156,7 +156,7 @@ async function withSettings<S extends Settings>(
     footer:
       'Exit status: 0; 64 wrong flag; 66 no such fleet or file; 75 not now; 78 wrong environment variable or no cluster.',
   };
-  // -f is what kubectl calls it.
+  // kubectl's name for --file is -f.
   const expanded = args.map((argument) => (argument === '-f' ? '--file' : argument));
   const start = startUp(settings, program, { argv: expanded, env: process.env });
   if (start.kind === 'end') {
@@ -171,7 +171,7 @@ async function withSettings<S extends Settings>(
 async function runServe(config: Values<typeof serveSettings>, asked: AbortSignal): Promise<void> {
   const problem = serveProblem(config);
   if (problem !== undefined) throw new FatalError(problem, { status: exitStatus.config });
-  // Only the process that stays needs them: they cost a command a tenth of a second.
+  // Load them only for `serve`: they would cost every command a tenth of a second.
   const [{ pino }, { FleetMetrics }] = await Promise.all([import('pino'), import('./serve/metrics.ts')]);
   const log = pino({ name: 'fleet', level: config.logLevel }, { write: stderr });
   log.info(config, 'Fleet process starts');
@@ -279,7 +279,7 @@ async function runConvert(file: string): Promise<void> {
   }
 }
 
-/** Types and whatever has them may stand in any order and in any of the files; types themselves are not written. */
+/** Game types and the objects that use them may come in any order and file. Does not print the types themselves. */
 async function runRender(files: readonly string[]): Promise<void> {
   const documents = (await Promise.all(files.map((file) => readDocuments(file)))).flat();
   try {

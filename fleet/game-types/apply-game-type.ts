@@ -1,4 +1,4 @@
-/** A GameType's spec, as far as it is looked at; its lists are a pod's. */
+/** The fields of a GameType's spec that are used here; its lists have a pod's types. */
 export interface GameType {
   readonly name: string;
   readonly image: string;
@@ -12,12 +12,12 @@ export interface GameType {
 }
 
 export const gameTypeLabel = 'spotable.dev/game-type';
-/** Of a pod that has got all that its type says: it gets nothing twice. */
+/** Marks a pod that already has everything from its type, so that nothing is added twice. */
 export const appliedAnnotation = 'spotable.dev/game-type-applied';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Undefined where the document is no GameType. Throws an Error where it is one without its required fields. */
+/** Undefined if the document is not a GameType. Throws an Error if a GameType lacks its required fields. */
 export function readGameType(document: unknown): GameType | undefined {
   const { apiVersion, kind, metadata, spec } = Object(document) as Record<string, Fields | undefined>;
   if (String(apiVersion) !== 'spotable.dev/v1' || String(kind) !== 'GameType') return undefined;
@@ -36,8 +36,8 @@ export function readGameType(document: unknown): GameType | undefined {
 }
 
 /**
- * A Pod, or an object with a pod template, with what its type says, as the mutating admission policy does to a pod.
- * Unchanged where it bears no type; throws an Error where nobody knows the type.
+ * Adds the type's fields to a Pod, or to an object with a pod template, as the mutating admission policy does to a pod.
+ * Returns an object without a type unchanged; throws an Error if the type is unknown.
  */
 export function applyGameType(object: unknown, types: ReadonlyMap<string, GameType>): unknown {
   const { kind, spec } = Object(object) as { kind?: string; spec?: { template?: unknown } };

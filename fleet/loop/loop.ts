@@ -19,7 +19,7 @@ export interface LoopOptions {
   readonly log: Log;
   readonly activationMs: number;
   readonly onStep: (kind: LoopStep['kind']) => void;
-  /** Reports something that whoever looks at the fleet should read. */
+  /** Reports something that the fleet's operator should read. */
   readonly onEvent: (fleet: Fleet, reason: string, message: string) => void;
 }
 

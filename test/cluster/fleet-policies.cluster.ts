@@ -24,7 +24,7 @@ interface Ask {
 async function answer(connection: KubeConnection, { method, path, body, strategic }: Ask) {
   const { status, body: said } = await connection.request({
     method,
-    // Admission has its say in a dry run too, and nothing is changed.
+    // A dry run passes admission too, and changes nothing.
     path: `${path}?dryRun=All`,
     signal: AbortSignal.timeout(30_000),
     ...(body && { body }),
@@ -71,7 +71,7 @@ describe('the admission policies of fleets', onCluster, () => {
         template: { metadata: { labels: ownLabels('unallocated') }, spec },
       },
     });
-    // A policy that was stored is compiled some seconds later.
+    // The API server compiles a stored policy some seconds later.
     const refuses = async (connection: KubeConnection, ask: Ask) => (await answer(connection, ask)).status === 403;
     await eventually('the policies work', async () => {
       const both = await Promise.all([

@@ -90,7 +90,7 @@ class FleetOnCluster implements AsyncDisposable {
     await this.scene.kube.patch(this.scene.path('deployments', 'arena'), 'merge', change);
   }
 
-  /** So many warm ones of the newest build, and no others. */
+  /** Waits for exactly this many warm game servers, all of the newest build. */
   async isWarm(count: number): Promise<void> {
     const story = async () => {
       const { metadata, status = {} } = await this.scene.kube.get(this.scene.path('deployments', 'arena'));
@@ -105,12 +105,12 @@ class FleetOnCluster implements AsyncDisposable {
     return this.scene.kube.get<Pod>(this.scene.path('pods', name)).catch(() => undefined);
   }
 
-  /** What the game in that pod wrote. */
+  /** The output of the game in that pod. */
   lines(pod: string): readonly string[] {
     return this.node.kubeletEvents.flatMap((one) => (one.event === 'log' && one.pod.endsWith(pod) ? [one.line] : []));
   }
 
-  /** As if the game had ended by itself: its wrapper goes with it, and the kubelet starts the container again. */
+  /** Ends the game as if by itself: its wrapper ends too, and the kubelet restarts the container. */
   endGame(pod: string): void {
     const started = this.node.kubeletEvents.findLast(
       (one) => one.event === 'container-started' && one.pod.endsWith(pod),
@@ -173,7 +173,7 @@ describe('a fleet', onCluster, () => {
     await node.startAgent();
     await using fleet = new FleetOnCluster(scene, node);
     const overflow = JSON.stringify({ labels: { mode: '' }, annotations: { event: 'overflow' } });
-    // READY waits for the game's Ready(): the agent says so on the pod, on the wrapper's word.
+    // READY waits for the game's Ready(): the wrapper reports it to the agent, which sets it on the pod.
     await fleet.create(2, { 'spotable.dev/allocation-overflow': overflow, 'spotable.dev/max': '4' });
     const { process, url } = await fleet.serve('fleet-a');
     await process.says('Sessions are protected by admission policy', undefined, longMs);
@@ -197,7 +197,7 @@ describe('a fleet', onCluster, () => {
       'the pod says that it was taken',
       async () => (await fleet.pod(match))?.metadata.annotations?.['spotable.dev/session-taken'] === 'match-1',
     );
-    // The replacement, then a new build: the match is no part of it, and hears of it.
+    // A replacement comes up, then a new build. The match keeps its game server and is told of the overflow.
     await fleet.isWarm(2);
     const uid = (await fleet.pod(match))?.metadata.uid;
     await fleet.patch({ spec: { template: { metadata: { annotations: { build: '2' } } } } });
@@ -209,10 +209,10 @@ describe('a fleet', onCluster, () => {
     assert.equal(stillThere?.metadata.uid, uid);
     assert.equal(stillThere !== undefined && isReady(stillThere), true);
     assert.equal((await ask('match-1')).body.gameServerName, match);
-    // A second match that ends by Ready(): its game server is given back, and adopted.
+    // A second match ends with Ready(): its game server is given back, and the ReplicaSet adopts it.
     const answers = await Promise.all([ask('match-2'), ask('match-2', other.url), ask('match-2', other.url)]);
     assert.equal(new Set(answers.map(({ body }) => body.gameServerName)).size, 1, JSON.stringify(answers));
-    // The loop is the first replica's: it has the lease.
+    // The first replica runs the loop, because it has the lease.
     await other.process.end('SIGTERM');
     const second = answers[0].body.gameServerName ?? '';
     await eventually('it is there', () => fleet.lines(second).some((line) => line.includes('file=match-2')));
@@ -224,14 +224,14 @@ describe('a fleet', onCluster, () => {
         pod === undefined || pod.metadata.deletionTimestamp !== undefined || pod.metadata.ownerReferences?.length === 1
       );
     });
-    // The first match's game ends: the container begins anew, serves nobody, and its pod goes.
+    // The first match's game ends: its container restarts, serves nobody, and its pod is deleted.
     fleet.endGame(match);
     await process.says('Spent game server deleted', ({ pod }) => pod === match, longMs);
     const afterwards = fleet
       .lines(match)
       .slice(fleet.lines(match).findIndex((line) => line.startsWith('game Allocated')));
     assert.ok(!afterwards.some((line) => line.startsWith('game Ready') && line.includes('file=match')));
-    // A notice: nothing begins there any more.
+    // After a notice no session begins on the node.
     await fleet.isWarm(2);
     node.announceSpot(60_000);
     await eventually('the node is marked', () => node.isCordoned());

@@ -29,7 +29,7 @@ async function installTypes(scene: Scene, change: (type: Manifest) => Manifest =
         ),
       longMs,
     );
-  // A new policy, and a new kind of parameter, take the API server some seconds.
+  // The API server needs some seconds for a new policy and a new kind of parameter.
   await eventually(
     'the policies work',
     async () => {
@@ -83,7 +83,7 @@ describe('games by type', onCluster, () => {
   }, async () => {
     await using scene = await Scene.start();
     const node = await scene.addNode();
-    // Images are this machine's programs here, and there is no agent.
+    // Images are programs of this machine here, and there is no agent.
     await installTypes(scene, (type) => {
       const text = JSON.stringify(type)
         .replaceAll('/spotable/bin/tini","--","/spotable/bin/node', process.execPath)
@@ -128,7 +128,10 @@ describe('games by type', onCluster, () => {
   });
 });
 
-/** What a client begins with: protocol id, no peer yet, channel 0, a reliable packet with the first sequence number. */
+/**
+ * Sends a client's first packet until the game answers: protocol id, no peer yet, channel 0, a reliable packet with the
+ * first sequence number.
+ */
 async function asksLuanti(port: number): Promise<void> {
   const socket = createSocket('udp4');
   let isAnswered = false;

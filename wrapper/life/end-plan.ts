@@ -89,7 +89,7 @@ const minFlushMs = 1000;
  * Nobody else ends the wrapper but the game is gone: exit soon, so that the container restarts or the pod is replaced.
  */
 const ownEndFlushMs = 5000;
-/** Whoever deletes a pod waits for it. An agent that is being replaced is back within this time. */
+/** Short, because a pod's deletion waits for the wrapper. An agent that is being replaced is back within this time. */
 const signalFlushMs = 10_000;
 /** No notice is longer than this. */
 const maxFlushMs = 120_000;

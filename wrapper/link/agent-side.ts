@@ -104,7 +104,7 @@ export class AgentSide {
 
   /**
    * Connects, and reconnects, until the signal aborts. Resolves at once after the first attempt has succeeded or
-   * failed. The agent hears nothing before {@link join}.
+   * failed. Nothing is sent to the agent before {@link join}.
    */
   async connect(signal: AbortSignal): Promise<void> {
     void this.#link?.run(signal);

@@ -7,7 +7,7 @@ export const fleetRoleFile = 'manifests/fleet/process/rbac.yaml';
 const rbac = '/apis/rbac.authorization.k8s.io/v1';
 const admission = '/apis/admissionregistration.k8s.io/v1';
 
-/** The cluster's part of manifests/fleet; several test files may ask for it. */
+/** Installs the cluster's part of manifests/fleet; several test files may call this. */
 export async function installFleetPolicies(kube: KubeClient): Promise<void> {
   for (const file of ['sessions', 'process']) await installAll(kube, `manifests/fleet/policies/${file}.yaml`);
 }
@@ -41,7 +41,7 @@ const collections: Readonly<Record<string, string>> = {
   ClusterRole: `${rbac}/clusterroles`,
 };
 
-/** Every object of a manifest file; one that is there already stays. */
+/** Creates every object of a manifest file; existing ones stay as they are. */
 export async function installAll(kube: KubeClient, file: string): Promise<void> {
   for (const manifest of parseManifests(readProjectFile(file)) as readonly Manifest[]) {
     const collection = collections[manifest.kind];

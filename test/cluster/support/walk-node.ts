@@ -113,7 +113,7 @@ export async function adaptPods({ url, authority, adminToken }: ControlPlane, qu
     const [template] = parseManifests(readProjectFile(file)).flatMap(({ spec }) => (spec as Workload)?.template ?? []);
     const env = template?.spec.containers[0]?.env ?? [];
     const at = env.findIndex((one) => one.name === name);
-    // What the cluster's own kustomization adds stands behind the rest.
+    // The cluster's own kustomization appends its values after the others.
     return at < 0 ? env.length : at;
   };
   const set = (file: string, name: string, value: string) => change(`env/${indexOf(file, name)}/value`, `"${value}"`);
