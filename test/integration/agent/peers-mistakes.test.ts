@@ -126,7 +126,7 @@ describe('mistakes of others that this agent does not make', { concurrency: 2 },
     await using scene = await ClusterScene.start();
     const agent = await scene.startReadyAgent();
     let writes = 0;
-    const writer = setInterval(() => scene.annotate({ other: String(++writes) }), 1);
+    const writer = setInterval(() => scene.annotate({ other: String(++writes) }), 20);
     try {
       scene.announceSpot(60_000);
       await agent.says('Node cordoned');
@@ -247,7 +247,11 @@ describe('mistakes of others that this agent does not make', { concurrency: 2 },
     scene.replacePod('db-0', 10_000);
     // The first one is refused for its uid, and the new pod gets one of its own.
     const answers = () =>
-      scene.api.requests.filter(({ path }) => path.endsWith('/eviction')).map(({ status }) => status);
+      scene.api.requests
+        .filter(({ path }) => path.endsWith('/eviction'))
+        .map(({ status }) => status)
+        // The delayed call may have been given up and repeated on a new connection.
+        .filter((status) => status !== 0);
     await eventually(
       () => `409 and 201, not ${answers()}`,
       () => answers().toSorted().join() === '201,409',
