@@ -27,7 +27,7 @@ const reportEveryMs = 3000;
 const maxStopMs = 3000;
 
 const folder = import.meta.dirname;
-const proxyEntry = join(folder, '..', '..', 'wrapper', 'fanout', 'main.ts');
+const proxyEntry = join(folder, '..', '..', 'fanout', 'main.ts');
 const playersEntry = join(folder, '..', 'game', 'players', 'main.ts');
 
 /** Runs the fan-out proxy in front of the replicas of one match, and players at its public port, each as a process. */
